@@ -1,0 +1,256 @@
+"""GuideLabel on the command line: what people type. DVC never calls this file."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from ruamel.yaml import YAML
+
+from pipeline import config, doctor, fetch, formats, page
+from pipeline.errors import UserError
+from pipeline.layout import Layout
+
+app = typer.Typer(
+    help="From image tags to a pixel-accurate segmenter.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(soft_wrap=True, highlight=False)
+LAYOUT = Layout()
+BASE = Path("presets/shapes.yaml")
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("-S", "--set-param", help="Change a param for this run: seed.train.epochs=2."),
+]
+
+
+def _dvc(*args: str) -> int:
+    return subprocess.run([sys.executable, "-m", "dvc", *args], check=False).returncode
+
+
+def _stages(path: Path) -> list[str]:
+    return list(config.read_yaml(path)["stages"])
+
+
+def _address(target: str) -> str:
+    """DVC's name of a stage: those of sources/dvc.yaml carry their file."""
+    chain, sources = _stages(Path("dvc.yaml")), _stages(Path("sources/dvc.yaml"))
+    if target == "saliency":
+        target = f"saliency_{config.load(LAYOUT.params).saliency.source}"
+    if target in chain or "@" in target:
+        return target
+    if target in sources:
+        return f"sources/dvc.yaml:{target}"
+    raise UserError(f"no stage '{target}'; there are {', '.join([*chain, *sources, 'saliency'])}")
+
+
+@app.command()
+def run(
+    target: Annotated[str | None, typer.Argument(help="Stop after this stage.")] = None,
+    set_param: Overrides = None,
+) -> None:
+    """Run the chain, or what is needed up to TARGET; what did not change is not run again."""
+    config.load(LAYOUT.params)
+    names = [_address(target)] if target else []
+    if set_param:
+        changes = [part for change in set_param for part in ("-S", change)]
+        code = _dvc("exp", "run", *changes, *names)
+    else:
+        code = _dvc("repro", *names)
+    if code:
+        out.print(
+            "\nStopped; what was finished is kept. Mend what the error names, then run again."
+        )
+        raise typer.Exit(1)
+    if not target:
+        scores()
+
+
+@app.command()
+def scores() -> None:
+    """Print the scores of the last run, link by link."""
+    if not LAYOUT.scores.exists():
+        raise UserError("no scores yet; run `python cli.py run` first")
+    found = formats.read_json(LAYOUT.scores)
+    table = Table(box=None, pad_edge=False)
+    for name, justify in (
+        ("link", "left"),
+        ("score", "left"),
+        ("train", "right"),
+        ("val", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for line in page.lines(found):
+        table.add_row(line.name, line.score, _number(line.train), _number(line.val))
+    if "FS%" in found:
+        table.add_row("share of full supervision", "FS%", "", str(found["FS%"]))
+    out.print(table)
+    about = found["about"]
+    out.print(f"\nsaliency: {about['saliency']} (learned from: {about['saliency_trained_on']})")
+    out.print(f"pictures: {LAYOUT.report / 'index.html'}")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+@app.command()
+def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")]) -> None:
+    """Make params.yaml the scenario PRESET; prints every value that changed."""
+    path = Path("presets") / f"{preset}.yaml"
+    if not path.exists():
+        there = ", ".join(sorted(p.stem for p in Path("presets").glob("*.yaml")))
+        raise UserError(f"no preset '{preset}'; there are {there}")
+    yaml = YAML()
+    yaml.width, before = 110, config.read_yaml(LAYOUT.params)
+    base = yaml.load(BASE)
+    config.lay_over(base, config.read_yaml(path))
+    config.validate(config.Params, base, where=str(path))
+    if path == BASE:
+        LAYOUT.params.write_text(BASE.read_text())
+    else:
+        with LAYOUT.params.open("w") as f:
+            yaml.dump(base, f)
+    for name, old, new in config.differences(before, config.read_yaml(LAYOUT.params)):
+        out.print(f"{name}: {old} -> {new}")
+    out.print(f"params.yaml is now the preset '{preset}'.")
+
+
+@app.command()
+def status() -> None:
+    """Show which links are up to date, which must run again and why, and their scores."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(done.stderr.strip().splitlines()[-1])
+    changed = json.loads(done.stdout)
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "state", "time", "memory"):
+        table.add_column(name)
+    for stage, why in _states(changed):
+        log = LAYOUT.log / f"{stage.split(':')[-1].replace('@', '_')}.json"
+        ran = formats.read_json(log) if log.exists() else {}
+        time, memory = ran.get("seconds"), ran.get("peak_mib")
+        table.add_row(
+            stage, why, f"{time:.0f} s" if time else "", f"{memory} MiB" if memory else ""
+        )
+    out.print(table)
+    if LAYOUT.scores.exists():
+        out.print()
+        scores()
+
+
+def _states(changed: dict[str, Any]) -> list[tuple[str, str]]:
+    """(stage, state) of the chosen chain."""
+    params = config.load(LAYOUT.params)
+    rows = []
+    sources = [f"sources/dvc.yaml:saliency_{params.saliency.source}"]
+    if params.saliency.source == "net":
+        sources.insert(0, "sources/dvc.yaml:train_saliency")
+    if params.data.root == LAYOUT.shapes:
+        sources.insert(0, "sources/dvc.yaml:generate")
+    for stage, body in config.read_yaml(Path("dvc.yaml"))["stages"].items():
+        each = params.segment.supervision if "matrix" in body else ("",)
+        rows += [f"{stage}@{s}" if s else stage for s in each]
+    at = rows.index("fuse")
+    rows[at:at] = [s for s in sources if not s.endswith("generate")]
+    rows[:0] = [s for s in sources if s.endswith("generate")]
+    return [(stage, _why(changed.get(stage))) for stage in rows]
+
+
+def _why(changes: list[Any] | None) -> str:
+    """DVC's reasons as one short text."""
+    if not changes:
+        return "up to date"
+    reasons = []
+    for change in changes:
+        if isinstance(change, str):
+            reasons.append(change)
+            continue
+        for kind, files in change.items():
+            reasons += [
+                f"{name}: {how}" if isinstance(how, str) else f"{name}: changed"
+                for name, how in files.items()
+                if kind != "changed outs" or how
+            ]
+    if all("deleted" in r or "new" in r for r in reasons):
+        return "not run yet"
+    return "must run: " + ", ".join(reasons[:2]) + (", ..." if len(reasons) > 2 else "")
+
+
+@app.command("config")
+def show_config() -> None:
+    """Print params.yaml as the stages will see it, validated."""
+    params = config.load(LAYOUT.params).model_dump(mode="json")
+    YAML().dump(params, sys.stdout)
+
+
+@app.command("doctor")
+def check_machine() -> None:
+    """Check python, torch, device, CRF, data and weights, each with its fix."""
+    found = doctor.examine(LAYOUT)
+    for check in found:
+        out.print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<8} {check.said}")
+    if not all(check.ok for check in found):
+        raise typer.Exit(1)
+
+
+@app.command("fetch")
+def download(
+    dataset: Annotated[str, typer.Argument(help=" | ".join(fetch.DATASETS))],
+    root: Annotated[Path, typer.Option(help="Where to put it.")] = Path("data/raw"),
+) -> None:
+    """Download a data set, with checksum; an interrupted download goes on."""
+    if dataset not in fetch.DATASETS:
+        raise UserError(f"no data set '{dataset}'; there are {', '.join(fetch.DATASETS)}")
+    where = fetch.fetch(dataset, root)
+    out.print(f"{dataset} is in {where}; set data.root to it, or use a voc2012 preset")
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
+    crf: Annotated[bool, typer.Option(help="Refine by the dense CRF.")] = True,
+    model: Annotated[Path | None, typer.Option(help="Folder of a trained segmenter.")] = None,
+) -> None:
+    """Segment any photographs: NAME.png (class indices, palette) and NAME_overlay.jpg."""
+    from pipeline import apply
+
+    params = config.load(LAYOUT.params)
+    done = apply.segment(
+        model or LAYOUT.segmenter(params.segment.supervision[0]),
+        apply.find(images),
+        output,
+        how=params.segment.predict,
+        refine=params.refine if crf else None,
+    )
+    for line in done.bad:
+        out.print(f"skipped: {line}")
+    names = ", ".join(f"{i} {name}" for i, name in enumerate(done.classes))
+    out.print(f"{done.done} images in {output}; indices: {names}")
+    if done.bad:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the app; bad input is one line and exit code 1."""
+    try:
+        app()
+    except UserError as e:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {e}", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The logic of GuideLabel: arrays in, arrays out. Knows no DVC, no command line, no fixed paths."""

@@ -1,0 +1,14 @@
+"""Names for the arrays that pass through the pipeline, and label values that are no class."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+UInt8 = npt.NDArray[np.uint8]
+Int = npt.NDArray[np.signedinteger[Any]]
+Float = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+
+VOID = 255  # in labels: unknown, never scored, never learned from
+CONTESTED = 254  # in fused labels: two or more classes claim this component

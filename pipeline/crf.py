@@ -1,0 +1,71 @@
+"""The fully connected CRF.
+
+Shapes: K labels, H, W image size in px.
+Source: Kraehenbuehl & Koltun, NIPS 2011, through pydensecrf (the authors' code).
+"""
+
+import cv2
+import numpy as np
+from pydensecrf.densecrf import DenseCRF2D
+
+from pipeline.arrays import Float, UInt8
+from pipeline.config import Crf
+
+
+def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
+    """Mean-field inference.
+
+    Args:
+        image_HW3: RGB grey levels as they are; a mean-subtracted image would wrap in uint8.
+        energy_KHW: unary energies, any real numbers; the lower, the likelier.
+        crf: weights, widths and iterations. A weight of 0 leaves its kernel out.
+
+    Returns:
+        Marginals (K, H, W) that sum to 1 over K.
+    """
+    count, height, width = energy_KHW.shape
+    field = DenseCRF2D(width, height, count)
+    field.setUnaryEnergy(np.ascontiguousarray(energy_KHW.reshape(count, -1), dtype=np.float32))
+    if crf.smooth_w:
+        field.addPairwiseGaussian(sxy=crf.smooth_sxy, compat=crf.smooth_w)
+    if crf.bilateral_w:
+        field.addPairwiseBilateral(
+            sxy=crf.bilateral_sxy,
+            srgb=crf.bilateral_srgb,
+            compat=crf.bilateral_w,
+            rgbim=np.ascontiguousarray(image_HW3),
+        )
+    marginals = np.asarray(field.inference(crf.iterations), dtype=np.float32)
+    return marginals.reshape(count, height, width)
+
+
+def energy_of(probability_KHW: Float) -> Float:
+    """Unary energies -log p, for probabilities out of a network."""
+    return -np.log(np.clip(probability_KHW, 1e-5, 1)).astype(np.float32)
+
+
+def softmax(logits_KHW: Float) -> Float:
+    """Probabilities over the first axis."""
+    shifted = np.exp(logits_KHW - logits_KHW.max(axis=0, keepdims=True))
+    return shifted / shifted.sum(axis=0, keepdims=True)
+
+
+def upsample(logits_Khw: Float, *, height_px: int, width_px: int) -> Float:
+    """Bilinear resize of logits to the image: (K, H, W)."""
+    size = (width_px, height_px)
+    return np.stack([cv2.resize(c, size, interpolation=cv2.INTER_LINEAR) for c in logits_Khw])
+
+
+def label_of(image_HW3: UInt8, logits_Khw: Float, crf: Crf | None) -> UInt8:
+    """Labels (H, W) at image size; with `crf` after the CRF on -log softmax."""
+    height, width = image_HW3.shape[:2]
+    if crf is None:
+        return argmax(logits_Khw, height_px=height, width_px=width)
+    full = softmax(upsample(logits_Khw, height_px=height, width_px=width))
+    return dense_crf(image_HW3, energy_of(full), crf).argmax(axis=0).astype(np.uint8)
+
+
+def argmax(logits_Khw: Float, *, height_px: int, width_px: int) -> UInt8:
+    """Labels (H, W): the highest of the upsampled logits."""
+    full = upsample(logits_Khw, height_px=height_px, width_px=width_px)
+    return full.argmax(axis=0).astype(np.uint8)

@@ -1,0 +1,108 @@
+"""What a run needs from the machine, each with its fix."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import config, runtime
+from pipeline.errors import UserError
+from pipeline.layout import Layout
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding."""
+
+    name: str
+    ok: bool
+    said: str
+
+
+def _python(_: Layout) -> str:
+    version = sys.version.split()[0]
+    if sys.version_info < (3, 11):  # noqa: UP036
+        raise UserError(f"{version}; needs 3.11 or newer: install it and remove .venv")
+    return version
+
+
+def _torch(_: Layout) -> str:
+    import torch
+    import torchvision
+
+    return f"torch {torch.__version__}, torchvision {torchvision.__version__}"
+
+
+def _device(_: Layout) -> str:
+    about = runtime.describe()
+    return f"{about['device']}, {about['precision']}, {runtime.workers()} workers"
+
+
+def _crf(_: Layout) -> str:
+    from pipeline.config import Crf
+    from pipeline.crf import dense_crf
+
+    rule = Crf(
+        iterations=1, smooth_w=3, smooth_sxy=3, bilateral_w=4, bilateral_sxy=9, bilateral_srgb=5
+    )
+    found = dense_crf(np.zeros((8, 8, 3), np.uint8), np.zeros((2, 8, 8), np.float32), rule)
+    if not np.isclose(found.sum(0), 1).all():
+        raise UserError(
+            "the dense CRF gives wrong marginals; pip install --force-reinstall pydensecrf2"
+        )
+    return "dense CRF works"
+
+
+def _params(layout: Layout) -> str:
+    config.load(layout.params)
+    return "params.yaml is valid"
+
+
+def _data(layout: Layout) -> str:
+    data = config.load(layout.params).data
+    if data.root == layout.shapes and not data.root.exists():
+        return "shapes: will be generated"
+    for path in (data.root, data.tags):
+        if not path.exists():
+            hint = ", or `python cli.py fetch voc2012`" if data.source == "voc" else ""
+            raise UserError(f"{path} not found; correct data.root and data.tags{hint}")
+    return f"{data.source}: {data.root}"
+
+
+def _weights(layout: Layout) -> str:
+    params = config.load(layout.params)
+    nets: list[tuple[str, config.Net]] = [("seed", params.seed), ("segment", params.segment)]
+    option = params.saliency.option()
+    if isinstance(option, config.SaliencyNet):
+        nets.append(("saliency.options.net", option))
+    for section, net in nets:
+        if net.weights not in ("imagenet", "none") and not Path(net.weights).is_file():
+            raise UserError(f"{net.weights} not found; correct {section}.weights")
+    if isinstance(option, config.SaliencyOnnx) and not option.file.is_file():
+        raise UserError(f"{option.file} not found; correct saliency.options.onnx.file")
+    return ", ".join(f"{section}: {net.backbone} {net.weights}" for section, net in nets)
+
+
+CHECKS: dict[str, Callable[[Layout], str]] = {
+    "python": _python,
+    "torch": _torch,
+    "device": _device,
+    "CRF": _crf,
+    "params": _params,
+    "data": _data,
+    "weights": _weights,
+}
+
+
+def examine(layout: Layout) -> list[Check]:
+    """Run every check; none stops the others."""
+    found = []
+    for name, check in CHECKS.items():
+        try:
+            found.append(Check(name, True, check(layout)))
+        except (UserError, ImportError) as e:
+            fix = "" if isinstance(e, UserError) else "; run `make install`"
+            found.append(Check(name, False, f"{e}{fix}"))
+    return found

@@ -1,0 +1,258 @@
+"""Every file format once: readers and writers, byte-stable.
+
+Shapes: H, W image height and width in px; h, w size at network stride; K classes.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.arrays import Float, UInt8
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def voc_palette() -> list[int]:
+    """The VOC devkit's colour map as 768 numbers: bits of the index spread over the channels."""
+    index = np.arange(256)
+    channels = [sum(((index >> (3 * j + c)) & 1) << (7 - j) for j in range(8)) for c in range(3)]
+    return [int(v) for v in np.stack(channels, axis=1).ravel()]
+
+
+PALETTE = voc_palette()
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            image.load()
+        return image
+    except FileNotFoundError as e:
+        raise UserError(f"{path}: not found") from e
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as e:
+        why = str(e).replace(str(path), "").strip(" '") or "unknown format"
+        raise UserError(
+            f"{path}: cannot be decoded ({why}); replace it or take it off the list"
+        ) from e
+
+
+def read_image(path: Path) -> UInt8:
+    """Read a photograph as RGB (H, W, 3), turned upright by its EXIF orientation.
+
+    Raises:
+        UserError: the file is missing or cannot be decoded.
+    """
+    return np.asarray(ImageOps.exif_transpose(_open(path)).convert("RGB"))
+
+
+def write_image(path: Path, image_HW3: UInt8) -> None:
+    """Write an RGB image; the suffix picks the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image_HW3).save(path, quality=90)
+
+
+def read_label(path: Path) -> UInt8:
+    """Read the indices (H, W) of a palette or grey PNG; the palette's colours do not matter.
+
+    Raises:
+        UserError: missing, undecodable, or a colour image without indices.
+    """
+    image = _open(path)
+    if image.mode not in ("P", "L", "1"):
+        raise UserError(
+            f"{path}: is a {image.mode} image without class indices; save it as palette or grey PNG"
+        )
+    return np.array(image if image.mode != "1" else image.convert("L"), dtype=np.uint8)
+
+
+def write_label(path: Path, label_HW: UInt8) -> None:
+    """Write class indices (H, W) as an 8-bit PNG with the VOC palette."""
+    image = Image.fromarray(label_HW).convert("L")
+    image = Image.frombytes("P", image.size, image.tobytes())
+    image.putpalette(PALETTE)
+    _replace(path, lambda f: image.save(f, format="PNG"))
+
+
+def read_grey(path: Path) -> Float:
+    """Read a grey image as (H, W) in [0, 1]."""
+    return np.asarray(_open(path).convert("L"), dtype=np.float32) / 255
+
+
+def write_grey(path: Path, map_HW: Float) -> None:
+    """Write a map (H, W) in [0, 1] as an 8-bit grey PNG."""
+    grey = Image.fromarray(np.round(np.clip(map_HW, 0, 1) * 255).astype(np.uint8))
+    _replace(path, lambda f: grey.save(f, format="PNG"))
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Write through a temporary name, so that a killed run leaves no half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as f:
+        write(f)
+    os.replace(part, path)
+
+
+def read_maps(path: Path) -> tuple[Float, UInt8]:
+    """Read class maps: `maps` (K, h, w) and `classes` (K,) indices from 1."""
+    with np.load(path, allow_pickle=False) as z:
+        return z["maps"].astype(np.float32), z["classes"]
+
+
+def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
+    """Write class maps of the image's tags in float16."""
+    maps = maps_Khw.astype(np.float16)
+    _replace(path, lambda f: np.savez(f, maps=maps, classes=classes_K))
+
+
+def read_logits(path: Path) -> Float:
+    """Read logits (1 + K, h, w); channel 0 is the background."""
+    with np.load(path, allow_pickle=False) as z:
+        return z["logits"].astype(np.float32)
+
+
+def write_logits(path: Path, logits_Khw: Float) -> None:
+    """Write logits in float16 at network stride."""
+    logits = logits_Khw.astype(np.float16)
+    _replace(path, lambda f: np.savez(f, logits=logits))
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise UserError(f"{path}: not found") from e
+    except json.JSONDecodeError as e:
+        raise UserError(f"{path}: not valid JSON ({e})") from e
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON with sorted keys."""
+    text = json.dumps(value, indent=2, sort_keys=True) + "\n"
+    _replace(path, lambda f: f.write(text.encode()))
+
+
+def read_table(path: Path, *, columns: Sequence[str], sep: str = ",") -> list[dict[str, str]]:
+    """Read a CSV with a header that holds at least `columns`; all values are text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as e:
+        raise UserError(f"{path}: not found; it needs the columns {','.join(columns)}") from e
+    reader = csv.DictReader(io.StringIO(text), delimiter=sep)
+    missing = [c for c in columns if c not in (reader.fieldnames or [])]
+    if missing:
+        raise UserError(f"{path}: column '{missing[0]}' is missing from the first line")
+    return [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+
+
+def write_table(
+    path: Path, rows: Iterable[Sequence[Any]], *, columns: Sequence[str], sep: str = ","
+) -> None:
+    """Write a CSV, or with `sep` a tab a TSV."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=sep, lineterminator="\n")
+    writer.writerows([columns, *rows])
+    _replace(path, lambda f: f.write(out.getvalue().encode()))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image that training may see; `tags` are names out of the class list."""
+
+    id: str
+    image: Path
+    split: str
+    tags: tuple[str, ...]
+    height_px: int
+    width_px: int
+    digest: str
+
+
+SAMPLE_COLUMNS = ("id", "image", "split", "tags", "height", "width", "digest")
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Read samples.csv."""
+    rows = read_table(path, columns=SAMPLE_COLUMNS)
+    return [
+        Sample(
+            r["id"],
+            Path(r["image"]),
+            r["split"],
+            tuple(r["tags"].split()),
+            int(r["height"]),
+            int(r["width"]),
+            r["digest"],
+        )
+        for r in rows
+    ]
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> None:
+    """Write samples.csv."""
+    rows = [
+        (s.id, s.image.as_posix(), s.split, " ".join(s.tags), s.height_px, s.width_px, s.digest)
+        for s in samples
+    ]
+    write_table(path, rows, columns=SAMPLE_COLUMNS)
+
+
+def read_truth(path: Path) -> dict[str, Path]:
+    """Read truth.csv: the mask of each id that has one."""
+    return {r["id"]: Path(r["mask"]) for r in read_table(path, columns=("id", "mask"))}
+
+
+def digest(*paths: Path) -> str:
+    """A short name of the content of files, and of folders with all that is in them."""
+    h = hashlib.blake2b(digest_size=8)
+    for path in paths:
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in files:
+            h.update(file.name.encode())
+            h.update(file.read_bytes())
+    return h.hexdigest()
+
+
+def write_weights(path: Path, state: dict[str, "torch.Tensor"]) -> None:
+    """Write a state dict as safetensors."""
+    from safetensors.torch import save
+
+    data = save({k: v.detach().cpu().contiguous() for k, v in state.items()})
+    _replace(path, lambda f: f.write(data))
+
+
+def read_weights(path: Path) -> dict[str, "torch.Tensor"]:
+    """Read a state dict: safetensors, or a torch file read with weights_only.
+
+    Raises:
+        UserError: missing, or neither format.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise UserError(f"{path}: weights not found; give a path that exists, or 'none'")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as e:
+        raise UserError(f"{path}: is no state dict ({str(e).splitlines()[0][:80]})") from e
+    except Exception as e:  # torch raises pickle's own errors for foreign files
+        if "pickle" not in type(e).__module__ and "Unpickling" not in type(e).__name__:
+            raise
+        raise UserError(f"{path}: is no state dict of tensors") from e
+    return state

@@ -1,0 +1,56 @@
+"""Test-time inference at several scales, with or without flip.
+
+Shapes: N images of one size, K outputs, H, W size in px, h, w output size at scale 1.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline import runtime
+from pipeline.config import Infer
+from pipeline.formats import Sample
+from pipeline.loader import whole_batches
+
+
+def forward(net: nn.Module, views: Sequence[Tensor], *, flip: bool) -> Iterator[Tensor]:
+    """The net's output for each view, float32; with `flip` the mean of the image and its mirror."""
+    on = next(net.parameters()).device
+    for view_N3HW in views:
+        image = view_N3HW.to(on).contiguous(memory_format=torch.channels_last)
+        both = torch.cat([image, image.flip(3)]) if flip else image
+        with runtime.autocast(on):
+            out = net(both).float()
+        if flip:
+            plain, mirrored = out.chunk(2)
+            out = (plain + mirrored.flip(3)) / 2
+        yield out
+
+
+def merge(outputs: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
+    """Mean over scales at the size of the scale nearest to 1: (N, K, h, w)."""
+    base = min(range(len(scales)), key=lambda i: abs(scales[i] - 1))
+    size = outputs[base].shape[2:]
+    resized = [
+        o if o.shape[2:] == size else F.interpolate(o, size, mode="bilinear", align_corners=False)
+        for o in outputs
+    ]
+    return torch.stack(resized).mean(0)
+
+
+@torch.inference_mode()
+def run(
+    net: nn.Module, samples: Sequence[Sample], infer: Infer, *, what: str
+) -> Iterator[tuple[Sample, list[Tensor]]]:
+    """For each sample the net's output (K, h, w) at every scale, on the CPU."""
+    net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
+
+    def each() -> Iterator[tuple[Sample, list[Tensor]]]:
+        for batch, views in whole_batches(samples, infer):
+            outputs = [o.cpu() for o in forward(net, views, flip=infer.flip)]
+            for i, sample in enumerate(batch):
+                yield sample, [o[i] for o in outputs]
+
+    yield from runtime.track(each(), total=len(samples), what=what)

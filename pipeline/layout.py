@@ -1,0 +1,63 @@
+"""Every path of the project, once. Relative to the project's root folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each artefact lies; `tests/contracts` holds it equal to dvc.yaml's deps and outs."""
+
+    root: Path = Path()
+
+    def __getattr__(self, name: str) -> Path:
+        if name not in PATHS:
+            raise AttributeError(name)
+        return self.root / PATHS[name]
+
+    def saliency(self, source: str) -> Path:
+        """Saliency maps of one source, ID.png."""
+        return self.root / "data/saliency" / source
+
+    def labels(self, supervision: str) -> Path:
+        """Label images a segmenter can learn from: `guide`, or `full` (the truth), ID.png."""
+        return self.root / "data/labels" / supervision
+
+    def segmenter(self, supervision: str) -> Path:
+        """The trained segmenter."""
+        return self.root / "data/models/segment" / supervision
+
+    def logits(self, supervision: str) -> Path:
+        """Logits of the segmenter at network stride, ID.npz."""
+        return self.root / "data/logits" / supervision
+
+    def predictions(self, supervision: str) -> Path:
+        """Label images of the plain segmenter, ID.png."""
+        return self.root / "data/predictions" / supervision
+
+    def refined(self, supervision: str) -> Path:
+        """Label images after the dense CRF, ID.png."""
+        return self.root / "data/refined" / supervision
+
+
+PATHS = {
+    "params": "params.yaml",
+    "shapes": "data/raw/shapes",  # images/, masks/, tags.csv
+    "shapes_boxed": "data/raw/shapes_boxed",  # images/, boxes.json
+    "samples": "data/prepared/samples.csv",  # what training may see
+    "classes": "data/prepared/classes.json",
+    "truth": "data/prepared/truth.csv",  # what only scoring may see
+    "counts": "data/prepared/counts.json",
+    "seed_model": "data/models/seed",
+    "maps": "data/maps",  # class maps of the image's tags, ID.npz
+    "tag_scores": "data/tag_scores.csv",  # the classifier's probability of every class
+    "saliency_model": "data/models/saliency",
+    "saliency_labels": "data/labels/saliency",  # masks made from boxes
+    "seeds": "data/fused/seeds",  # seed labels after the area limit, ID.png
+    "fused": "data/fused/labels",  # settled labels, contested components marked, ID.png
+    "scores": "data/scores/scores.json",
+    "score_tables": "data/scores/tables",
+    "report": "data/report",
+    "resume": ".resume",  # what an interrupted training needs to go on
+    "log": "data/log",  # time, memory and device of each stage's last run
+}

@@ -1,0 +1,145 @@
+"""Images from files into batches: random views for training, whole images for inference.
+
+Shapes: N batch, S crop side, H, W size in px.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pipeline import formats, runtime
+from pipeline.augment import random_view
+from pipeline.config import Infer, Train
+from pipeline.formats import Sample
+
+INFER_BATCH = 8
+
+
+def _processes() -> int:
+    """Loader processes beside the one that computes."""
+    return max(1, runtime.workers() // 2)
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Views(Dataset[tuple[Tensor, Tensor]]):
+    """Random views; `targets` are tag vectors (K,) or paths of label images.
+
+    An index is (epoch, i): the view depends on the seed, the epoch and i alone, not on the worker
+    that makes it nor on what came before.
+    """
+
+    images: Sequence[Path]
+    targets: Sequence[Path] | Sequence[np.ndarray[Any, Any]]
+    train: Train
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, i = key
+        rng = np.random.default_rng([self.seed, epoch, i])
+        target = self.targets[i]
+        label = formats.read_label(target) if isinstance(target, Path) else None
+        image, label = random_view(
+            formats.read_image(self.images[i]),
+            label,
+            size_px=self.train.size_px,
+            scale=self.train.scale,
+            jitter=self.train.jitter,
+            rng=rng,
+        )
+        image_3SS = torch.from_numpy(image.transpose(2, 0, 1))
+        return image_3SS, torch.from_numpy(target if label is None else label)
+
+
+def epoch_batches(views: Views, *, batch: int, epoch: int) -> list[list[tuple[int, int]]]:
+    """The shuffled full batches of one epoch, as keys into `views`."""
+    order = np.random.default_rng([views.seed, epoch]).permutation(len(views)).tolist()
+    full = range(0, len(order) - batch + 1, batch)
+    return [[(epoch, i) for i in order[start : start + batch]] for start in full]
+
+
+def train_batches(
+    views: Views, keys: list[list[tuple[int, int]]]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches (N, 3, S, S) uint8 with targets, in the order of `keys`."""
+    yield from DataLoader(
+        views,
+        batch_sampler=keys,
+        num_workers=_processes(),
+        worker_init_fn=_one_thread,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # of its own: the epoch's seed stays untouched
+    )
+
+
+def target_size(height_px: int, width_px: int, *, long_px: int, stride: int) -> tuple[int, int]:
+    """The image's size scaled to a long side of `long_px`, each side a multiple of `stride`."""
+    factor = long_px / max(height_px, width_px)
+    return tuple(  # type: ignore[return-value]
+        max(stride, stride * round(side * factor / stride)) for side in (height_px, width_px)
+    )
+
+
+@dataclass(frozen=True)
+class Whole(Dataset[list[Tensor]]):
+    """Whole images, resized for each scale; `sizes[i]` is the size at scale 1."""
+
+    samples: Sequence[Sample]
+    sizes: Sequence[tuple[int, int]]
+    scales: Sequence[float]
+    stride: int
+
+    def __getitem__(self, i: int) -> list[Tensor]:
+        image = formats.read_image(self.samples[i].image)
+        views = []
+        for scale in self.scales:
+            long_px = round(max(self.sizes[i]) * scale)
+            height, width = target_size(*self.sizes[i], long_px=long_px, stride=self.stride)
+            how = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
+            view = cv2.resize(image, (width, height), interpolation=how)
+            views.append(torch.from_numpy(view.transpose(2, 0, 1)))
+        return views
+
+
+def whole_batches(
+    samples: Sequence[Sample], infer: Infer, *, stride: int = 16
+) -> Iterator[tuple[list[Sample], list[Tensor]]]:
+    """Images of equal size together: (samples, one (N, 3, H, W) uint8 tensor a scale).
+
+    No padding: each side is rounded to the stride, so a map covers its image exactly.
+    """
+    sizes = [
+        target_size(s.height_px, s.width_px, long_px=infer.size_px, stride=stride) for s in samples
+    ]
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for i, size in enumerate(sizes):
+        groups[size].append(i)
+    batches = [
+        group[k : k + INFER_BATCH]
+        for group in groups.values()
+        for k in range(0, len(group), INFER_BATCH)
+    ]
+    loader = DataLoader(
+        Whole(samples, sizes, infer.scales, stride),
+        batch_sampler=batches,
+        num_workers=min(_processes(), math.ceil(len(batches) / 2)),
+        worker_init_fn=_one_thread,
+    )
+    for batch, views in zip(batches, loader, strict=True):
+        yield [samples[i] for i in batch], views

@@ -1,0 +1,150 @@
+"""What a run stands on: device, precision, random seeds, workers, progress.
+
+None of it is a param, because none of it may change a result's meaning. Environment variables:
+GUIDELABEL_DEVICE (auto, cpu, cuda, mps), GUIDELABEL_PRECISION (auto, float32, bfloat16),
+GUIDELABEL_WORKERS (loader and CRF processes).
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def workers() -> int:
+    """How many processes may work beside each other; at least 1."""
+    asked = os.environ.get("GUIDELABEL_WORKERS", "")
+    if asked and not asked.isdigit():
+        raise UserError(f"GUIDELABEL_WORKERS={asked}: must be a whole number")
+    return (
+        max(1, int(asked))
+        if asked
+        else len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+
+
+def device() -> "torch.device":
+    """The device to run on: CUDA, then MPS, then the CPU, unless GUIDELABEL_DEVICE says."""
+    import torch
+
+    asked = os.environ.get("GUIDELABEL_DEVICE", "auto")
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if asked == "auto":
+        return torch.device(next(name for name, ok in there.items() if ok))
+    if not there.get(asked.split(":")[0], False):
+        raise UserError(f"GUIDELABEL_DEVICE={asked}: not on this machine; use auto or cpu")
+    return torch.device(asked)
+
+
+def bf16_pays(on: "torch.device") -> bool:
+    """Whether bf16 autocast is worth it: GPUs that have it, CPUs with AVX-512 BF16 or AMX."""
+    import torch
+
+    asked = os.environ.get("GUIDELABEL_PRECISION", "auto")
+    if asked not in ("auto", "float32", "bfloat16"):
+        raise UserError(f"GUIDELABEL_PRECISION={asked}: is none of auto, float32, bfloat16")
+    if asked != "auto":
+        return asked == "bfloat16"
+    if on.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return on.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def autocast(on: "torch.device") -> contextlib.AbstractContextManager[Any]:
+    """bf16 autocast where it pays, nothing elsewhere."""
+    import torch
+
+    if not bf16_pays(on):
+        return contextlib.nullcontext()
+    return torch.autocast(on.type, torch.bfloat16)
+
+
+def seed_all(seed: int, epoch: int = 0) -> None:
+    """Seed torch's generators from (seed, epoch), so that a resumed epoch equals the first try."""
+    import torch
+
+    torch.manual_seed((seed * 1_000_003 + epoch) % 2**63)
+
+
+def describe() -> dict[str, str]:
+    """Device, precision and version, to be kept with a model and its scores."""
+    import torch
+
+    on = device()
+    name = torch.cuda.get_device_name(on) if on.type == "cuda" else on.type
+    return {
+        "device": name,
+        "precision": "bfloat16" if bf16_pays(on) else "float32",
+        "torch": torch.__version__.split("+")[0],
+    }
+
+
+def say(line: str) -> None:
+    """One line to people, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
+    """Pass `items` on; a bar with rate and time left on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        yield from _bar(items, total, what)
+        return
+    start = said = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - said > 30 or done == total:
+            said, rate = now, done / max(now - start, 1e-9)
+            left = f", {(total - done) / rate:.0f} s left" if done < total else ""
+            say(f"{what}: {done}/{total}, {rate:.1f}/s{left}")
+
+
+def _bar(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0:.1f}/s")
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield from progress.track(items, total=total, description=what)
+
+
+def pool_map(work: Callable[[T], R], items: list[T], *, what: str) -> Iterator[R]:
+    """`map` over a process pool, in order, with progress; for work that uses no torch."""
+    count = min(workers(), len(items))
+    if count <= 1:
+        yield from track(map(work, items), total=len(items), what=what)
+        return
+    with ProcessPoolExecutor(count) as pool:
+        results = pool.map(work, items, chunksize=max(1, min(8, len(items) // (4 * count))))
+        yield from track(results, total=len(items), what=what)

@@ -1,0 +1,65 @@
+"""Pictures: label images over photographs, and panels that follow one image through the chain.
+
+Shapes: H, W image size in px.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from pipeline.arrays import CONTESTED, VOID, Float, UInt8
+from pipeline.formats import PALETTE
+
+COLOURS = np.array(PALETTE, np.uint8).reshape(256, 3)
+RIGHT, FALSE_ALARM, MISSED, MIXED = (70, 160, 70), (230, 120, 30), (60, 90, 220), (200, 50, 160)
+
+
+def overlay(image_HW3: UInt8, label_HW: UInt8, *, strength: float = 0.6) -> UInt8:
+    """Colour the labelled pixels; background stays as it is, void and contested turn pale."""
+    tint = COLOURS[label_HW].astype(np.float32)
+    tint[label_HW == CONTESTED] = (255, 255, 255)
+    mixed = (1 - strength) * image_HW3 + strength * tint
+    return np.where((label_HW > 0)[..., None], mixed, image_HW3).astype(np.uint8)
+
+
+def errors(label_HW: UInt8, truth_HW: UInt8) -> UInt8:
+    """Right object pixels, false alarms, missed pixels and mixed-up classes, each in its colour."""
+    out = np.full((*label_HW.shape, 3), 245, np.uint8)
+    object_, said, known = truth_HW > 0, label_HW > 0, truth_HW != VOID
+    out[known & object_ & (label_HW == truth_HW)] = RIGHT
+    out[known & ~object_ & said] = FALSE_ALARM
+    out[known & object_ & ~said] = MISSED
+    out[known & object_ & said & (label_HW != truth_HW)] = MIXED
+    out[~known] = (200, 200, 200)
+    return out
+
+
+def heat(image_HW3: UInt8, map_HW: Float) -> UInt8:
+    """A map in [0, 1] as colours over the greyed image."""
+    colour = cv2.applyColorMap((np.clip(map_HW, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    grey = cv2.cvtColor(image_HW3, cv2.COLOR_RGB2GRAY)[..., None]
+    return (0.4 * grey + 0.6 * colour[..., ::-1]).astype(np.uint8)
+
+
+def grey(map_HW: Float) -> UInt8:
+    """A map in [0, 1] as a grey image."""
+    return np.repeat((np.clip(map_HW, 0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def panel(pictures: Sequence[UInt8 | None], *, height_px: int) -> UInt8:
+    """Pictures side by side at one height; a missing one is a hatched tile."""
+    shape = next(p.shape for p in pictures if p is not None)
+    size = (max(1, round(shape[1] * height_px / shape[0])), height_px)
+    tiles = [
+        _missing(size) if p is None else cv2.resize(p, size, interpolation=cv2.INTER_AREA)
+        for p in pictures
+    ]
+    gap = np.full((height_px, 4, 3), 255, np.uint8)
+    return np.concatenate([part for t in tiles for part in (t, gap)][:-1], axis=1)
+
+
+def _missing(size: tuple[int, int]) -> UInt8:
+    y, x = np.mgrid[: size[1], : size[0]]
+    stripes = np.where((x + y) // 6 % 2 == 0, 235, 245).astype(np.uint8)
+    return np.repeat(stripes[..., None], 3, axis=2)

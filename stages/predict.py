@@ -1,0 +1,23 @@
+"""Run the trained segmenter over the splits to predict: logits, and plain label images."""
+
+import sys
+
+from pipeline import config, crf, formats, infer, nets
+from pipeline.layout import Layout
+from stages import _run
+
+
+def run(layout: Layout, *, predict: config.Predict) -> None:
+    """Write logits at network stride and their argmax at image size."""
+    supervision = sys.argv[1]
+    samples = [s for s in formats.read_samples(layout.samples) if s.split in predict.splits]
+    net, _ = nets.load(layout.segmenter(supervision))
+    for sample, outputs in infer.run(net, samples, predict, what=f"predict ({supervision})"):
+        logits = infer.merge([o[None] for o in outputs], predict.scales)[0].numpy()
+        formats.write_logits(layout.logits(supervision) / f"{sample.id}.npz", logits)
+        label = crf.argmax(logits, height_px=sample.height_px, width_px=sample.width_px)
+        formats.write_label(layout.predictions(supervision) / f"{sample.id}.png", label)
+
+
+if __name__ == "__main__":
+    _run.main(run, predict=("segment.predict", config.Predict))

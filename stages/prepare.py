@@ -1,0 +1,29 @@
+"""Check every image and mask once; write what training may see and what only scoring may see."""
+
+from pipeline import config, dataset, formats, runtime
+from pipeline.layout import Layout
+from stages import _run
+
+
+def run(layout: Layout, *, data: config.Data) -> None:
+    """Write samples.csv, truth.csv, the truth in class-list indices, the class list, counts."""
+    read = dataset.SOURCES[data.source](data)
+    samples, truth = [], []
+    layout.labels("full").mkdir(parents=True, exist_ok=True)
+    checked = dataset.check(read, needs_val=data.source != "folder")
+    for sample, label in runtime.track(checked, total=len(read.entries), what="prepare"):
+        samples.append(sample)
+        if label is not None:
+            path = layout.labels("full") / f"{sample.id}.png"
+            formats.write_label(path, label)
+            truth.append((sample.id, path.as_posix()))
+    formats.write_samples(layout.samples, samples)
+    formats.write_table(layout.truth, truth, columns=("id", "mask"))
+    formats.write_json(layout.classes, list(read.classes))
+    counts = dataset.counts(samples, read, masks=len(truth))
+    formats.write_json(layout.counts, counts)
+    runtime.say(f"prepare: {counts}")
+
+
+if __name__ == "__main__":
+    _run.main(run, data=("data", config.Data))

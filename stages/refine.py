@@ -1,0 +1,28 @@
+"""The dense CRF at full image size over the segmenter's probabilities."""
+
+import sys
+
+from pipeline import config, crf, formats, runtime
+from pipeline.formats import Sample
+from pipeline.layout import Layout
+from stages import _run
+
+
+def _one(job: tuple[Layout, str, Sample, config.Crf]) -> None:
+    layout, supervision, sample, rule = job
+    logits = formats.read_logits(layout.logits(supervision) / f"{sample.id}.npz")
+    label = crf.label_of(formats.read_image(sample.image), logits, rule)
+    formats.write_label(layout.refined(supervision) / f"{sample.id}.png", label)
+
+
+def run(layout: Layout, *, refine: config.Crf) -> None:
+    """Write a refined label image for each logits file."""
+    supervision = sys.argv[1]
+    there = {p.stem for p in layout.logits(supervision).glob("*.npz")}
+    samples = [s for s in formats.read_samples(layout.samples) if s.id in there]
+    jobs = [(layout, supervision, s, refine) for s in samples]
+    list(runtime.pool_map(_one, jobs, what=f"refine ({supervision})"))
+
+
+if __name__ == "__main__":
+    _run.main(run, refine=("refine", config.Crf))

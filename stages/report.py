@@ -1,0 +1,116 @@
+"""One HTML page: the scores of every link, and panels of best, worst and random images."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import cam, config, formats, page, viz
+from pipeline.arrays import UInt8
+from pipeline.formats import Sample
+from pipeline.layout import Layout
+from stages import _run
+
+
+@dataclass(frozen=True)
+class Show:
+    """Which saliency and which segmenter the panels show."""
+
+    source: str
+    supervision: str
+
+
+COLUMNS = ("image", "class maps", "seed", "saliency", "guide", "prediction", "truth", "errors")
+HEIGHT_PX = 150
+
+
+def _label(path: Path) -> UInt8 | None:
+    return formats.read_label(path) if path.exists() else None
+
+
+def _panel(layout: Layout, sample: Sample, show: Show, truth: dict[str, Path]) -> UInt8:
+    """One image through the chain; what a link did not make is a hatched tile."""
+    image, name = formats.read_image(sample.image), f"{sample.id}.png"
+    maps, tags = formats.read_maps(layout.maps / f"{sample.id}.npz")
+    maps = cam.upsample(cam.normalise(maps), height_px=image.shape[0], width_px=image.shape[1])
+    salient = formats.read_grey(layout.saliency(show.source) / name)
+    prediction = _label(layout.refined(show.supervision) / name)
+    guide = _label(layout.labels("guide") / name)
+    real = _label(truth[sample.id]) if sample.id in truth else None
+    last = prediction if prediction is not None else guide
+    labels = [_label(layout.seeds / name), guide, prediction, real]
+    over = [None if x is None else viz.overlay(image, x) for x in labels]
+    wrong = viz.errors(last, real) if last is not None and real is not None else None
+    pictures = [
+        image,
+        viz.heat(image, cam.strongest(maps, tags)[0]),
+        over[0],
+        viz.grey(salient),
+        *over[1:],
+        wrong,
+    ]
+    return viz.panel(pictures, height_px=HEIGHT_PX)
+
+
+def _picks(
+    samples: list[Sample], rows: list[dict[str, str]], report: config.Report, seed: int
+) -> list[tuple[str, str, str]]:
+    """(group, id, mIoU) of the images to show; only random ones where nothing was scored."""
+    split = "val" if any(r["split"] == "val" for r in rows) else "train"
+    ranked = sorted(
+        (r for r in rows if r["split"] == split and r["mIoU"] != "nan"),
+        key=lambda r: (-float(r["mIoU"]), r["id"]),
+    )
+    score = {r["id"]: r["mIoU"] for r in rows}
+    best = ranked[: report.best]
+    worst = ranked[max(report.best, len(ranked) - report.worst) :][::-1]
+    shown = {r["id"] for r in (*best, *worst)}
+    rest = [s.id for s in samples if s.id not in shown and (s.split == split or not rows)]
+    chosen = random.Random(seed).sample(rest, min(report.random, len(rest)))
+    groups = [
+        ("best", [r["id"] for r in best]),
+        ("worst", [r["id"] for r in worst]),
+        ("random", chosen),
+    ]
+    return [(group, key, score.get(key, "")) for group, keys in groups for key in keys]
+
+
+def run(
+    layout: Layout,
+    *,
+    report: config.Report,
+    source: str,
+    supervision: tuple[str, ...],
+    random_seed: int,
+) -> None:
+    """Write index.html and its pictures."""
+    samples = {s.id: s for s in formats.read_samples(layout.samples)}
+    truth = formats.read_truth(layout.truth)
+    rows = formats.read_table(layout.score_tables / "per_image.csv", columns=("id", "mIoU"))
+    show, shown = Show(source, supervision[0]), []
+    for group, key, miou in _picks(list(samples.values()), rows, report, random_seed):
+        file = f"panels/{group}_{key}.jpg"
+        sample = samples[key]
+        formats.write_image(layout.report / file, _panel(layout, sample, show, truth))
+        shown.append(page.Shown(group, key, file, miou, " ".join(sample.tags)))
+    html = page.render(
+        scores=formats.read_json(layout.scores),
+        per_class=formats.read_table(
+            layout.score_tables / "iou_per_class.tsv",
+            sep="\t",
+            columns=("link", "split", "class", "iou"),
+        ),
+        classes=formats.read_json(layout.classes),
+        shown=shown,
+        columns=COLUMNS,
+    )
+    (layout.report / "index.html").write_text(html, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _run.main(
+        run,
+        report=("report", config.Report),
+        source=("saliency.source", str),
+        supervision=("segment.supervision", config.Supervision),
+        random_seed=("random_seed", int),
+    )

@@ -1,0 +1,70 @@
+"""Saliency maps of every image, from one source (named on the command line)."""
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from pydantic import BaseModel
+
+from pipeline import config, formats, infer, nets, runtime, saliency
+from pipeline.arrays import VOID, Float
+from pipeline.formats import Sample
+from pipeline.layout import Layout
+from stages import _run
+
+Maps = Iterator[tuple[Sample, Float]]
+
+
+def _net(layout: Layout, samples: list[Sample], options: config.SaliencyNet) -> Maps:
+    net, _ = nets.load(layout.saliency_model)
+    scales = options.infer.scales
+    for sample, outputs in infer.run(net, samples, options.infer, what="saliency"):
+        foreground = infer.merge([o[None].softmax(1) for o in outputs], scales)[0, 1].numpy()
+        yield (
+            sample,
+            saliency.resize(foreground, height_px=sample.height_px, width_px=sample.width_px),
+        )
+
+
+def _onnx(layout: Layout, samples: list[Sample], options: config.SaliencyOnnx) -> Maps:
+    model = saliency.onnx_model(options)
+    for sample in runtime.track(samples, total=len(samples), what="saliency"):
+        yield sample, model(formats.read_image(sample.image))
+
+
+def _classical_map(job: tuple[Sample, config.SaliencyClassical]) -> Float:
+    return saliency.geodesic(formats.read_image(job[0].image), job[1])
+
+
+def _classical(layout: Layout, samples: list[Sample], options: config.SaliencyClassical) -> Maps:
+    maps = runtime.pool_map(_classical_map, [(s, options) for s in samples], what="saliency")
+    yield from zip(samples, maps, strict=True)
+
+
+def _folder(layout: Layout, samples: list[Sample], options: config.SaliencyFolder) -> Maps:
+    for sample in runtime.track(samples, total=len(samples), what="saliency"):
+        found = formats.read_grey(options.root / f"{sample.id}.png")
+        yield sample, saliency.resize(found, height_px=sample.height_px, width_px=sample.width_px)
+
+
+def _oracle(layout: Layout, samples: list[Sample], options: config.NoOptions) -> Maps:
+    truth = formats.read_truth(layout.truth)
+    for sample in runtime.track(samples, total=len(samples), what="saliency"):
+        label = formats.read_label(truth[sample.id])
+        yield sample, ((label > 0) & (label != VOID)).astype(np.float32)
+
+
+MAKERS = {"net": _net, "onnx": _onnx, "folder": _folder, "classical": _classical, "oracle": _oracle}
+
+
+def run(layout: Layout, *, options: BaseModel) -> None:
+    """Write each image's map, divided by its own maximum."""
+    source = sys.argv[1]
+    samples = formats.read_samples(layout.samples)
+    for sample, found in MAKERS[source](layout, samples, options):  # type: ignore[operator]
+        formats.write_grey(layout.saliency(source) / f"{sample.id}.png", saliency.normalise(found))
+
+
+if __name__ == "__main__":
+    source = sys.argv[1]
+    _run.main(run, options=(f"saliency.options.{source}", config.SALIENCY_OPTIONS[source]))

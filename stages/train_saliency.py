@@ -1,0 +1,76 @@
+"""Train the class-agnostic saliency network on boxes (or masks) of other classes."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from pipeline import boxes, config, deeplab, fit, formats, infer, loader, nets, runtime, saliency
+from pipeline.arrays import Float
+from pipeline.formats import Sample
+from pipeline.layout import Layout
+from stages import _run
+
+
+def _sample(boxed: boxes.Boxed) -> Sample:
+    height, width = formats.read_image(boxed.image).shape[:2]
+    return Sample(boxed.image.stem, boxed.image, "train", (), height, width, "")
+
+
+def _first(job: tuple[boxes.Boxed, config.SaliencyNet, Path]) -> None:
+    boxed, options, folder = job
+    formats.write_label(folder / f"{boxed.image.stem}.png", saliency.first_label(boxed, options))
+
+
+def _next(job: tuple[boxes.Boxed, config.SaliencyNet, Path, Float]) -> None:
+    boxed, options, folder, probability = job
+    path = folder / f"{boxed.image.stem}.png"
+    formats.write_label(
+        path, saliency.next_label(boxed, formats.read_label(path), probability, options)
+    )
+
+
+def run(layout: Layout, *, net: config.SaliencyNet, random_seed: int) -> None:
+    """Boxes -> masks -> network, then for each denoising round: masks -> network again."""
+    classes = formats.read_json(layout.classes)
+    train_set, left_out = saliency.read_training_set(net, target_classes=classes)
+    runtime.say(f"train_saliency: {len(train_set)} images, {left_out} left out (target classes)")
+    labels, spec = layout.saliency_labels, nets.deeplab_spec(net, ["salient"])
+    paths = [labels / f"{b.image.stem}.png" for b in train_set]
+    list(runtime.pool_map(_first, [(b, net, labels) for b in train_set], what="boxes to masks"))
+    losses: list[float] = []
+    rounds = net.denoise.rounds if net.train_set == "boxes" else 0
+    for number in range(rounds + 1):
+        runtime.seed_all(random_seed)
+        model = nets.build(spec, weights=net.weights)
+        views = loader.Views([b.image for b in train_set], paths, net.train, random_seed)
+        key = config.fingerprint(net, str(random_seed), formats.digest(labels))
+        losses += fit.fit(
+            model,
+            views,
+            _loss(net.loss_stride),
+            resume=layout.resume / f"train_saliency-{key}",
+            what=f"train_saliency, round {number + 1} of {rounds + 1}",
+        )
+        if number < rounds:
+            maps = {
+                s.id: out[0].softmax(0)[1].numpy()
+                for s, out in infer.run(
+                    model, [_sample(b) for b in train_set], net.infer, what="denoise: predict"
+                )
+            }
+            jobs = [(b, net, labels, maps[b.image.stem]) for b in train_set]
+            list(runtime.pool_map(_next, jobs, what="denoise: CRF"))
+    nets.save(layout.saliency_model, model, spec, losses)
+
+
+def _loss(stride: int) -> fit.LossOf:
+    def loss_of(net: nn.Module, image: Tensor, label: Tensor) -> Tensor:
+        return deeplab.pixel_loss(net(image), label, stride=stride)
+
+    return loss_of
+
+
+if __name__ == "__main__":
+    _run.main(
+        run, net=("saliency.options.net", config.SaliencyNet), random_seed=("random_seed", int)
+    )

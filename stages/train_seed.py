@@ -1,0 +1,35 @@
+"""Train the image classifier on tags alone."""
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline import config, fit, formats, loader, nets, runtime
+from pipeline.layout import Layout
+from stages import _run
+
+
+def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
+    """Sigmoid cross-entropy over the classes."""
+    return F.binary_cross_entropy_with_logits(net.logits(net(image)), tags_NK)  # type: ignore[operator]
+
+
+def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
+    """Write the classifier's weights, its description and its loss curve."""
+    classes = formats.read_json(layout.classes)
+    samples = [s for s in formats.read_samples(layout.samples) if s.split == "train"]
+    targets = [np.array([c in s.tags for c in classes], np.float32) for s in samples]
+    runtime.say(f"train_seed: {len(samples)} images, {len(classes)} classes, {runtime.describe()}")
+    runtime.seed_all(random_seed)
+    spec = nets.classifier_spec(seed, classes)
+    net = nets.build(spec, weights=seed.weights)
+    views = loader.Views([s.image for s in samples], targets, seed.train, random_seed)
+    key = config.fingerprint(seed, str(random_seed), formats.digest(layout.samples))
+    losses = fit.fit(
+        net, views, loss_of, resume=layout.resume / f"train_seed-{key}", what="train_seed"
+    )
+    nets.save(layout.seed_model, net, spec, losses)
+
+
+if __name__ == "__main__":
+    _run.main(run, seed=("seed", config.SeedModel), random_seed=("random_seed", int))

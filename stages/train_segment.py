@@ -1,0 +1,44 @@
+"""Train the segmenter on guide labels, or on the truth for the full-supervision bound."""
+
+import sys
+
+from torch import Tensor, nn
+
+from pipeline import config, deeplab, fit, formats, loader, nets, runtime
+from pipeline.layout import Layout
+from stages import _run
+
+
+def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> None:
+    """Write the segmenter trained on the labels that the command line names."""
+    supervision = sys.argv[1]
+    classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
+    samples = [s for s in formats.read_samples(layout.samples) if s.split == "train"]
+    samples = [s for s in samples if (labels / f"{s.id}.png").exists()]
+    runtime.say(f"train_segment: {len(samples)} images, labels {labels}, {runtime.describe()}")
+    runtime.seed_all(random_seed)
+    spec = nets.deeplab_spec(segment, classes)
+    net = nets.build(spec, weights=segment.weights)
+    views = loader.Views(
+        [s.image for s in samples],
+        [labels / f"{s.id}.png" for s in samples],
+        segment.train,
+        random_seed,
+    )
+
+    def loss_of(net: nn.Module, image: Tensor, label: Tensor) -> Tensor:
+        return deeplab.pixel_loss(net(image), label, stride=segment.loss_stride)
+
+    key = config.fingerprint(segment, str(random_seed), formats.digest(layout.samples, labels))
+    losses = fit.fit(
+        net,
+        views,
+        loss_of,
+        resume=layout.resume / f"train_segment-{key}",
+        what=f"train_segment ({supervision})",
+    )
+    nets.save(layout.segmenter(supervision), net, spec, losses)
+
+
+if __name__ == "__main__":
+    _run.main(run, segment=("segment", config.SegmentModel), random_seed=("random_seed", int))

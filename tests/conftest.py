@@ -1,0 +1,157 @@
+"""Small data sets the tests make, and a copy of the project to run in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import config, formats
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL = Path(os.environ.get("GUIDELABEL_REAL_DATA", ROOT.parent / "shared/data"))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def params():
+    """params.yaml as plain dicts, free to change."""
+    return config.read_yaml(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def real_data():
+    if not (REAL / "voc_animals").is_dir():
+        pytest.skip(f"no real photographs in {REAL}; set GUIDELABEL_REAL_DATA to have this test")
+    return REAL
+
+
+def photo(path: Path, *, size=(40, 30), seed=0) -> None:
+    """A noise photograph of `size` (width, height)."""
+    noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise).save(path)
+
+
+@pytest.fixture
+def folder_set(tmp_path):
+    """A folder source of four images with masks: classes cat and dog."""
+    root = tmp_path / "photos"
+    for i in range(4):
+        photo(root / "images" / f"p{i}.png", seed=i)
+        label = np.zeros((30, 40), np.uint8)
+        label[5:20, 5:20] = 1 + i % 2
+        formats.write_label(root / "masks" / f"p{i}.png", label)
+    rows = [(f"p{i}", ["cat", "dog"][i % 2], "train" if i < 3 else "val") for i in range(4)]
+    formats.write_table(root / "tags.csv", rows, columns=("id", "tags", "split"))
+    return root
+
+
+@pytest.fixture
+def folder_params(params, folder_set):
+    """The `data` section for `folder_set`."""
+    params["data"] |= {
+        "source": "folder",
+        "root": str(folder_set),
+        "tags": str(folder_set / "tags.csv"),
+        "classes": ["cat", "dog"],
+    }
+    return params
+
+
+@pytest.fixture
+def devkit(tmp_path):
+    """A VOC devkit of three images: VOC's own indices, XML annotations, SBD-style masks."""
+    root = tmp_path / "VOC2012"
+    tags = {"a": ["dog", "person"], "b": ["cat"], "c": ["sofa"]}
+    for i, (key, names) in enumerate(tags.items()):
+        photo(root / "JPEGImages" / f"{key}.jpg", seed=i)
+        label = np.zeros((30, 40), np.uint8)
+        label[5:20, 5:20], label[0, :] = 12 if key == "a" else 8, 255
+        label[5:20, 22:30] = 15 if key == "a" else 18
+        masks = "SegmentationClass" if key != "b" else "SegmentationClassAug"
+        formats.write_label(root / masks / f"{key}.png", label)
+        objects = "".join(f"<object><name>{n}</name></object>" for n in names)
+        (root / "Annotations").mkdir(exist_ok=True)
+        (root / "Annotations" / f"{key}.xml").write_text(f"<annotation>{objects}</annotation>")
+    lists = root / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\nc\n")
+    (lists / "val.txt").write_text("b\n")
+    return root
+
+
+TINY = {
+    "data": {"options": {"shapes": {"train": 24, "val": 8, "boxed": 12, "size_px": 64}}},
+    "seed": {"train": {"epochs": 2, "size_px": 64}, "maps": {"size_px": 64, "scales": [1.0]}},
+    "saliency": {
+        "options": {"net": {"train": {"epochs": 1, "size_px": 64}, "infer": {"size_px": 64}}}
+    },
+    "segment": {"train": {"epochs": 1, "size_px": 64}, "predict": {"size_px": 64}},
+    "report": {"best": 1, "worst": 1, "random": 1},
+}
+
+
+class Project:
+    """A copy of the project in a folder of its own, as a newcomer has it after `git clone`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        files = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout.split()  # fmt: skip
+        for name in files:
+            if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, root / name)
+        self.run("git", "init", "-q")
+        self.run("git", "add", "-A")
+        self.commit()
+
+    def run(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            args, cwd=self.root, capture_output=True, text=True, check=False,
+            env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, **env},
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def commit(self) -> None:
+        who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        self.run("git", *who, "commit", "-qam", "state", "--allow-empty")
+
+    def python(self, *args: str, **kw) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, *args, **kw)
+
+    def repro(self, *args: str) -> list[str]:
+        """Run dvc repro; the stages that ran."""
+        said = self.python("-m", "dvc", "repro", *args).stdout
+        return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running")]
+
+    def change(self, changes: dict) -> None:
+        """Lay `changes` over params.yaml."""
+        from ruamel.yaml import YAML
+
+        values = config.read_yaml(self.root / "params.yaml")
+        config.lay_over(values, changes)
+        with (self.root / "params.yaml").open("w") as f:
+            YAML().dump(values, f)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The project after one whole tiny run."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.change(TINY)
+    project.commit()
+    project.first_run = project.repro()
+    return project

@@ -1,0 +1,44 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.arrays import VOID
+from pipeline.augment import random_view
+
+
+def view(image, label, seed=0, **kw):
+    args = {"size_px": 32, "scale": (0.5, 2.0), "jitter": 0.0} | kw
+    return random_view(image, label, rng=np.random.default_rng(seed), **args)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(8, 90), st.integers(8, 90))
+def test_shape_and_labels(seed, height, width):
+    label = np.random.default_rng(seed).integers(0, 4, (height, width)).astype(np.uint8)
+    image, out = view(np.repeat(label[..., None], 3, 2), label, seed)
+    assert image.shape == (32, 32, 3) and out.shape == (32, 32)
+    assert set(np.unique(out)) <= {0, 1, 2, 3, VOID}
+
+
+def test_image_and_label_move_together():
+    """A picture of its own label: they must agree wherever the label is known."""
+    label = np.zeros((50, 70), np.uint8)
+    label[10:40, 20:50] = 200
+    for seed in range(20):
+        image, out = view(np.repeat(label[..., None], 3, 2), label, seed)
+        known = out != VOID
+        wrong = (image[..., 0] > 100) != (out == 200)
+        assert wrong[known].mean() < 0.04  # the resampled edge
+
+
+def test_padding_is_void_in_the_label_and_mirrored_in_the_image():
+    image, out = view(np.full((10, 40, 3), 90, np.uint8), np.ones((10, 40), np.uint8), scale=(1, 1))
+    assert (image == 90).all()
+    assert 0 < (out == VOID).sum() < out.size
+
+
+def test_same_generator_same_view_and_jitter_changes_colour():
+    image = np.random.default_rng(1).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    assert (view(image, None, 3)[0] == view(image, None, 3)[0]).all()
+    assert (view(image, None, 3)[0] != view(image, None, 4)[0]).any()
+    assert (view(image, None, 3, jitter=0.5)[0] != view(image, None, 3)[0]).any()

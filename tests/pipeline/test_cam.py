@@ -1,0 +1,54 @@
+import numpy as np
+import torch
+
+from pipeline import cam
+from pipeline.backbones import build
+from pipeline.classifier import Classifier
+
+
+def net(pooling="gap"):
+    trunk = build("efficientnet_lite0", output_stride=16, weights="none", classify=True)
+    return Classifier(trunk, classes=3, hidden_convs=0, pooling=pooling, options={}).eval()
+
+
+def test_mean_of_the_map_is_the_logit():
+    model = net()
+    with torch.no_grad():
+        maps = model(torch.randint(0, 255, (2, 3, 64, 64)))
+    torch.testing.assert_close(model.logits(maps), maps.mean((2, 3)))
+
+
+def test_each_map_is_divided_by_its_own_maximum():
+    maps = np.array([[[-1.0, 2.0]], [[0.5, 0.25]], [[-3.0, -4.0]]], np.float32)
+    assert cam.normalise(maps).tolist() == [[[0, 1]], [[1, 0.5]], [[0, 0]]]
+
+
+def test_seed_rule_by_hand():
+    maps = np.array([[[1.0, 0.6, 0.1, 0.0]], [[0.0, 0.8, 0.15, 2.0]]], np.float32)
+    args = {"height_px": 1, "width_px": 4}
+    classes = np.array([3, 7], np.uint8)
+    # normalised: [1, .6, .1, 0] and [0, .4, .075, 1]
+    assert cam.seed_labels(maps, classes, threshold=0.2, **args).tolist() == [[3, 3, 0, 7]]
+    assert cam.seed_labels(maps, classes, threshold=0.05, **args).tolist() == [[3, 3, 3, 7]]
+    assert cam.seed_labels(maps, classes, threshold=0.7, **args).tolist() == [[3, 0, 0, 7]]
+
+
+def test_no_tags_no_seeds():
+    empty = np.zeros((0, 3, 4), np.float32)
+    out = cam.seed_labels(empty, np.zeros(0, np.uint8), threshold=0.2, height_px=6, width_px=8)
+    assert out.shape == (6, 8) and not out.any()
+
+
+def test_a_map_without_evidence_makes_no_seed():
+    maps = np.full((1, 2, 2), -1, np.float32)
+    out = cam.seed_labels(maps, np.array([1], np.uint8), threshold=0.0, height_px=2, width_px=2)
+    assert not out.any()
+
+
+def test_hidden_layers_and_stride_of_gap_highres():
+    trunk = build("vgg16", output_stride=8, weights="none")
+    model = Classifier(trunk, classes=20, hidden_convs=2, pooling="gap", options={}).eval()
+    with torch.no_grad():
+        maps = model(torch.zeros(1, 3, 321, 321))
+    assert maps.shape == (1, 20, 41, 41)
+    assert model.score.bias is None

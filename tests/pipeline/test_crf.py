@@ -1,0 +1,53 @@
+import numpy as np
+
+from pipeline import crf
+from pipeline.config import Crf
+
+RULE = {
+    "iterations": 5, "smooth_w": 3, "smooth_sxy": 3,
+    "bilateral_w": 4, "bilateral_sxy": 30, "bilateral_srgb": 5,
+}  # fmt: skip
+
+
+def test_zero_weights_return_the_input(rng):
+    probability = rng.dirichlet([1, 1, 1], (12, 9)).transpose(2, 0, 1).astype(np.float32)
+    image = rng.integers(0, 255, (12, 9, 3), dtype=np.uint8)
+    rule = Crf(**RULE | {"smooth_w": 0, "bilateral_w": 0})
+    out = crf.dense_crf(image, crf.energy_of(probability), rule)
+    np.testing.assert_allclose(out, probability, atol=1e-4)
+
+
+def test_marginals_sum_to_one(rng):
+    image = rng.integers(0, 255, (12, 9, 3), dtype=np.uint8)
+    out = crf.dense_crf(image, rng.random((4, 12, 9)).astype(np.float32), Crf(**RULE))
+    np.testing.assert_allclose(out.sum(0), 1, atol=1e-4)
+
+
+def test_smoothing_removes_a_lone_pixel():
+    image = np.full((21, 21, 3), 128, np.uint8)
+    p = np.full((2, 21, 21), 0.2, np.float32)
+    p[0] = 0.8
+    p[:, 10, 10] = (0.3, 0.7)
+    assert crf.dense_crf(image, crf.energy_of(p), Crf(**RULE))[0, 10, 10] > 0.9
+
+
+def test_edge_follows_the_image():
+    image = np.zeros((20, 30, 3), np.uint8)
+    image[:, 15:] = 255
+    p = np.full((2, 20, 30), 0.5, np.float32)
+    p[0, :, :4], p[1, :, :4] = 0.95, 0.05
+    p[0, :, -4:], p[1, :, -4:] = 0.05, 0.95
+    label = crf.dense_crf(image, crf.energy_of(p), Crf(**RULE)).argmax(0)
+    assert (label[:, :15] == 0).all() and (label[:, 15:] == 1).all()
+
+
+def test_label_without_crf_is_the_argmax_of_the_upsampled_logits(rng):
+    logits = rng.normal(size=(3, 4, 5)).astype(np.float32)
+    image = np.zeros((16, 20, 3), np.uint8)
+    full = crf.upsample(logits, height_px=16, width_px=20)
+    assert (crf.label_of(image, logits, None) == full.argmax(0)).all()
+
+
+def test_softmax_does_not_overflow():
+    out = crf.softmax(np.array([[[1e4]], [[0.0]]], np.float32))
+    assert np.isfinite(out).all() and out[0, 0, 0] == 1

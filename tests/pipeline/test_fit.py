@@ -1,0 +1,115 @@
+"""Training: learns, resumes to the same bytes, schedules, groups."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import backbones, config, deeplab, fit, formats, loader
+from pipeline.errors import UserError
+from tests.conftest import photo
+
+TRAIN = {
+    "epochs": 3, "batch": 4, "size_px": 32, "optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.01,
+    "schedule": "one_cycle", "head_lr_factor": 5, "scale": [0.8, 1.2], "jitter": 0.1,
+    "frozen_stages": 1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def views(tmp_path):
+    """Eight images whose label is whether a pixel is bright."""
+    paths = []
+    for i in range(8):
+        photo(tmp_path / f"{i}.png", size=(40, 36), seed=i)
+        image = formats.read_image(tmp_path / f"{i}.png").copy()
+        image[:, : 10 + 2 * i] //= 4
+        formats.write_image(tmp_path / f"{i}.png", image)
+        label = np.ones(image.shape[:2], np.uint8)
+        label[:, : 10 + 2 * i] = 0
+        formats.write_label(tmp_path / f"l{i}.png", label)
+        paths.append((tmp_path / f"{i}.png", tmp_path / f"l{i}.png"))
+    train = config.Train.model_validate(TRAIN)
+    return loader.Views([p for p, _ in paths], [p for _, p in paths], train, seed=0)
+
+
+def net():
+    torch.manual_seed(0)
+    trunk = backbones.build("efficientnet_lite0", output_stride=16, weights="imagenet")
+    return deeplab.DeepLab(trunk, head="aspp", outputs=2)
+
+
+def loss_of(model, image, label):
+    return deeplab.pixel_loss(model(image), label, stride=4)
+
+
+def fitted(views, resume, loss=loss_of):
+    model = net()
+    losses = fit.fit(model, views, loss, resume=resume, what="test")
+    return losses, {k: v.numpy().tobytes() for k, v in model.state_dict().items()}
+
+
+def test_learns_and_a_killed_run_ends_with_the_same_bytes(views, tmp_path):
+    losses, whole = fitted(views, tmp_path / "a")
+    assert len(losses) == 3 and losses[-1] < losses[0]
+    assert not list((tmp_path / "a").iterdir())
+
+    calls = []
+
+    def dies(model, image, label):
+        calls.append(1)
+        if len(calls) == 4:  # in the second epoch
+            raise KeyboardInterrupt
+        return loss_of(model, image, label)
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(views, tmp_path / "b", dies)
+    resumed_losses, resumed = fitted(views, tmp_path / "b")
+    assert resumed_losses == losses and resumed == whole
+
+
+def test_fractional_epochs(views, tmp_path):
+    train = views.train.model_copy(update={"epochs": 1.5})
+    short = loader.Views(views.images, views.targets, train, seed=0)
+    assert len(fitted(short, tmp_path / "a")[0]) == 2
+
+
+def test_a_view_depends_on_seed_epoch_and_index_alone(views):
+    first = views[(1, 3)]
+    views[(0, 5)]
+    again = views[(1, 3)]
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert (views[(2, 3)][0] != first[0]).any()
+
+
+def test_every_epoch_shuffles_and_visits_each_image_once(views):
+    orders = [loader.epoch_batches(views, batch=4, epoch=e) for e in (0, 1)]
+    assert orders[0] != [[(0, i) for _, i in b] for b in orders[1]]
+    assert sorted(i for b in orders[0] for _, i in b) == list(range(8))
+
+
+def test_groups_of_the_released_solver(views):
+    """SGD: biases lr x2 without decay, the head lr x10."""
+    train = config.Train.model_validate(
+        TRAIN | {"optimizer": "sgd", "lr": 0.001, "head_lr_factor": 10, "weight_decay": 5e-4}
+    )
+    trunk = backbones.build("vgg16_deeplab", output_stride=8, weights="none")
+    model = deeplab.DeepLab(trunk, head="largefov", outputs=3)
+    groups = fit.param_groups(model, train)
+    rates = sorted((round(g["lr"], 6), g["weight_decay"]) for g in groups)
+    assert rates == [(0.001, 5e-4), (0.002, 0.0), (0.01, 5e-4), (0.02, 0.0)]
+    trainable = sum(p.requires_grad for p in model.parameters())
+    assert sum(len(g["params"]) for g in groups) == trainable
+
+
+def test_schedules():
+    assert [fit.step(p) for p in (0, 0.24, 0.25, 0.5, 0.999)] == pytest.approx(
+        [1, 1, 0.1, 0.01, 0.001]
+    )
+    assert fit.one_cycle(0.1) == 1 and fit.one_cycle(1) == pytest.approx(0)
+    assert 0 < fit.one_cycle(0) < 0.2
+    assert fit.poly(0) == 1 and fit.poly(1) == 0
+
+
+def test_a_loss_that_is_no_number_stops_with_the_param(views, tmp_path):
+    with pytest.raises(UserError, match=r"lower train\.lr"):
+        fitted(views, tmp_path / "a", lambda m, i, t: loss_of(m, i, t) * float("nan"))

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from pipeline import formats
+from pipeline.errors import UserError
+
+
+@settings(max_examples=30, deadline=None)
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_label_survives_and_bytes_are_stable(tmp_path_factory, label):
+    folder = tmp_path_factory.mktemp("label")
+    formats.write_label(folder / "a.png", label)
+    formats.write_label(folder / "b.png", label)
+    assert (formats.read_label(folder / "a.png") == label).all()
+    assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
+
+
+def test_palette_is_the_devkits():
+    colours = np.array(formats.PALETTE).reshape(256, 3)
+    assert colours[[0, 1, 2, 15, 20, 255]].tolist() == [
+        [0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128], [0, 64, 128], [224, 224, 192],
+    ]  # fmt: skip
+
+
+def test_label_keeps_indices_under_a_foreign_palette(tmp_path):
+    image = Image.fromarray(np.array([[0, 5], [255, 1]], np.uint8)).convert("P")
+    image.putpalette([7] * 768)
+    image.save(tmp_path / "a.png")
+    assert formats.read_label(tmp_path / "a.png").tolist() == [[0, 5], [255, 1]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(hnp.arrays(np.float16, (2, 3, 4), elements=st.floats(-100, 100, width=16)))
+def test_maps_and_logits_survive_and_bytes_are_stable(tmp_path_factory, maps):
+    folder = tmp_path_factory.mktemp("maps")
+    classes = np.array([2, 9], np.uint8)
+    for name in ("a", "b"):
+        formats.write_maps(folder / f"{name}.npz", maps, classes)
+    back, names = formats.read_maps(folder / "a.npz")
+    assert (back == maps).all() and (names == classes).all()
+    assert (folder / "a.npz").read_bytes() == (folder / "b.npz").read_bytes()
+    formats.write_logits(folder / "l.npz", maps)
+    assert (formats.read_logits(folder / "l.npz") == maps).all()
+
+
+def test_weights_survive_whatever_the_file_is_called(tmp_path):
+    state = {"a.weight": torch.arange(6.0).view(2, 3), "n": torch.tensor(3)}
+    formats.write_weights(tmp_path / "one.safetensors", state)
+    formats.write_weights(tmp_path / "two.safetensors", state)
+    first, second = (tmp_path / f"{n}.safetensors" for n in ("one", "two"))
+    assert first.read_bytes() == second.read_bytes()
+    back = formats.read_weights(first)
+    assert all((back[k] == v).all() for k, v in state.items())
+
+
+def test_photo_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6  # turned by 90 degrees
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.jpg", exif=exif)
+    assert formats.read_image(tmp_path / "a.jpg").shape == (30, 20, 3)
+
+
+def test_grey_and_transparent_photos_become_rgb(tmp_path):
+    Image.new("L", (3, 2), 9).save(tmp_path / "a.png")
+    Image.new("RGBA", (3, 2)).save(tmp_path / "b.png")
+    assert formats.read_image(tmp_path / "a.png").shape == (2, 3, 3)
+    assert formats.read_image(tmp_path / "b.png").shape == (2, 3, 3)
+
+
+def test_truncated_image_is_named(tmp_path):
+    Image.new("RGB", (300, 200), (5, 90, 7)).save(tmp_path / "a.jpg")
+    whole = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"a\.jpg: cannot be decoded"):
+        formats.read_image(tmp_path / "a.jpg")
+
+
+def test_colour_mask_is_refused(tmp_path):
+    Image.new("RGB", (3, 2)).save(tmp_path / "m.png")
+    with pytest.raises(UserError, match=r"m\.png: is a RGB image without class indices"):
+        formats.read_label(tmp_path / "m.png")
+
+
+def test_foreign_weights_are_refused(tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"not weights")
+    with pytest.raises(UserError, match=r"w\.pth: is no state dict"):
+        formats.read_weights(tmp_path / "w.pth")
+    with pytest.raises(UserError, match="not found"):
+        formats.read_weights(tmp_path / "none.pth")
+
+
+def test_table_needs_its_columns(tmp_path):
+    (tmp_path / "t.csv").write_text("id,words\na,b\n")
+    with pytest.raises(UserError, match="column 'tags' is missing"):
+        formats.read_table(tmp_path / "t.csv", columns=("id", "tags"))
+
+
+def test_digest_sees_content_and_names(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/a").write_text("x")
+    first = formats.digest(tmp_path / "d")
+    assert formats.digest(tmp_path / "d") == first
+    (tmp_path / "d/a").write_text("y")
+    assert formats.digest(tmp_path / "d") != first

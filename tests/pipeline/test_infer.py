@@ -1,0 +1,66 @@
+import pytest
+import torch
+from torch import nn
+
+from pipeline import config, infer, loader
+from pipeline.formats import Sample
+from tests.conftest import photo
+
+
+class Corner(nn.Module):
+    """Its output is brightness at stride 32, twice as bright in the left half."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, image):
+        out = nn.functional.avg_pool2d(image.float().mean(1, keepdim=True), 32)
+        half = out.shape[-1] // 2
+        return torch.cat([2 * out[..., :half], out[..., half:]], -1)
+
+
+def how(**kw):
+    return config.Infer(**{"size_px": 64, "scales": (1.0,), "flip": False} | kw)
+
+
+@pytest.fixture
+def samples(tmp_path):
+    sizes = [(80, 60), (60, 80), (80, 60), (81, 60)]
+    for i, size in enumerate(sizes):
+        photo(tmp_path / f"{i}.png", size=size, seed=i)
+    return [
+        Sample(str(i), tmp_path / f"{i}.png", "val", (), h, w, "") for i, (w, h) in enumerate(sizes)
+    ]
+
+
+def test_every_sample_once_at_its_own_size(samples):
+    found = dict((s.id, o) for s, o in infer.run(Corner(), samples, how(), what="test"))
+    assert set(found) == {"0", "1", "2", "3"}
+    assert found["0"][0].shape == (1, 2, 2) and found["1"][0].shape == (1, 2, 2)
+
+
+def test_batches_do_not_change_results(samples):
+    together = {s.id: o[0] for s, o in infer.run(Corner(), samples, how(), what="test")}
+    for s in samples:
+        ((_, alone),) = infer.run(Corner(), [s], how(), what="test")
+        torch.testing.assert_close(alone[0], together[s.id])
+
+
+def test_flip_averages_the_mirror(samples):
+    ((_, plain),) = infer.run(Corner(), samples[:1], how(), what="test")
+    ((_, both),) = infer.run(Corner(), samples[:1], how(flip=True), what="test")
+    flat = plain[0] / torch.tensor([2.0, 1.0])
+    torch.testing.assert_close(both[0], flat * 1.5)
+
+
+def test_scales_merge_at_the_size_of_scale_one(samples):
+    ((_, out),) = infer.run(Corner(), samples[:1], how(scales=(0.5, 1.0, 2.0)), what="test")
+    assert [tuple(o.shape[1:]) for o in out] == [(1, 1), (2, 2), (3, 4)] or out[2].shape[2] == 4
+    merged = infer.merge([o[None] for o in out], (0.5, 1.0, 2.0))
+    assert merged.shape == (1, 1, 2, 2)
+
+
+def test_target_size_keeps_the_aspect_within_a_stride():
+    assert loader.target_size(375, 500, long_px=448, stride=32) == (352, 448)
+    assert loader.target_size(1000, 10, long_px=320, stride=32) == (320, 32)

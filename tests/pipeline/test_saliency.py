@@ -1,0 +1,94 @@
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from pipeline import config, formats, saliency
+from pipeline.errors import UserError
+from tests.conftest import ROOT, photo
+
+
+@pytest.fixture
+def net_options(params, tmp_path):
+    values = params["saliency"]["options"]["net"] | {"root": str(tmp_path)}
+    return config.SaliencyNet.model_validate(values)
+
+
+def test_normalise_by_the_own_maximum():
+    assert saliency.normalise(np.array([[0.1, 0.4]], np.float32)).tolist() == [[0.25, 1.0]]
+    assert saliency.normalise(np.zeros((2, 2), np.float32)).max() == 0
+
+
+def test_geodesic_finds_a_central_object(rng):
+    image = rng.integers(60, 70, (80, 100, 3)).astype(np.uint8)
+    image[25:55, 30:70] = (220, 60, 60)
+    options = config.SaliencyClassical(superpixels=150, compactness=10)
+    found = saliency.normalise(saliency.geodesic(image, options))
+    assert found[30:50, 35:65].mean() > 0.9 and found[:15].mean() < 0.2
+
+
+def red_model(path, channel=0):
+    """An ONNX model whose map is one colour channel."""
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, 32, 32])
+            for n, c in (("x", 3), ("y", 1))]  # fmt: skip
+    index = helper.make_tensor("i", TensorProto.INT64, [1], [channel])
+    node = helper.make_node("Gather", ["x", "i"], ["y"], axis=1)
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [index])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+
+
+def onnx_options(path, **kw):
+    values = {"file": path, "size_px": 32, "divide_by": "255", "mean": (0, 0, 0), "std": (1, 1, 1)}
+    return config.SaliencyOnnx(**values | kw)
+
+
+def test_onnx_model_sees_rgb_in_the_asked_range(tmp_path):
+    red_model(tmp_path / "m.onnx")
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:, :48, 0] = 200
+    found = saliency.onnx_model(onnx_options(tmp_path / "m.onnx"))(image)
+    assert found.shape == (64, 96)
+    assert found[:, :40].min() == pytest.approx(200 / 255, abs=0.02) and found[:, 56:].max() < 0.02
+    by_max = saliency.onnx_model(onnx_options(tmp_path / "m.onnx", divide_by="max"))(image)
+    assert by_max.max() == pytest.approx(1)
+
+
+def test_missing_and_broken_onnx_are_named(tmp_path):
+    with pytest.raises(UserError, match="saliency.options.onnx.file"):
+        saliency.onnx_model(onnx_options(tmp_path / "none.onnx"))
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"bad\.onnx: onnxruntime cannot read it"):
+        saliency.onnx_model(onnx_options(tmp_path / "bad.onnx"))
+
+
+def test_mask_sets_leave_listed_images_out(tmp_path, net_options):
+    for key in ("a", "b", "c"):
+        photo(tmp_path / "images" / f"{key}.jpg")
+        mask = np.zeros((30, 40), np.uint8)
+        mask[:, :10] = 255
+        formats.write_grey(tmp_path / "masks" / f"{key}.png", mask / 255)
+    (tmp_path / "exclude.txt").write_text("b\n")
+    options = net_options.model_copy(update={"train_set": "masks"})
+    kept, left_out = saliency.read_training_set(options, target_classes=["dog"])
+    assert [b.image.stem for b in kept] == ["a", "c"] and left_out == 1
+    label = saliency.first_label(kept[0], options)
+    assert set(np.unique(label)) == {0, 1} and label.sum() == 300
+
+
+def test_denoising_round_on_a_small_copy(tmp_path, net_options):
+    from pipeline.boxes import Boxed
+
+    photo(tmp_path / "a.png", size=(400, 200))
+    boxed = Boxed(tmp_path / "a.png", ((100, 50, 200, 100),))
+    first = saliency.first_label(boxed, net_options)
+    assert max(first.shape) == net_options.train.size_px
+    sure = np.zeros((20, 40), np.float32)
+    sure[5:15, 10:30] = 1
+    after = saliency.next_label(boxed, first, sure, net_options)
+    assert after.shape == first.shape and (after == 1).mean() == pytest.approx(0.25, abs=0.05)
+
+
+def test_every_source_says_what_it_learned_from():
+    assert set(saliency.TRAINED_ON) == set(config.SALIENCY_OPTIONS)
+    assert (ROOT / "sources/dvc.yaml").read_text().count("  saliency_") == len(saliency.TRAINED_ON)
