@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from pipeline import config, doctor, fetch, formats, page
+from pipeline import config, doctor, fetch, formats, page, params
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -35,14 +35,14 @@ def _dvc(*args: str) -> int:
 
 
 def _stages(path: Path) -> list[str]:
-    return list(config.read_yaml(path)["stages"])
+    return list(params.read_yaml(path)["stages"])
 
 
 def _address(target: str) -> str:
     """DVC's name of a stage: those of sources/dvc.yaml carry their file."""
     chain, sources = _stages(Path("dvc.yaml")), _stages(Path("sources/dvc.yaml"))
     if target == "saliency":
-        target = f"saliency_{config.load(LAYOUT.params).saliency.source}"
+        target = f"saliency_{params.load(LAYOUT.params).saliency.source}"
     if target in chain or "@" in target:
         return target
     if target in sources:
@@ -56,7 +56,7 @@ def run(
     set_param: Overrides = None,
 ) -> None:
     """Run the chain, or what is needed up to TARGET; what did not change is not run again."""
-    config.load(LAYOUT.params)
+    params.load(LAYOUT.params)
     names = [_address(target)] if target else []
     if set_param:
         changes = [part for change in set_param for part in ("-S", change)]
@@ -108,16 +108,16 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
         there = ", ".join(sorted(p.stem for p in Path("presets").glob("*.yaml")))
         raise UserError(f"no preset '{preset}'; there are {there}")
     yaml = YAML()
-    yaml.width, before = 110, config.read_yaml(LAYOUT.params)
+    yaml.width, before = 110, params.read_yaml(LAYOUT.params)
     base = yaml.load(BASE)
-    config.lay_over(base, config.read_yaml(path))
-    config.validate(config.Params, base, where=str(path))
+    params.lay_over(base, params.read_yaml(path))
+    params.validate(config.Params, base, where=str(path))
     if path == BASE:
         LAYOUT.params.write_text(BASE.read_text())
     else:
         with LAYOUT.params.open("w") as f:
             yaml.dump(base, f)
-    for name, old, new in config.differences(before, config.read_yaml(LAYOUT.params)):
+    for name, old, new in params.differences(before, params.read_yaml(LAYOUT.params)):
         out.print(f"{name}: {old} -> {new}")
     out.print(f"params.yaml is now the preset '{preset}'.")
 
@@ -152,15 +152,15 @@ def status() -> None:
 
 def _states(changed: dict[str, Any]) -> list[tuple[str, str]]:
     """(stage, state) of the chosen chain."""
-    params = config.load(LAYOUT.params)
+    chosen = params.load(LAYOUT.params)
     rows = []
-    sources = [f"sources/dvc.yaml:saliency_{params.saliency.source}"]
-    if params.saliency.source == "net":
+    sources = [f"sources/dvc.yaml:saliency_{chosen.saliency.source}"]
+    if chosen.saliency.source == "net":
         sources.insert(0, "sources/dvc.yaml:train_saliency")
-    if params.data.root == LAYOUT.shapes:
+    if chosen.data.root == LAYOUT.shapes:
         sources.insert(0, "sources/dvc.yaml:generate")
-    for stage, body in config.read_yaml(Path("dvc.yaml"))["stages"].items():
-        each = params.segment.supervision if "matrix" in body else ("",)
+    for stage, body in params.read_yaml(Path("dvc.yaml"))["stages"].items():
+        each = chosen.segment.supervision if "matrix" in body else ("",)
         rows += [f"{stage}@{s}" if s else stage for s in each]
     at = rows.index("fuse")
     rows[at:at] = [s for s in sources if not s.endswith("generate")]
@@ -191,8 +191,7 @@ def _why(changes: list[Any] | None) -> str:
 @app.command("config")
 def show_config() -> None:
     """Print params.yaml as the stages will see it, validated."""
-    params = config.load(LAYOUT.params).model_dump(mode="json")
-    YAML().dump(params, sys.stdout)
+    YAML().dump(params.load(LAYOUT.params).model_dump(mode="json"), sys.stdout)
 
 
 @app.command("doctor")
@@ -227,13 +226,13 @@ def predict(
     """Segment any photographs: NAME.png (class indices, palette) and NAME_overlay.jpg."""
     from pipeline import apply
 
-    params = config.load(LAYOUT.params)
+    chosen = params.load(LAYOUT.params)
     done = apply.segment(
-        model or LAYOUT.segmenter(params.segment.supervision[0]),
+        model or LAYOUT.segmenter(chosen.segment.supervision[0]),
         apply.find(images),
         output,
-        how=params.segment.predict,
-        refine=params.refine if crf else None,
+        how=chosen.segment.predict,
+        refine=chosen.refine if crf else None,
     )
     for line in done.bad:
         out.print(f"skipped: {line}")

@@ -3,25 +3,15 @@
 Every number that can change a result is a field here; device, workers and verbosity are not.
 """
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    TypeAdapter,
-    ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from pipeline.errors import UserError
-
-V = TypeVar("V")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -37,16 +27,22 @@ class Frozen(BaseModel):
 class Choice(Frozen):
     """A section with a choice and `options`: only the chosen options are validated."""
 
+    CHOICE: ClassVar[str]  # the field that holds the choice
+    KINDS: ClassVar[dict[str, type[Frozen]]]
+
     options: dict[str, dict[str, Any] | None]
 
-    def chosen(self, name: str, kinds: dict[str, type[Frozen]], field: str) -> Frozen:
-        """The options of choice `name`, as the model that `kinds` holds for it."""
-        if name not in kinds:
-            raise ValueError(f"{field}: '{name}' is none of {', '.join(sorted(kinds))}")
-        return kinds[name].model_validate(self.options.get(name) or {})
+    def option(self) -> Frozen:
+        """The options of the choice, as its model."""
+        name = getattr(self, self.CHOICE)
+        if name not in self.KINDS:
+            raise ValueError(f"{self.CHOICE}: '{name}' is none of {', '.join(sorted(self.KINDS))}")
+        return self.KINDS[name].model_validate(self.options.get(name) or {})
 
-
-# --- data ---------------------------------------------------------------------------------------
+    @model_validator(mode="after")
+    def _check_option(self) -> Self:
+        self.option()
+        return self
 
 
 class ShapesData(Frozen):
@@ -82,6 +78,8 @@ DATA_OPTIONS: dict[str, type[Frozen]] = {
 class Data(Choice):
     """Where images and tags come from."""
 
+    CHOICE, KINDS = "source", DATA_OPTIONS
+
     source: str
     root: Path
     tags: Path
@@ -91,15 +89,7 @@ class Data(Choice):
     def _check(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes: a name stands there twice")
-        self.option()
         return self
-
-    def option(self) -> Frozen:
-        """The options of the chosen source."""
-        return self.chosen(self.source, DATA_OPTIONS, "source")
-
-
-# --- training -----------------------------------------------------------------------------------
 
 
 class Train(Frozen):
@@ -140,9 +130,6 @@ class Net(Frozen):
     output_stride: Literal[8, 16, 32]
 
 
-# --- links --------------------------------------------------------------------------------------
-
-
 class NoOptions(Frozen):
     """A choice without options."""
 
@@ -153,18 +140,11 @@ POOLING_OPTIONS: dict[str, type[Frozen]] = {"gap": NoOptions}
 class SeedModel(Choice, Net):
     """The classifier whose class maps are the seeds."""
 
+    CHOICE, KINDS = "pooling", POOLING_OPTIONS
+
     hidden_convs: Annotated[int, Field(ge=0, le=2)]
     pooling: str
     train: Train
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self.option()
-        return self
-
-    def option(self) -> Frozen:
-        """The options of the chosen pooling."""
-        return self.chosen(self.pooling, POOLING_OPTIONS, "pooling")
 
 
 class Seed(SeedModel):
@@ -287,16 +267,9 @@ SALIENCY_OPTIONS: dict[str, type[Frozen]] = {
 class Saliency(Choice):
     """Section `saliency`: which maps say how far an object extends."""
 
+    CHOICE, KINDS = "source", SALIENCY_OPTIONS
+
     source: str
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self.option()
-        return self
-
-    def option(self) -> Frozen:
-        """The options of the chosen source."""
-        return self.chosen(self.source, SALIENCY_OPTIONS, "source")
 
 
 class Evaluate(Frozen):
@@ -327,89 +300,3 @@ class Params(Frozen):
     segment: Segment
     refine: Crf
     report: Report
-
-
-# --- reading ------------------------------------------------------------------------------------
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file into plain dicts; YAML 1.2, so that 1e-4 is a number."""
-    try:
-        loaded = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise UserError(f"{path}: not found; run from the project's root folder") from e
-    except YAMLError as e:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(e).split())}") from e
-    if not isinstance(loaded, dict):
-        raise UserError(f"{path}: must hold sections such as 'data:' and 'seed:'")
-    return loaded
-
-
-def validate(model: type[V], values: Any, *, where: str) -> V:
-    """Validate `values`, turning pydantic's report into one line that names the param."""
-    try:
-        return TypeAdapter(model).validate_python(values)
-    except ValidationError as e:
-        first = e.errors()[0]
-        name = ".".join([where, *map(str, first["loc"])]).strip(".")
-        said = first["msg"].removeprefix("Value error, ")
-        fix = "no such param; check the spelling" if first["type"] == "extra_forbidden" else said
-        raise UserError(f"params.yaml: {name}: {fix} (got {_short(first['input'])})") from e
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 60 else text[:57] + "..."
-
-
-def load(path: Path) -> Params:
-    """Read and validate the whole file."""
-    return validate(Params, read_yaml(path), where="")
-
-
-def section(params: dict[str, Any], name: str, model: type[V]) -> V:
-    """Validate the part of `params` at the dotted `name` as `model`.
-
-    A stage sees its own slice alone: where `model` is a part of a section (SeedModel of Seed),
-    the section's other keys are left out; a key that no part knows is still an error.
-    """
-    values: Any = params
-    for key in name.split("."):
-        if not isinstance(values, dict) or key not in values:
-            raise UserError(f"params.yaml: {name} is missing")
-        values = values[key]
-    whole = Params.model_fields[name].annotation if name in Params.model_fields else None
-    if isinstance(whole, type) and issubclass(whole, Frozen) and isinstance(values, dict):
-        assert issubclass(model, BaseModel)
-        others = whole.model_fields.keys() - model.model_fields.keys()
-        values = {k: v for k, v in values.items() if k not in others}
-    return validate(model, values, where=name)
-
-
-def lay_over(base: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Put `changes` into `base`, section by section; what they do not name stays."""
-    for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            lay_over(base[key], value)
-        else:
-            base[key] = value
-
-
-def differences(old: Any, new: Any, name: str = "") -> list[tuple[str, Any, Any]]:
-    """(dotted name, old value, new value) of every param that differs."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return [] if old == new else [(name, old, new)]
-    return [
-        d
-        for key in sorted({*old, *new})
-        for d in differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))
-    ]
-
-
-def fingerprint(*parts: BaseModel | str) -> str:
-    """A short stable name of a set of params and input digests."""
-    text = [
-        p if isinstance(p, str) else json.dumps(p.model_dump(mode="json"), sort_keys=True)
-        for p in parts
-    ]
-    return hashlib.blake2b("\n".join(text).encode(), digest_size=8).hexdigest()

@@ -90,10 +90,11 @@ class DeepLab(nn.Module):
 def pixel_loss(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> Tensor:
     """Mean cross-entropy over the pixels that are not void.
 
-    Labels are resized by nearest neighbour to `stride`, logits bilinearly to the same size; with
-    the logits' own stride this is DeepLab v1's loss at map size.
+    Labels are resized by nearest neighbour to `stride` (321 px at stride 8: 41), logits bilinearly
+    to the same size; with the logits' own stride this is DeepLab v1's loss at map size.
     """
-    label = label_NHW[:, stride // 2 :: stride, stride // 2 :: stride].long()
+    size = [-(-side // stride) for side in label_NHW.shape[1:]]
+    label = F.interpolate(label_NHW[:, None], size, mode="nearest-exact")[:, 0].long()
     logits = logits_NChw.float()
     if logits.shape[2:] != label.shape[1:]:
         logits = F.interpolate(logits, label.shape[1:], mode="bilinear", align_corners=False)

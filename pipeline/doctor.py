@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import config, runtime
+from pipeline import config, params, runtime
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -56,12 +56,12 @@ def _crf(_: Layout) -> str:
 
 
 def _params(layout: Layout) -> str:
-    config.load(layout.params)
+    params.load(layout.params)
     return "params.yaml is valid"
 
 
 def _data(layout: Layout) -> str:
-    data = config.load(layout.params).data
+    data = params.load(layout.params).data
     if data.root == layout.shapes and not data.root.exists():
         return "shapes: will be generated"
     for path in (data.root, data.tags):
@@ -72,9 +72,9 @@ def _data(layout: Layout) -> str:
 
 
 def _weights(layout: Layout) -> str:
-    params = config.load(layout.params)
-    nets: list[tuple[str, config.Net]] = [("seed", params.seed), ("segment", params.segment)]
-    option = params.saliency.option()
+    chosen = params.load(layout.params)
+    nets: list[tuple[str, config.Net]] = [("seed", chosen.seed), ("segment", chosen.segment)]
+    option = chosen.saliency.option()
     if isinstance(option, config.SaliencyNet):
         nets.append(("saliency.options.net", option))
     for section, net in nets:

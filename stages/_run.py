@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline import config, formats
+from pipeline import formats, params
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -31,8 +31,8 @@ def main(run: Callable[..., None], **slices: tuple[str, type[Any]]) -> None:
 
 def load(layout: Layout, slices: dict[str, tuple[str, type[Any]]]) -> dict[str, Any]:
     """The validated slices of params.yaml."""
-    params = config.read_yaml(layout.params)
-    return {key: config.section(params, name, model) for key, (name, model) in slices.items()}
+    values = params.read_yaml(layout.params)
+    return {key: params.section(values, name, model) for key, (name, model) in slices.items()}
 
 
 def _log(layout: Layout, name: str, seconds: float) -> None:

@@ -4,7 +4,19 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from pipeline import boxes, config, deeplab, fit, formats, infer, loader, nets, runtime, saliency
+from pipeline import (
+    boxes,
+    config,
+    deeplab,
+    fit,
+    formats,
+    infer,
+    loader,
+    nets,
+    params,
+    runtime,
+    saliency,
+)
 from pipeline.arrays import Float
 from pipeline.formats import Sample
 from pipeline.layout import Layout
@@ -43,7 +55,7 @@ def run(layout: Layout, *, net: config.SaliencyNet, random_seed: int) -> None:
         runtime.seed_all(random_seed)
         model = nets.build(spec, weights=net.weights)
         views = loader.Views([b.image for b in train_set], paths, net.train, random_seed)
-        key = config.fingerprint(net, str(random_seed), formats.digest(labels))
+        key = params.fingerprint(net, str(random_seed), formats.digest(labels))
         losses += fit.fit(
             model,
             views,

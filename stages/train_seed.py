@@ -4,7 +4,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline import config, fit, formats, loader, nets, runtime
+from pipeline import config, fit, formats, loader, nets, params, runtime
 from pipeline.layout import Layout
 from stages import _run
 
@@ -24,7 +24,7 @@ def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
     spec = nets.classifier_spec(seed, classes)
     net = nets.build(spec, weights=seed.weights)
     views = loader.Views([s.image for s in samples], targets, seed.train, random_seed)
-    key = config.fingerprint(seed, str(random_seed), formats.digest(layout.samples))
+    key = params.fingerprint(seed, str(random_seed), formats.digest(layout.samples))
     losses = fit.fit(
         net, views, loss_of, resume=layout.resume / f"train_seed-{key}", what="train_seed"
     )

@@ -4,7 +4,7 @@ import sys
 
 from torch import Tensor, nn
 
-from pipeline import config, deeplab, fit, formats, loader, nets, runtime
+from pipeline import config, deeplab, fit, formats, loader, nets, params, runtime
 from pipeline.layout import Layout
 from stages import _run
 
@@ -29,7 +29,7 @@ def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> No
     def loss_of(net: nn.Module, image: Tensor, label: Tensor) -> Tensor:
         return deeplab.pixel_loss(net(image), label, stride=segment.loss_stride)
 
-    key = config.fingerprint(segment, str(random_seed), formats.digest(layout.samples, labels))
+    key = params.fingerprint(segment, str(random_seed), formats.digest(layout.samples, labels))
     losses = fit.fit(
         net,
         views,

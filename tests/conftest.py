@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import config, formats
+from pipeline import formats
+from pipeline import params as reading
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("GUIDELABEL_REAL_DATA", ROOT.parent / "shared/data"))
@@ -24,7 +25,7 @@ def rng():
 @pytest.fixture
 def params():
     """params.yaml as plain dicts, free to change."""
-    return config.read_yaml(ROOT / "params.yaml")
+    return reading.read_yaml(ROOT / "params.yaml")
 
 
 @pytest.fixture
@@ -141,8 +142,8 @@ class Project:
         """Lay `changes` over params.yaml."""
         from ruamel.yaml import YAML
 
-        values = config.read_yaml(self.root / "params.yaml")
-        config.lay_over(values, changes)
+        values = reading.read_yaml(self.root / "params.yaml")
+        reading.lay_over(values, changes)
         with (self.root / "params.yaml").open("w") as f:
             YAML().dump(values, f)
 

@@ -5,7 +5,14 @@ from pipeline import backbones
 from pipeline.errors import UserError
 from tests.conftest import REAL
 
-NAMES = ["vgg16", "vgg16_deeplab", "resnet50", "resnet101", "efficientnet_lite0", "resnet18.a1_in1k"]
+NAMES = [
+    "vgg16",
+    "vgg16_deeplab",
+    "resnet50",
+    "resnet101",
+    "efficientnet_lite0",
+    "resnet18.a1_in1k",
+]
 
 
 @pytest.mark.parametrize("stride", [8, 16, 32])

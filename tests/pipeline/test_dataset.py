@@ -4,10 +4,11 @@ import pytest
 from pipeline import config, dataset, formats
 from pipeline.arrays import VOID
 from pipeline.errors import UserError
+from pipeline.params import section
 
 
 def read(params):
-    data = config.section(params, "data", config.Data)
+    data = section(params, "data", config.Data)
     return dataset.SOURCES[data.source](data)
 
 

@@ -18,13 +18,13 @@ def test_logits_at_stride_8(head, name, stride):
 
 
 def test_loss_at_map_size_equals_plain_cross_entropy():
-    logits, label = torch.randn(2, 4, 5, 6), torch.randint(0, 4, (2, 40, 48))
-    expected = torch.nn.functional.cross_entropy(logits, label[:, 4::8, 4::8])
+    logits, label = torch.randn(2, 4, 5, 6), torch.randint(0, 4, (2, 40, 48), dtype=torch.uint8)
+    expected = torch.nn.functional.cross_entropy(logits, label[:, 4::8, 4::8].long())
     torch.testing.assert_close(deeplab.pixel_loss(logits, label, stride=8), expected)
 
 
 def test_void_pixels_do_not_count():
-    logits, label = torch.randn(1, 3, 4, 4), torch.randint(0, 3, (1, 4, 4))
+    logits, label = torch.randn(1, 3, 4, 4), torch.randint(0, 3, (1, 4, 4), dtype=torch.uint8)
     label[0, :2] = VOID
     half = deeplab.pixel_loss(logits[:, :, 2:], label[:, 2:], stride=1)
     torch.testing.assert_close(deeplab.pixel_loss(logits, label, stride=1), half)

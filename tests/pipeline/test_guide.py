@@ -35,7 +35,9 @@ CASES = {
     "a diagonal seed component touches as a whole": (
         [[1, 0, 0], [0, 1, 0]], [[0, 0, 0], [0, 1, 1]], [[0, 0, 0], [0, 1, 1]],
     ),
-    "the first two rows are nothing special": ([[1, 0], [0, 0]], [[1, 1], [0, 0]], [[1, 1], [0, 0]]),
+    "the first two rows are nothing special": (
+        [[1, 0], [0, 0]], [[1, 1], [0, 0]], [[1, 1], [0, 0]],
+    ),
 }  # fmt: skip
 
 

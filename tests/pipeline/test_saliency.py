@@ -55,7 +55,7 @@ def test_onnx_model_sees_rgb_in_the_asked_range(tmp_path):
 
 
 def test_missing_and_broken_onnx_are_named(tmp_path):
-    with pytest.raises(UserError, match="saliency.options.onnx.file"):
+    with pytest.raises(UserError, match=r"saliency\.options\.onnx\.file"):
         saliency.onnx_model(onnx_options(tmp_path / "none.onnx"))
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(UserError, match=r"bad\.onnx: onnxruntime cannot read it"):

@@ -1,0 +1,132 @@
+"""dvc.yaml against the code: deps cover imports, params suffice, paths agree, truth stays apart."""
+
+import importlib
+import re
+from unittest import mock
+
+import pytest
+
+from pipeline import config, layout, params
+from pipeline.layout import Layout
+from stages import _run
+from tests.contracts.imports import ROOT, closure
+
+PARAMS = params.read_yaml(ROOT / "params.yaml")
+FILES = {"dvc.yaml": ROOT / "dvc.yaml", "sources/dvc.yaml": ROOT / "sources/dvc.yaml"}
+STAGES = {
+    name: body for path in FILES.values() for name, body in params.read_yaml(path)["stages"].items()
+}
+MODULES = {n: re.match(r"python -m stages\.(\w+)", b["cmd"]).group(1) for n, b in STAGES.items()}
+
+
+def value(name, params=PARAMS):
+    for key in name.split("."):
+        params = params[key]
+    return params
+
+
+def filled(text, supervision="guide"):
+    """A dvc.yaml string with its ${...} replaced."""
+    text = text.replace("${item.supervision}", supervision)
+    return re.sub(r"\$\{([\w.]+)\}", lambda m: str(value(m.group(1))), text)
+
+
+def paths(name, kind):
+    entries = STAGES[name].get(kind, [])
+    return {filled(e if isinstance(e, str) else next(iter(e))) for e in entries}
+
+
+def declared_slices(name):
+    """What the stage's module asks of params.yaml, caught at its door."""
+    source = (ROOT / "stages" / f"{MODULES[name]}.py").read_text()
+    main = source[source.index('if __name__ == "__main__":') :].partition("\n")[2]
+    module = importlib.import_module(f"stages.{MODULES[name]}")
+    argument = filled(STAGES[name]["cmd"]).split()[3:]
+    with mock.patch.object(_run, "main") as door, mock.patch("sys.argv", ["stage", *argument]):
+        exec(re.sub(r"^    ", "", main, flags=re.M), vars(module))
+    return door.call_args.kwargs
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_deps_cover_the_import_closure_exactly(name):
+    code = {d for d in paths(name, "deps") if d.endswith(".py")}
+    assert code == closure(ROOT / "stages" / f"{MODULES[name]}.py")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_config_validates_from_the_declared_params_alone(name):
+    slim = {}
+    for param in STAGES[name].get("params", []):
+        here, (*parents, last) = slim, filled(param).split(".")
+        for key in parents:
+            here = here.setdefault(key, {})
+        here[last] = value(filled(param))
+    with mock.patch.object(params, "read_yaml", return_value=slim):
+        got = _run.load(Layout(ROOT), declared_slices(name))
+    assert set(got) == set(declared_slices(name))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_declares_no_param_it_does_not_read(name):
+    wanted = [dotted for dotted, _ in declared_slices(name).values()]
+    for param in map(filled, STAGES[name].get("params", [])):
+        assert any(param == w or param.startswith(w + ".") for w in wanted), param
+
+
+def test_layout_equals_deps_and_outs():
+    here = Layout()
+    known = {getattr(here, n).as_posix() for n in layout.PATHS}
+    known |= {here.saliency(s).as_posix() for s in config.SALIENCY_OPTIONS}
+    for of in (here.labels, here.segmenter, here.logits, here.predictions, here.refined):
+        known |= {of("guide").as_posix(), of("full").as_posix()}
+    known |= {"data/predictions", "data/refined", "data/models/seed/net.json"}
+    used = {p for n in STAGES for kind in ("deps", "outs", "metrics") for p in paths(n, kind)}
+    data = {p for p in used if p.startswith("data/") and not p.endswith((".onnx", "raw/saliency"))}
+    assert data - {"data/raw/shapes/tags.csv"} <= known
+    not_tracked = {"params.yaml", ".resume", "data/log"}
+    assert {p for p in known if "full" not in p} - not_tracked <= used
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_no_training_stage_sees_the_truth(name):
+    """Tags go one way, masks another; the exceptions are declared choices."""
+    truth = {Layout().truth.as_posix(), Layout().labels("full").as_posix()}
+    seen = truth & paths(name, "deps")
+    if name in ("evaluate", "report", "saliency_oracle"):
+        assert seen == truth
+    else:
+        assert not seen
+    code = (ROOT / "stages" / f"{MODULES[name]}.py").read_text()
+    if ".truth" in code:
+        assert MODULES[name] in ("prepare", "evaluate", "report", "saliency")
+
+
+def test_full_supervision_is_the_only_way_to_learn_from_masks():
+    deps = STAGES["train_segment"]["deps"]
+    assert "data/labels/${item.supervision}" in deps
+    assert PARAMS["segment"]["supervision"] == ["guide"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_commands_are_modules(name):
+    assert STAGES[name]["cmd"].startswith(f"python -m stages.{MODULES[name]}")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda p: p.stem)
+def test_presets_are_valid_over_the_base(path):
+    base = params.read_yaml(ROOT / "presets/shapes.yaml")
+    params.lay_over(base, params.read_yaml(path))
+    params.validate(config.Params, base, where=path.name)
+
+
+def test_params_are_the_shapes_preset():
+    assert (ROOT / "params.yaml").read_text() == (ROOT / "presets/shapes.yaml").read_text()
+
+
+def test_every_choice_names_its_options():
+    for choice, options, kinds in (
+        (PARAMS["seed"]["pooling"], PARAMS["seed"]["options"], config.POOLING_OPTIONS),
+        (PARAMS["saliency"]["source"], PARAMS["saliency"]["options"], config.SALIENCY_OPTIONS),
+        (PARAMS["data"]["source"], PARAMS["data"]["options"], config.DATA_OPTIONS),
+    ):
+        assert choice in options and set(options) == set(kinds)

@@ -1,0 +1,83 @@
+"""Bad input to a stage: one line that names the file or the param and the fix, exit code 1."""
+
+import pytest
+
+from tests.conftest import photo
+
+
+@pytest.fixture
+def project(tmp_path_factory, folder_set, folder_params):
+    from tests.conftest import Project
+
+    project = Project(tmp_path_factory.mktemp("bad"))
+    project.change({"data": folder_params["data"]})
+    return project
+
+
+def fails(project, stage, *words):
+    done = project.python("-m", f"stages.{stage}", check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert line.startswith(f"error: {stage}: ") and "Traceback" not in done.stderr
+    for word in words:
+        assert word in line, line
+
+
+def test_truncated_image(project, folder_set):
+    path = folder_set / "images/p1.png"
+    path.write_bytes(path.read_bytes()[:200])
+    fails(project, "prepare", "p1.png", "cannot be decoded", "replace it")
+
+
+def test_mask_of_another_size(project, folder_set):
+    photo(folder_set / "images/p1.png", size=(41, 30))
+    fails(project, "prepare", "p1.png", "must agree")
+
+
+def test_unknown_tag(project, folder_set):
+    (folder_set / "tags.csv").write_text("id,tags\np0,cat bird\n")
+    fails(project, "prepare", "tags.csv", "'bird'", "add the class")
+
+
+def test_empty_split(project, folder_set):
+    (folder_set / "tags.csv").write_text("id,tags\n")
+    fails(project, "prepare", "split 'train' holds no image", "data.classes")
+
+
+def test_misspelt_param(project):
+    project.change({"seed": {"trian": {"epochs": 3}}})
+    fails(project, "train_seed", "seed.trian", "no such param")
+
+
+def test_value_out_of_range(project):
+    project.change({"fuse": {"seed_threshold": 20}})
+    fails(project, "fuse", "fuse.seed_threshold", "less than or equal to 1", "20")
+
+
+def test_unknown_choice(project):
+    project.change({"seed": {"pooling": "gapp"}})
+    fails(project, "train_seed", "'gapp' is none of gap")
+
+
+def test_missing_weights(project):
+    project.python("-m", "stages.prepare")
+    project.change({"seed": {"weights": "nowhere.pth"}})
+    fails(project, "train_seed", "nowhere.pth", "not found", "'none'")
+
+
+def test_a_stage_run_too_early(project):
+    fails(project, "seed", "data/prepared/samples.csv", "not found")
+
+
+def test_params_that_are_no_yaml(project):
+    (project.root / "params.yaml").write_text("seed: {a: [1\n")
+    fails(project, "prepare", "params.yaml: not valid YAML")
+
+
+def test_what_was_computed_stays_when_a_later_stage_fails(project):
+    done = project.python("cli.py", "run", "prepare")
+    project.change({"seed": {"weights": "nowhere.pth"}})
+    done = project.python("cli.py", "run", check=False)
+    assert done.returncode == 1
+    assert "nowhere.pth" in done.stderr and "what was finished is kept" in done.stdout
+    assert (project.root / "data/prepared/samples.csv").exists()

@@ -1,0 +1,178 @@
+"""The whole chain in a folder of its own, run by dvc as a user runs it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline import formats
+from pipeline.layout import Layout
+from tests.conftest import Project
+
+CHAIN = [
+    "sources/dvc.yaml:generate", "prepare", "train_seed", "seed", "sources/dvc.yaml:train_saliency",
+    "sources/dvc.yaml:saliency_net", "fuse", "diffuse", "train_segment@guide", "predict@guide",
+    "refine@guide", "evaluate", "report",
+]  # fmt: skip
+
+
+def test_bare_repro_runs_the_chosen_chain_and_nothing_else(built):
+    assert sorted(built.first_run) == sorted(CHAIN)
+
+
+def test_a_second_run_runs_nothing_and_git_is_clean(built):
+    assert built.repro() == []
+    said = built.run("git", "status", "--short").stdout.split()
+    assert [w for w in said if len(w) > 2] in ([], ["dvc.lock", "sources/dvc.lock"])
+
+
+def test_every_link_has_a_score_and_says_what_it_ran_on(built):
+    scores = json.loads((built.root / "data/scores/scores.json").read_text())
+    for link in ("maps", "seeds", "saliency", "fused", "guide"):
+        assert set(scores[link]) == {"train", "val"}
+    for link in ("segmenter_guide", "refined_guide"):
+        assert 0 <= scores[link]["val"]["mIoU"] <= 100
+    assert scores["about"]["saliency"] == "net" and "FS%" not in scores
+    assert set(scores["about"]["run_on"]) == {"device", "precision", "torch"}
+
+
+def test_guides_hold_only_tags_and_background(built):
+    here = Layout(built.root)
+    classes = formats.read_json(here.classes)
+    for s in formats.read_samples(here.samples):
+        found = set(np.unique(formats.read_label(here.labels("guide") / f"{s.id}.png")))
+        assert found <= {0} | {classes.index(t) + 1 for t in s.tags}
+
+
+def test_report_opens_from_disk(built):
+    folder = built.root / "data/report"
+    html = (folder / "index.html").read_text()
+    pictures = [p.relative_to(folder).as_posix() for p in folder.rglob("*.jpg")]
+    assert len(pictures) == 3 and all(f'src="{p}"' in html for p in pictures)
+    assert "http" not in html.replace("http-equiv", "")
+
+
+def test_metrics_and_plots_show(built):
+    said = built.python("-m", "dvc", "metrics", "show").stdout
+    assert "refined_guide.val.mIoU" in said
+    built.python("-m", "dvc", "plots", "show", "-o", "plots_out")
+    assert (built.root / "plots_out/index.html").exists()
+
+
+def test_status_and_scores_read_well(built):
+    said = built.python("cli.py", "status").stdout
+    assert said.count("up to date") == len(CHAIN) and "segmenter + CRF" in said
+
+
+def test_a_fusion_param_reruns_fuse_and_what_follows(built):
+    built.change({"fuse": {"seed_threshold": 0.3}})
+    try:
+        said = built.python("cli.py", "status").stdout
+        assert "must run" in said
+        assert built.repro() == CHAIN[6:]
+    finally:
+        built.change({"fuse": {"seed_threshold": 0.2}})
+    built.repro()  # from the run cache
+    assert built.repro() == []
+
+
+def test_crf_params_rerun_from_diffuse_or_refine_on(built):
+    built.change({"refine": {"bilateral_w": 5}})
+    try:
+        assert built.repro("--dry") == ["refine@guide", "evaluate", "report"]
+        built.change({"refine": {"bilateral_w": 4}, "diffuse": {"blur_sigma_px": 5}})
+        assert built.repro("--dry") == CHAIN[7:]
+    finally:
+        built.change({"refine": {"bilateral_w": 4}, "diffuse": {"blur_sigma_px": 10}})
+
+
+def test_only_the_chosen_options_count(built):
+    built.change({"saliency": {"options": {"classical": {"superpixels": 99}}}})
+    assert built.repro() == []
+
+
+@pytest.mark.parametrize("source", ["classical", "oracle", "folder"])
+def test_another_saliency_source_is_another_edge(built, source):
+    if source == "folder":
+        for path in (built.root / "data/saliency/net").iterdir():
+            target = built.root / "data/raw/saliency" / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    built.change({"saliency": {"source": source}})
+    try:
+        ran = built.repro("fuse")
+        assert ran in (
+            [f"sources/dvc.yaml:saliency_{source}", "fuse"],
+            [f"sources/dvc.yaml:saliency_{source}"],  # equal maps: fuse comes from the run cache
+        )
+    finally:
+        built.change({"saliency": {"source": "net"}})
+    built.repro()
+
+
+def test_full_supervision_adds_the_bound_and_fs(built):
+    built.change({"segment": {"supervision": ["guide", "full"]}})
+    try:
+        ran = built.repro()
+        assert [s for s in ran if "@" in s] == [
+            "train_segment@full", "predict@full", "refine@full",
+        ]  # fmt: skip
+        scores = json.loads((built.root / "data/scores/scores.json").read_text())
+        assert scores["FS%"] > 0 and "refined_full" in scores
+    finally:
+        built.change({"segment": {"supervision": ["guide"]}})
+    built.repro()
+
+
+def test_predict_writes_palette_png_and_overlay(built, tmp_path):
+    photos = built.root / "data/raw/shapes/images"
+    bad = tmp_path / "in/broken.jpg"
+    bad.parent.mkdir()
+    bad.write_bytes(b"no image")
+    good = str(next(photos.iterdir()))
+    out = tmp_path / "out"
+    assert "1 images" in built.python("cli.py", "predict", good, "-o", str(out)).stdout
+    done = built.python("cli.py", "predict", good, str(bad), "-o", str(out), check=False)
+    assert done.returncode == 1 and "broken.jpg: cannot be decoded" in done.stdout
+    label = next(out.glob("*.png"))
+    assert formats.read_label(label).shape == formats.read_image(photos / f"{label.stem}.jpg").shape[:2]
+    assert (out / f"{label.stem}_overlay.jpg").exists()
+
+
+@pytest.mark.slow
+def test_two_runs_give_the_same_bytes(built, tmp_path_factory):
+    from tests.conftest import TINY
+
+    other = Project(tmp_path_factory.mktemp("again"))
+    other.change(TINY)
+    other.commit()
+    other.repro()
+    first, second = (formats.digest(p.root / "data/labels", p.root / "data/refined",
+                                    p.root / "data/models") for p in (built, other))  # fmt: skip
+    assert first == second
+
+
+def test_folder_without_masks_runs_and_reports_what_it_can(tmp_path_factory, built):
+    from tests.conftest import TINY
+
+    project = Project(tmp_path_factory.mktemp("folder"))
+    photos = project.root / "data/raw/mine"
+    (photos / "images").mkdir(parents=True)
+    rows = formats.read_table(built.root / "data/raw/shapes/tags.csv", columns=("id", "tags"))[:12]
+    for row in rows:
+        name = f"images/{row['id']}.jpg"
+        (photos / name).write_bytes((built.root / "data/raw/shapes" / name).read_bytes())
+    formats.write_table(photos / "tags.csv", [(r["id"], r["tags"]) for r in rows],
+                        columns=("id", "tags"))  # fmt: skip
+    project.change(TINY)
+    project.change({
+        "data": {"source": "folder", "root": "data/raw/mine", "tags": "data/raw/mine/tags.csv",
+                 "classes": []},
+        "saliency": {"source": "classical"},
+        "segment": {"predict": {"splits": ["train", "val"]}},
+    })  # fmt: skip
+    project.commit()
+    said = project.python("cli.py", "run").stdout
+    assert "classifier" in said and "segmenter" not in said.split("classifier")[1]
+    assert len(list((project.root / "data/refined/guide").iterdir())) == 12
+    assert "random" in (project.root / "data/report/index.html").read_text().lower()
