@@ -60,7 +60,7 @@ def segment(
         samples.append(Sample(path.stem, path, "", (), height, width, ""))
     for sample, outputs in infer.run(net, samples, how, what=what):
         image = formats.read_image(sample.image)
-        logits = infer.merge([o[None] for o in outputs], how.scales)[0].numpy()
+        logits = infer.merge([o[None] for o in outputs])[0].numpy()
         label = crf.label_of(image, logits, refine)
         formats.write_label(out / f"{sample.id}.png", label)
         formats.write_image(out / f"{sample.id}_overlay.jpg", viz.overlay(image, label))

@@ -33,7 +33,7 @@ def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
             sxy=crf.bilateral_sxy,
             srgb=crf.bilateral_srgb,
             compat=crf.bilateral_w,
-            rgbim=np.ascontiguousarray(image_HW3),
+            rgbim=np.require(image_HW3, requirements=["C", "W"]),  # it refuses read-only arrays
         )
     marginals = np.asarray(field.inference(crf.iterations), dtype=np.float32)
     return marginals.reshape(count, height, width)

@@ -29,10 +29,9 @@ def forward(net: nn.Module, views: Sequence[Tensor], *, flip: bool) -> Iterator[
         yield out
 
 
-def merge(outputs: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
-    """Mean over scales at the size of the scale nearest to 1: (N, K, h, w)."""
-    base = min(range(len(scales)), key=lambda i: abs(scales[i] - 1))
-    size = outputs[base].shape[2:]
+def merge(outputs: Sequence[Tensor]) -> Tensor:
+    """Mean over scales at the size of the finest: (N, K, h, w)."""
+    size = max((o.shape[2:] for o in outputs), key=lambda s: s[0] * s[1])
     resized = [
         o if o.shape[2:] == size else F.interpolate(o, size, mode="bilinear", align_corners=False)
         for o in outputs

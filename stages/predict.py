@@ -13,7 +13,7 @@ def run(layout: Layout, *, predict: config.Predict) -> None:
     samples = [s for s in formats.read_samples(layout.samples) if s.split in predict.splits]
     net, _ = nets.load(layout.segmenter(supervision))
     for sample, outputs in infer.run(net, samples, predict, what=f"predict ({supervision})"):
-        logits = infer.merge([o[None] for o in outputs], predict.scales)[0].numpy()
+        logits = infer.merge([o[None] for o in outputs])[0].numpy()
         formats.write_logits(layout.logits(supervision) / f"{sample.id}.npz", logits)
         label = crf.argmax(logits, height_px=sample.height_px, width_px=sample.width_px)
         formats.write_label(layout.predictions(supervision) / f"{sample.id}.png", label)

@@ -17,9 +17,8 @@ Maps = Iterator[tuple[Sample, Float]]
 
 def _net(layout: Layout, samples: list[Sample], options: config.SaliencyNet) -> Maps:
     net, _ = nets.load(layout.saliency_model)
-    scales = options.infer.scales
     for sample, outputs in infer.run(net, samples, options.infer, what="saliency"):
-        foreground = infer.merge([o[None].softmax(1) for o in outputs], scales)[0, 1].numpy()
+        foreground = infer.merge([o[None].softmax(1) for o in outputs])[0, 1].numpy()
         yield (
             sample,
             saliency.resize(foreground, height_px=sample.height_px, width_px=sample.width_px),

@@ -16,7 +16,7 @@ def run(layout: Layout, *, maps: config.Infer) -> None:
     for sample, outputs in infer.run(net, samples, maps, what="seed"):
         logits = torch.stack([net.logits(o[None])[0] for o in outputs]).mean(0)  # type: ignore[operator]
         scores[sample.id] = logits.sigmoid().tolist()
-        merged = infer.merge([o[None].relu() for o in outputs], maps.scales)[0]
+        merged = infer.merge([o[None].relu() for o in outputs])[0]
         index = [classes.index(t) for t in sample.tags]
         formats.write_maps(
             layout.maps / f"{sample.id}.npz",

@@ -65,25 +65,29 @@ def test_status_and_scores_read_well(built):
 
 
 def test_a_fusion_param_reruns_fuse_and_what_follows(built):
-    built.change({"fuse": {"seed_threshold": 0.3}})
+    built.change({"fuse": {"saliency_threshold": 0.95}})
     try:
         said = built.python("cli.py", "status").stdout
         assert "must run" in said
         assert built.repro() == CHAIN[6:]
     finally:
-        built.change({"fuse": {"seed_threshold": 0.2}})
+        built.change({"fuse": {"saliency_threshold": 0.5}})
     built.repro()  # from the run cache
     assert built.repro() == []
 
 
 def test_crf_params_rerun_from_diffuse_or_refine_on(built):
-    built.change({"refine": {"bilateral_w": 5}})
+    """What follows may be spared where the changed stage makes the same bytes again."""
+    built.change({"refine": {"bilateral_w": 40}})
     try:
-        assert built.repro("--dry") == ["refine@guide", "evaluate", "report"]
-        built.change({"refine": {"bilateral_w": 4}, "diffuse": {"blur_sigma_px": 5}})
-        assert built.repro("--dry") == CHAIN[7:]
+        ran = built.repro()
+        assert ran[0] == "refine@guide" and set(ran) <= set(CHAIN[10:])
+        built.change({"refine": {"bilateral_w": 4}, "diffuse": {"blur_sigma_px": 1}})
+        ran = built.repro()
+        assert ran[0] == "diffuse" and set(ran) <= set(CHAIN[7:])
     finally:
         built.change({"refine": {"bilateral_w": 4}, "diffuse": {"blur_sigma_px": 10}})
+    built.repro()
 
 
 def test_only_the_chosen_options_count(built):
@@ -135,7 +139,10 @@ def test_predict_writes_palette_png_and_overlay(built, tmp_path):
     done = built.python("cli.py", "predict", good, str(bad), "-o", str(out), check=False)
     assert done.returncode == 1 and "broken.jpg: cannot be decoded" in done.stdout
     label = next(out.glob("*.png"))
-    assert formats.read_label(label).shape == formats.read_image(photos / f"{label.stem}.jpg").shape[:2]
+    assert (
+        formats.read_label(label).shape
+        == formats.read_image(photos / f"{label.stem}.jpg").shape[:2]
+    )
     assert (out / f"{label.stem}_overlay.jpg").exists()
 
 

@@ -10,7 +10,9 @@ from tests.conftest import ROOT
 
 
 def cli(*args, cwd=ROOT):
-    return subprocess.run([sys.executable, "cli.py", *args], cwd=cwd, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "cli.py", *args], cwd=cwd, capture_output=True, text=True
+    )
 
 
 def test_help_names_every_command():
@@ -44,9 +46,10 @@ def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
     said = copy.python("cli.py", "use", "voc_animals").stdout
     assert "data.source: shapes -> voc" in said
     values = params.read_yaml(copy.root / "params.yaml")
-    assert values["data"]["classes"][0] == "cat" and "# shapes | voc" in (
-        copy.root / "params.yaml"
-    ).read_text()
+    assert (
+        values["data"]["classes"][0] == "cat"
+        and "# shapes | voc" in (copy.root / "params.yaml").read_text()
+    )
     copy.python("cli.py", "use", "voc2012_paper")
     assert params.read_yaml(copy.root / "params.yaml")["seed"]["backbone"] == "vgg16"
     copy.python("cli.py", "use", "shapes")

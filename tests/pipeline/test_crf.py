@@ -17,8 +17,9 @@ def test_zero_weights_return_the_input(rng):
     np.testing.assert_allclose(out, probability, atol=1e-4)
 
 
-def test_marginals_sum_to_one(rng):
+def test_marginals_sum_to_one_and_a_read_only_image_will_do(rng):
     image = rng.integers(0, 255, (12, 9, 3), dtype=np.uint8)
+    image.flags.writeable = False
     out = crf.dense_crf(image, rng.random((4, 12, 9)).astype(np.float32), Crf(**RULE))
     np.testing.assert_allclose(out.sum(0), 1, atol=1e-4)
 
