@@ -1,7 +1,4 @@
-"""params.yaml as typed, frozen models: one model per section, validated once at a stage's door.
-
-Every number that can change a result is a field here; device, workers and verbosity are not.
-"""
+"""params.yaml as typed, frozen models, one a section: every number that can change a result."""
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -22,6 +19,10 @@ class Frozen(BaseModel):
     """Base of every section: immutable, and a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class NoOptions(Frozen):
+    """A choice without options."""
 
 
 class Choice(Frozen):
@@ -128,10 +129,6 @@ class Net(Frozen):
     backbone: str
     weights: str
     output_stride: Literal[8, 16, 32]
-
-
-class NoOptions(Frozen):
-    """A choice without options."""
 
 
 POOLING_OPTIONS: dict[str, type[Frozen]] = {"gap": NoOptions}

@@ -26,12 +26,13 @@ def download(url: str, path: Path, md5: str) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    have = part.stat().st_size if part.exists() else 0
+    have, total = part.stat().st_size if part.exists() else 0, 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             resumed = answer.status == 206
             total = int(answer.headers.get("Content-Length", 0))
+            have = have if resumed else 0
             with part.open("ab" if resumed else "wb") as f:
                 chunks = iter(lambda: answer.read(CHUNK), b"")
                 for chunk in runtime.track(chunks, total=-(-total // CHUNK), what=path.name):
@@ -41,6 +42,8 @@ def download(url: str, path: Path, md5: str) -> None:
             raise UserError(f"{url}: the server answers {e.code}; try again later") from e
     except OSError as e:
         raise UserError(f"{url}: {e}; check the connection and run again, it goes on") from e
+    if part.stat().st_size < have + total:
+        raise UserError(f"{url}: the connection broke off; run again, it goes on")
     if not check_integrity(str(part), md5):
         part.unlink()
         raise UserError(f"{path}: the checksum is wrong; run again, it starts anew")

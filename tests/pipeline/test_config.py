@@ -1,0 +1,70 @@
+import pytest
+
+from pipeline import config, params
+from pipeline.errors import UserError
+from tests.conftest import ROOT
+
+
+def test_params_yaml_is_valid_and_frozen():
+    chosen = params.load(ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        chosen.random_seed = 3
+
+
+def test_numbers_in_short_form_are_numbers(tmp_path):
+    (tmp_path / "p.yaml").write_text("a: 1e-4\n")
+    assert params.read_yaml(tmp_path / "p.yaml") == {"a": 1e-4}
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"seed": {"backbonne": "vgg16"}}, r"seed\.backbonne: no such param; check the spelling"),
+    ({"seed": {"train": {"epochs": 0}}}, r"seed\.train\.epochs: .*greater than 0 \(got 0\)"),
+    ({"seed": {"train": {"scale": [2, 1]}}}, r"seed\.train: scale: the first number"),
+    ({"segment": {"supervision": ["guides"]}}, r"segment\.supervision\.0: .*'guide' or 'full'"),
+    ({"saliency": {"source": "magic"}}, r"saliency: source: 'magic' is none of classical"),
+    ({"data": {"classes": ["a", "a"]}}, "data: classes: a name stands there twice"),
+    ({"fuse": {"min_seed_area_px": "many"}}, r"fuse\.min_seed_area_px"),
+])  # fmt: skip
+def test_errors_name_the_param(tmp_path, params, change, said):
+    from ruamel.yaml import YAML
+
+    from pipeline import params as reading
+
+    reading.lay_over(params, change)
+    with (tmp_path / "p.yaml").open("w") as f:
+        YAML().dump(params, f)
+    with pytest.raises(UserError, match=said):
+        reading.load(tmp_path / "p.yaml")
+
+
+def test_options_that_are_not_chosen_are_not_read(params):
+    from pipeline import params as reading
+
+    params["saliency"]["options"]["onnx"] = {"nonsense": 1}
+    reading.validate(config.Params, params, where="")
+
+
+def test_section_sees_its_own_slice_alone(params):
+    from pipeline import params as reading
+
+    del params["seed"]["maps"]
+    seed = reading.section(params, "seed", config.SeedModel)
+    assert seed.backbone == "efficientnet_lite0"
+    with pytest.raises(UserError, match=r"seed\.maps is missing"):
+        reading.section(params, "seed.maps", config.Infer)
+
+
+def test_fingerprint_follows_every_value(params):
+    from pipeline import params as reading
+
+    crf = reading.section(params, "refine", config.Crf)
+    other = crf.model_copy(update={"iterations": 11})
+    assert reading.fingerprint(crf, "x") == reading.fingerprint(crf, "x")
+    assert len({reading.fingerprint(c, t) for c in (crf, other) for t in "xy"}) == 4
+
+
+def test_differences_are_dotted():
+    assert params.differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == [
+        ("a.c", 2, 3),
+        ("d", None, 4),
+    ]
