@@ -56,7 +56,10 @@ def run(
     set_param: Overrides = None,
 ) -> None:
     """Run the chain, or what is needed up to TARGET; what did not change is not run again."""
-    params.load(LAYOUT.params)
+    if target:
+        params.load(LAYOUT.params)
+    else:
+        doctor.require_inputs(LAYOUT)
     names = [_address(target)] if target else []
     if set_param:
         changes = [part for change in set_param for part in ("-S", change)]

@@ -80,9 +80,18 @@ def _weights(layout: Layout) -> str:
     for section, net in nets:
         if net.weights not in ("imagenet", "none") and not Path(net.weights).is_file():
             raise UserError(f"{net.weights} not found; correct {section}.weights")
-    if isinstance(option, config.SaliencyOnnx) and not option.file.is_file():
-        raise UserError(f"{option.file} not found; correct saliency.options.onnx.file")
     return ", ".join(f"{section}: {net.backbone} {net.weights}" for section, net in nets)
+
+
+def _saliency(layout: Layout) -> str:
+    chosen = params.load(layout.params)
+    name, option = chosen.saliency.source, chosen.saliency.option()
+    needed = {"root": getattr(option, "root", None), "file": getattr(option, "file", None)}
+    for field, path in needed.items():
+        generated = path == layout.shapes_boxed and chosen.data.root == layout.shapes
+        if path is not None and not path.exists() and not generated:
+            raise UserError(f"{path} not found; correct saliency.options.{name}.{field}")
+    return name
 
 
 CHECKS: dict[str, Callable[[Layout], str]] = {
@@ -93,7 +102,14 @@ CHECKS: dict[str, Callable[[Layout], str]] = {
     "params": _params,
     "data": _data,
     "weights": _weights,
+    "saliency": _saliency,
 }
+
+
+def require_inputs(layout: Layout) -> None:
+    """Raise the first UserError about params, data, weights or saliency, before anything runs."""
+    for check in (_params, _data, _weights, _saliency):
+        check(layout)
 
 
 def examine(layout: Layout) -> list[Check]:

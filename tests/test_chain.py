@@ -146,6 +146,15 @@ def test_predict_writes_palette_png_and_overlay(built, tmp_path):
     assert (out / f"{label.stem}_overlay.jpg").exists()
 
 
+def test_set_param_makes_an_experiment(built):
+    said = built.python("cli.py", "run", "fuse", "-S", "fuse.min_seed_area_px=9").stdout
+    assert "Ran experiment" in said or "Reproduced experiment" in said
+    text = (built.root / "params.yaml").read_text()
+    assert "min_seed_area_px: 9" in text
+    built.change({"fuse": {"min_seed_area_px": 25}})
+    built.repro()
+
+
 @pytest.mark.slow
 def test_two_runs_give_the_same_bytes(built, tmp_path_factory):
     from tests.conftest import TINY

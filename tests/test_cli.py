@@ -30,7 +30,7 @@ def test_doctor_examines_everything():
     done = cli("doctor")
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
-        "python", "torch", "device", "CRF", "params", "data", "weights",
+        "python", "torch", "device", "CRF", "params", "data", "weights", "saliency",
     ]  # fmt: skip
 
 
@@ -86,3 +86,11 @@ def test_doctor_names_the_fix_of_what_is_missing(copy):
     assert done.returncode == 1
     assert "FAIL  data" in done.stdout and "cli.py fetch voc2012" in done.stdout
     assert "FAIL  weights" in done.stdout and "seed.weights" in done.stdout
+    assert "FAIL  saliency" in done.stdout and "saliency.options.net.root" in done.stdout
+
+
+def test_what_is_missing_is_said_before_anything_runs(copy):
+    copy.change({"saliency": {"source": "onnx"}})
+    done = copy.python("cli.py", "run", check=False)
+    assert done.returncode == 1 and "correct saliency.options.onnx.file" in done.stderr
+    assert not (copy.root / "data/raw").exists()

@@ -75,9 +75,10 @@ def test_params_that_are_no_yaml(project):
 
 
 def test_what_was_computed_stays_when_a_later_stage_fails(project):
-    done = project.python("cli.py", "run", "prepare")
-    project.change({"seed": {"weights": "nowhere.pth"}})
-    done = project.python("cli.py", "run", check=False)
+    project.python("cli.py", "run", "prepare")
+    project.change({"seed": {"backbone": "vgg61"}})
+    done = project.python("cli.py", "run", "train_seed", check=False)
     assert done.returncode == 1
-    assert "nowhere.pth" in done.stderr and "what was finished is kept" in done.stdout
+    assert "'vgg61' at stride 16 is none of" in done.stderr
+    assert "what was finished is kept" in done.stdout
     assert (project.root / "data/prepared/samples.csv").exists()
