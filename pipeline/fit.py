@@ -127,7 +127,8 @@ def fit(
         net: a module with a `trunk`, whose first stages may be frozen.
         views: the training set.
         loss_of: (net, image_N3SS, target) -> scalar loss.
-        resume: folder for the state after each epoch; emptied at the end.
+        resume: folder for the state after each epoch. It stays, so that a stage killed after its
+            training need not train again; the stage's runner removes it.
         what: the name that progress lines carry.
 
     Returns:
@@ -148,7 +149,7 @@ def fit(
     if saved.exists():
         run.restore(saved)
         runtime.say(f"{what}: going on after {run.done}/{run.steps} steps")
-    epochs = range(run.done // per_epoch, -(-run.steps // per_epoch))
+    epochs = range(-(-run.done // per_epoch), -(-run.steps // per_epoch))
     keys = [loader.epoch_batches(views, batch=batch, epoch=e) for e in epochs]
     batches = loader.train_batches(views, [k for ks in keys for k in ks][: run.steps - run.done])
     for epoch in epochs:
@@ -158,7 +159,6 @@ def fit(
             run, itertools.islice(batches, steps), steps, loss_of, what=f"{what}, epoch {epoch + 1}"
         )
         run.save(saved)
-    saved.unlink(missing_ok=True)
     net.eval()
     return list(run.losses)
 

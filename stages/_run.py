@@ -1,6 +1,7 @@
 """How every stage runs: load its slice of params.yaml, run, exit code; bad input is one line."""
 
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -26,7 +27,10 @@ def main(run: Callable[..., None], **slices: tuple[str, type[Any]]) -> None:
     except UserError as e:
         print(f"error: {name}: {e}", file=sys.stderr)
         sys.exit(1)
-    _log(layout, "_".join([name, *sys.argv[1:]]), time.monotonic() - start)
+    name = "_".join([name, *sys.argv[1:]])
+    for leftover in layout.resume.glob(f"{name}-*"):
+        shutil.rmtree(leftover)
+    _log(layout, name, time.monotonic() - start)
 
 
 def load(layout: Layout, slices: dict[str, tuple[str, type[Any]]]) -> dict[str, Any]:

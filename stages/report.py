@@ -95,7 +95,7 @@ def run(
     html = page.render(
         scores=formats.read_json(layout.scores),
         per_class=formats.read_table(
-            layout.score_tables / "iou_per_class.tsv",
+            layout.score_tables / "iou_by_link.tsv",
             sep="\t",
             columns=("link", "split", "class", "iou"),
         ),

@@ -34,7 +34,7 @@ def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> No
         net,
         views,
         loss_of,
-        resume=layout.resume / f"train_segment-{key}",
+        resume=layout.resume / f"train_segment_{supervision}-{key}",
         what=f"train_segment ({supervision})",
     )
     nets.save(layout.segmenter(supervision), net, spec, losses)
