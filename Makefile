@@ -12,6 +12,8 @@ help:
 	@echo "make clean  remove what runs made; keeps the environment"
 
 demo: install
+	@cmp -s params.yaml presets/shapes.yaml || { echo "params.yaml is not the demo's:" \
+	  "'python cli.py run' runs it, 'python cli.py use shapes' makes it the demo's"; exit 1; }
 	$(BIN)/python cli.py run
 
 test: lint

@@ -1,6 +1,7 @@
 """GuideLabel on the command line: what people type. DVC never calls this file."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,12 +27,17 @@ LAYOUT = Layout()
 BASE = Path("presets/shapes.yaml")
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("-S", "--set-param", help="Change a param for this run: seed.train.epochs=2."),
+    typer.Option(
+        "-S", "--set-param", help="Set a param (it stays set) and keep the run as a DVC experiment."
+    ),
 ]
 
 
 def _dvc(*args: str) -> int:
-    return subprocess.run([sys.executable, "-m", "dvc", *args], check=False).returncode
+    """Run dvc, its stages with this very Python: the environment need not be activated."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = [sys.executable, "-m", "dvc", *args]
+    return subprocess.run(command, check=False, env={**os.environ, "PATH": path}).returncode
 
 
 def _stages(path: Path) -> list[str]:
@@ -56,7 +62,7 @@ def run(
     set_param: Overrides = None,
 ) -> None:
     """Run the chain, or what is needed up to TARGET; what did not change is not run again."""
-    if target:
+    if target or set_param:
         params.load(LAYOUT.params)
     else:
         doctor.require_inputs(LAYOUT)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import crf, formats, infer, nets, viz
-from pipeline.config import Crf, Infer
-from pipeline.dataset import SUFFIXES
+from pipeline.blocks import Crf, Infer
 from pipeline.errors import UserError
-from pipeline.formats import Sample
+from pipeline.formats import SUFFIXES, Sample
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,13 @@ def segment(
     """Write NAME.png (class indices, VOC palette) and NAME_overlay.jpg into `out`.
 
     A file that cannot be decoded, or whose name was taken, is skipped and named.
+
+    Raises:
+        UserError: a result would overwrite an image, or nothing was trained yet.
     """
+    for path in images:
+        if path.resolve().parent == out.resolve() and path.suffix.lower() == ".png":
+            raise UserError(f"{out}: the results would overwrite {path}; choose another folder")
     net, spec = nets.load(model)
     samples, bad, names = [], [], set()
     for path in images:
@@ -58,7 +63,7 @@ def segment(
             continue
         names.add(path.stem)
         samples.append(Sample(path.stem, path, "", (), height, width, ""))
-    for sample, outputs in infer.run(net, samples, how, what=what):
+    for sample, outputs in infer.run(net, samples, how, what="predict"):
         image = formats.read_image(sample.image)
         logits = infer.merge([o[None] for o in outputs])[0].numpy()
         label = crf.label_of(image, logits, refine)

@@ -52,9 +52,9 @@ def read_boxes(root: Path, *, target_classes: Sequence[str]) -> tuple[list[Boxed
     try:
         names = {c["id"]: SAME_CLASS.get(c["name"], c["name"]) for c in coco["categories"]}
         boxes: dict[int, list[Box]] = {i["id"]: [] for i in coco["images"]}
-        targets = set()
+        listed, targets = {SAME_CLASS.get(c, c) for c in target_classes}, set()
         for a in coco["annotations"]:
-            if names[a["category_id"]] in target_classes:
+            if names[a["category_id"]] in listed:
                 targets.add(a["image_id"])
             boxes[a["image_id"]].append(_whole(a["bbox"]))
         files = {i["id"]: root / "images" / i["file_name"] for i in coco["images"]}
@@ -112,9 +112,13 @@ def masks_from_boxes(
 
 
 def _inside(shape: tuple[int, ...], box: Box) -> Mask:
+    """The box's pixels; a box that lies outside the image keeps the pixel nearest to it."""
     x, y, w, h = box
+    x, y = min(x, shape[1] - 1), min(y, shape[0] - 1)
+    w, h = max(w + min(x, 0), 1), max(h + min(y, 0), 1)
+    x, y = max(x, 0), max(y, 0)
     inside = np.zeros(shape, bool)
-    inside[max(y, 0) : y + h, max(x, 0) : x + w] = True
+    inside[y : y + h, x : x + w] = True
     return inside
 
 

@@ -32,6 +32,7 @@ class Classifier(nn.Module):
             nn.init.normal_(layers[-3].weight, std=0.005)  # type: ignore[arg-type]
             nn.init.zeros_(layers[-3].bias)  # type: ignore[arg-type]
             width = 1024
+        self.strides = trunk.strides
         self.trunk, self.hidden = trunk, nn.Sequential(*layers)
         self.score = nn.Conv2d(width, classes, 1, bias=False)
         nn.init.normal_(self.score.weight, std=0.005)

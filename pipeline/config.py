@@ -1,49 +1,21 @@
 """params.yaml as typed, frozen models, one a section: every number that can change a result."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    model_validator,
+from pydantic import Field, model_validator
+
+from pipeline.blocks import (
+    Choice,
+    Count,
+    Crf,
+    Fraction,
+    Frozen,
+    Infer,
+    NoOptions,
+    Positive,
+    Trained,
 )
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Frozen(BaseModel):
-    """Base of every section: immutable, and a misspelt key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class NoOptions(Frozen):
-    """A choice without options."""
-
-
-class Choice(Frozen):
-    """A section with a choice and `options`: only the chosen options are validated."""
-
-    CHOICE: ClassVar[str]  # the field that holds the choice
-    KINDS: ClassVar[dict[str, type[Frozen]]]
-
-    options: dict[str, dict[str, Any] | None]
-
-    def option(self) -> Frozen:
-        """The options of the choice, as its model."""
-        name = getattr(self, self.CHOICE)
-        if name not in self.KINDS:
-            raise ValueError(f"{self.CHOICE}: '{name}' is none of {', '.join(sorted(self.KINDS))}")
-        return self.KINDS[name].model_validate(self.options.get(name) or {})
-
-    @model_validator(mode="after")
-    def _check_option(self) -> Self:
-        self.option()
-        return self
 
 
 class ShapesData(Frozen):
@@ -93,55 +65,16 @@ class Data(Choice):
         return self
 
 
-class Train(Frozen):
-    """One training run (`pipeline.fit`); sizes in px, `epochs` may be fractional."""
-
-    epochs: Positive
-    batch: Count
-    size_px: Annotated[int, Field(ge=32)]
-    optimizer: Literal["adamw", "sgd"]
-    lr: Positive
-    weight_decay: Annotated[float, Field(ge=0)]
-    schedule: Literal["one_cycle", "step", "poly"]
-    head_lr_factor: Positive
-    scale: tuple[Positive, Positive]
-    jitter: Fraction
-    frozen_stages: Annotated[int, Field(ge=0, le=5)]
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.scale[0] > self.scale[1]:
-            raise ValueError("scale: the first number must not exceed the second")
-        return self
-
-
-class Infer(Frozen):
-    """Test-time inference: the image's long side in px, times each scale, with or without flip."""
-
-    size_px: Annotated[int, Field(ge=32)]
-    scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
-    flip: bool
-
-
-class Net(Frozen):
-    """A trunk: its name, its weights (imagenet, none or a path) and its output stride."""
-
-    backbone: str
-    weights: str
-    output_stride: Literal[8, 16, 32]
-
-
 POOLING_OPTIONS: dict[str, type[Frozen]] = {"gap": NoOptions}
 
 
-class SeedModel(Choice, Net):
+class SeedModel(Choice, Trained):
     """The classifier whose class maps are the seeds."""
 
     CHOICE, KINDS = "pooling", POOLING_OPTIONS
 
     hidden_convs: Annotated[int, Field(ge=0, le=2)]
     pooling: str
-    train: Train
 
 
 class Seed(SeedModel):
@@ -153,12 +86,11 @@ class Seed(SeedModel):
 Supervision = Annotated[tuple[Literal["guide", "full"], ...], Field(min_length=1)]
 
 
-class SegmentModel(Net):
+class SegmentModel(Trained):
     """The segmenter and its training."""
 
     head: Literal["largefov", "aspp"]
     loss_stride: Literal[1, 2, 4, 8, 16]
-    train: Train
 
 
 class Predict(Infer):
@@ -173,16 +105,11 @@ class Segment(SegmentModel):
     supervision: Supervision
     predict: Predict
 
-
-class Crf(Frozen):
-    """Fully connected CRF; `sxy` in px of the full image, `srgb` in grey levels of 255."""
-
-    iterations: Count
-    smooth_w: Annotated[float, Field(ge=0)]
-    smooth_sxy: Positive
-    bilateral_w: Annotated[float, Field(ge=0)]
-    bilateral_sxy: Positive
-    bilateral_srgb: Positive
+    @model_validator(mode="after")
+    def _check_unique(self) -> Self:
+        if len(set(self.supervision)) < len(self.supervision):
+            raise ValueError("supervision: a value stands there twice")
+        return self
 
 
 class Fuse(Frozen):
@@ -216,7 +143,7 @@ class Denoise(Frozen):
     crf: Crf
 
 
-class SaliencyNet(Net):
+class SaliencyNet(Trained):
     """The paper's saliency: a DeepLab trained on boxes of classes outside the class list."""
 
     train_set: Literal["boxes", "masks"]
@@ -225,7 +152,6 @@ class SaliencyNet(Net):
     loss_stride: Literal[1, 2, 4, 8, 16]
     box_masks: BoxMasks
     denoise: Denoise
-    train: Train
     infer: Infer
 
 
@@ -261,6 +187,15 @@ SALIENCY_OPTIONS: dict[str, type[Frozen]] = {
 }
 
 
+TRAINED_ON = {
+    "net": "boxes or masks of classes outside the list",
+    "onnx": "as the model's makers say; off-the-shelf models learn from pixel masks",
+    "folder": "maps brought by the user",
+    "classical": "nothing",
+    "oracle": "the ground truth itself",
+}
+
+
 class Saliency(Choice):
     """Section `saliency`: which maps say how far an object extends."""
 
@@ -288,7 +223,7 @@ class Report(Frozen):
 class Params(Frozen):
     """The whole of params.yaml."""
 
-    random_seed: int
+    random_seed: Annotated[int, Field(ge=0)]
     data: Data
     seed: Seed
     saliency: Saliency

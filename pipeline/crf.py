@@ -9,7 +9,7 @@ import numpy as np
 from pydensecrf.densecrf import DenseCRF2D
 
 from pipeline.arrays import Float, UInt8
-from pipeline.config import Crf
+from pipeline.blocks import Crf
 
 
 def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:

@@ -15,14 +15,13 @@ from pipeline import formats
 from pipeline.arrays import VOID, UInt8
 from pipeline.config import Data, VocData
 from pipeline.errors import UserError
-from pipeline.formats import Sample
+from pipeline.formats import SUFFIXES, Sample
 
 VOC_NAMES = """
     aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person
     pottedplant sheep sofa train tvmonitor
 """
 VOC_CLASSES = tuple(VOC_NAMES.split())
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)

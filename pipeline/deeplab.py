@@ -79,6 +79,7 @@ class DeepLab(nn.Module):
 
     def __init__(self, trunk: backbones.Trunk, *, head: str, outputs: int) -> None:
         super().__init__()
+        self.strides = trunk.strides
         self.trunk = trunk
         self.head = HEADS[head](trunk.channels, outputs)
 

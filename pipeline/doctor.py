@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import config, params, runtime
+from pipeline import blocks, config, params, runtime
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -41,7 +41,7 @@ def _device(_: Layout) -> str:
 
 
 def _crf(_: Layout) -> str:
-    from pipeline.config import Crf
+    from pipeline.blocks import Crf
     from pipeline.crf import dense_crf
 
     rule = Crf(
@@ -73,7 +73,7 @@ def _data(layout: Layout) -> str:
 
 def _weights(layout: Layout) -> str:
     chosen = params.load(layout.params)
-    nets: list[tuple[str, config.Net]] = [("seed", chosen.seed), ("segment", chosen.segment)]
+    nets: list[tuple[str, blocks.Net]] = [("seed", chosen.seed), ("segment", chosen.segment)]
     option = chosen.saliency.option()
     if isinstance(option, config.SaliencyNet):
         nets.append(("saliency.options.net", option))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline import loader, runtime
-from pipeline.config import Train
+from pipeline.blocks import Train
 from pipeline.errors import UserError
 
 WARM_UP = 0.1  # share of one_cycle spent rising
@@ -48,12 +48,16 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def param_groups(net: nn.Module, train: Train) -> list[dict[str, Any]]:
-    """Trunk and head, weights and biases: no decay on biases and norms; under SGD biases lr x2."""
-    trunk = {id(p) for n, p in net.named_parameters() if n.startswith("trunk.")}
+    """Weights and biases of trunk and head: no decay on biases and norms; under SGD biases lr x2.
+
+    fc6 and fc7 (`hidden`) learn at the trunk's rate, as in the release: only what comes after
+    them is multiplied by head_lr_factor.
+    """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for p in net.parameters():
+    for name, p in net.named_parameters():
         if p.requires_grad:
-            groups.setdefault((_is_head(id(p), trunk), p.ndim > 1), []).append(p)
+            head = not (name.startswith("trunk.") or "hidden" in name.split("."))
+            groups.setdefault((head, p.ndim > 1), []).append(p)
     out = []
     for (head, weight), params in groups.items():
         lr = train.lr * (train.head_lr_factor if head else 1)
@@ -62,10 +66,6 @@ def param_groups(net: nn.Module, train: Train) -> list[dict[str, Any]]:
         decay = train.weight_decay if weight else 0.0
         out.append({"params": params, "lr": lr, "weight_decay": decay})
     return out
-
-
-def _is_head(key: int, trunk: set[int]) -> bool:
-    return key not in trunk
 
 
 def optimizer_for(net: nn.Module, train: Train) -> torch.optim.Optimizer:
@@ -135,16 +135,16 @@ def fit(
         The mean loss of each epoch.
 
     Raises:
-        UserError: the loss is no longer a number.
+        UserError: fewer than two images, or the loss is no longer a number.
     """
     train, on = views.train, runtime.device()
     batch = min(train.batch, len(views))
+    if batch < 2:
+        raise UserError(f"{what}: {len(views)} image to learn from; needs at least 2")
     per_epoch = len(views) // batch
     net.trunk.freeze(train.frozen_stages)  # type: ignore[operator,union-attr]
     net.to(on).to(memory_format=torch.channels_last)
-    run = Run(
-        net, optimizer_for(net, train), train, max(1, round(train.epochs * len(views) / batch))
-    )
+    run = Run(net, optimizer_for(net, train), train, max(1, round(train.epochs * per_epoch)))
     saved = resume / "state.pt"
     if saved.exists():
         run.restore(saved)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     import torch
 
 
+TOO_LARGE = Image.DecompressionBombError
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # of photographs
+
+
 def voc_palette() -> list[int]:
     """The VOC devkit's colour map as 768 numbers: bits of the index spread over the channels."""
     index = np.arange(256)
@@ -40,11 +44,18 @@ def _open(path: Path) -> Image.Image:
         return image
     except FileNotFoundError as e:
         raise UserError(f"{path}: not found") from e
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as e:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TOO_LARGE) as e:
         why = str(e).replace(str(path), "").strip(" '") or "unknown format"
         raise UserError(
             f"{path}: cannot be decoded ({why}); replace it or take it off the list"
         ) from e
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey scaled to 8 bits; Pillow alone would cut it off at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
 
 
 def read_image(path: Path) -> UInt8:
@@ -53,7 +64,7 @@ def read_image(path: Path) -> UInt8:
     Raises:
         UserError: the file is missing or cannot be decoded.
     """
-    return np.asarray(ImageOps.exif_transpose(_open(path)).convert("RGB"))
+    return np.asarray(ImageOps.exif_transpose(_eight_bit(_open(path))).convert("RGB"))
 
 
 def write_image(path: Path, image_HW3: UInt8) -> None:
@@ -86,7 +97,7 @@ def write_label(path: Path, label_HW: UInt8) -> None:
 
 def read_grey(path: Path) -> Float:
     """Read a grey image as (H, W) in [0, 1]."""
-    return np.asarray(_open(path).convert("L"), dtype=np.float32) / 255
+    return np.asarray(_eight_bit(_open(path)).convert("L"), dtype=np.float32) / 255
 
 
 def write_grey(path: Path, map_HW: Float) -> None:

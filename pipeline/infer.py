@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline import runtime
-from pipeline.config import Infer
+from pipeline.blocks import Infer
 from pipeline.formats import Sample
 from pipeline.loader import whole_batches
 
@@ -39,6 +39,11 @@ def merge(outputs: Sequence[Tensor]) -> Tensor:
     return torch.stack(resized).mean(0)
 
 
+def foreground(outputs: Sequence[Tensor]) -> Tensor:
+    """The probability (h, w) of one image's second class, mean over scales, from logits."""
+    return merge([o[None].softmax(1) for o in outputs])[0, 1]
+
+
 @torch.inference_mode()
 def run(
     net: nn.Module, samples: Sequence[Sample], infer: Infer, *, what: str
@@ -47,7 +52,8 @@ def run(
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
 
     def each() -> Iterator[tuple[Sample, list[Tensor]]]:
-        for batch, views in whole_batches(samples, infer):
+        stride = max(16, *getattr(net, "strides", ()))  # a map then covers its image exactly
+        for batch, views in whole_batches(samples, infer, stride=stride):
             outputs = [o.cpu() for o in forward(net, views, flip=infer.flip)]
             for i, sample in enumerate(batch):
                 yield sample, [o[i] for o in outputs]

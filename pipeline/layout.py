@@ -59,5 +59,5 @@ PATHS = {
     "score_tables": "data/scores/tables",
     "report": "data/report",
     "resume": ".resume",  # what an interrupted training needs to go on
-    "log": "data/log",  # time, memory and device of each stage's last run
+    "log": "data/log",  # time and memory of each stage's last run
 }

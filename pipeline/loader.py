@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline import formats, runtime
 from pipeline.augment import random_view
-from pipeline.config import Infer, Train
+from pipeline.blocks import Infer, Train
 from pipeline.formats import Sample
 
 INFER_BATCH = 8
@@ -118,7 +118,7 @@ class Whole(Dataset[list[Tensor]]):
 
 
 def whole_batches(
-    samples: Sequence[Sample], infer: Infer, *, stride: int = 16
+    samples: Sequence[Sample], infer: Infer, *, stride: int
 ) -> Iterator[tuple[list[Sample], list[Tensor]]]:
     """Images of equal size together: (samples, one (N, 3, H, W) uint8 tensor a scale).
 

@@ -6,8 +6,9 @@ from typing import Any
 from torch import nn
 
 from pipeline import backbones, formats, runtime
+from pipeline.blocks import Net
 from pipeline.classifier import Classifier
-from pipeline.config import Net, SaliencyNet, SeedModel, SegmentModel
+from pipeline.config import SaliencyNet, SeedModel, SegmentModel
 from pipeline.deeplab import DeepLab
 from pipeline.errors import UserError
 

@@ -8,18 +8,19 @@ from jinja2 import Environment
 
 from pipeline.viz import COLOURS, FALSE_ALARM, MISSED, MIXED, RIGHT
 
-# link in scores.json -> (its name for people, its score, the split that counts)
+# link in scores.json -> (its name for people, its score); seeds, fused and guide labels are made
+# from an image's true tags, on val too
 LINKS = {
-    "classifier": ("classifier", "mAP", "val"),
-    "maps": ("class maps, best threshold (read off the truth)", "best_mIoU", "val"),
-    "seeds": ("seeds alone", "mIoU", "train"),
-    "saliency": ("saliency", "IoU", "val"),
-    "fused": ("fused, contested parts open", "mIoU", "train"),
-    "guide": ("guide labels", "mIoU", "train"),
-    "segmenter_guide": ("segmenter", "mIoU", "val"),
-    "refined_guide": ("segmenter + CRF", "mIoU", "val"),
-    "segmenter_full": ("segmenter, full masks (bound)", "mIoU", "val"),
-    "refined_full": ("segmenter + CRF, full masks (bound)", "mIoU", "val"),
+    "classifier": ("classifier", "mAP"),
+    "maps": ("class maps, best threshold (read off the truth)", "best_mIoU"),
+    "seeds": ("seeds alone, with the true tags", "mIoU"),
+    "saliency": ("saliency", "IoU"),
+    "fused": ("fused, contested parts open, with the true tags", "mIoU"),
+    "guide": ("guide labels, with the true tags", "mIoU"),
+    "segmenter_guide": ("segmenter", "mIoU"),
+    "refined_guide": ("segmenter + CRF", "mIoU"),
+    "segmenter_full": ("segmenter, full masks (bound)", "mIoU"),
+    "refined_full": ("segmenter + CRF, full masks (bound)", "mIoU"),
 }
 
 
@@ -48,7 +49,7 @@ class Shown:
 def lines(scores: dict[str, Any]) -> list[Line]:
     """The scores link by link, in the chain's order; links without a score are left out."""
     out = []
-    for link, (name, score, _) in LINKS.items():
+    for link, (name, score) in LINKS.items():
         by_split = scores.get(link, {})
         train, val = (by_split.get(s, {}).get(score) for s in ("train", "val"))
         if train is not None or val is not None:
@@ -65,7 +66,8 @@ def render(
     columns: Sequence[str],
 ) -> str:
     """The report as one HTML text; pictures are named relative to it."""
-    last = "refined_guide" if any(r["link"] == "refined_guide" for r in per_class) else "guide"
+    there = {r["link"] for r in per_class}
+    last = next((x for x in ("refined_guide", "refined_full", "guide") if x in there), "guide")
     return (
         Environment(autoescape=True, trim_blocks=True)
         .from_string(TEMPLATE)
@@ -110,8 +112,10 @@ figure{margin:0 0 1rem}figure img{width:100%;display:block}figcaption{color:#555
 </style></head><body>
 <h1>GuideLabel report</h1>
 <p>{{ about.images_scored }} images with a mask to score by. Saliency: <b>{{ about.saliency }}</b>
-(learned from: {{ about.saliency_trained_on }}). Run on {{ about.run_on.device }},
-{{ about.run_on.precision }}.</p>
+(learned from: {{ about.saliency_trained_on }}). Trained on:
+{% for net, on in about.run_on.items() %}
+{{ net }}: {{ on.device }}, {{ on.precision }};
+{% endfor %}</p>
 <div class="tables"><div><h2>Link by link</h2><table>
 <tr><th>link</th><th>score, %</th><th class="n">train</th><th class="n">val</th></tr>
 {% for l in lines %}

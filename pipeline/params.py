@@ -9,7 +9,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.config import Frozen, Params
+from pipeline.blocks import Frozen
+from pipeline.config import Params
 from pipeline.errors import UserError
 
 V = TypeVar("V")

@@ -18,14 +18,14 @@ from pipeline.arrays import Float, Int, UInt8
 from pipeline.config import BoxMasks, SaliencyClassical, SaliencyNet, SaliencyOnnx
 from pipeline.crf import dense_crf, energy_of
 from pipeline.errors import UserError
+from pipeline.formats import SUFFIXES
 
-TRAINED_ON = {
-    "net": "boxes or masks of classes outside the list",
-    "onnx": "as the model's makers say; off-the-shelf models learn from pixel masks",
-    "folder": "maps brought by the user",
-    "classical": "nothing",
-    "oracle": "the ground truth itself",
-}
+MASK_LAYOUTS = (  # our own, ECSSD, DUTS, MSRA10K
+    ("images", "masks"),
+    ("images", "ground_truth_mask"),
+    ("DUTS-TR-Image", "DUTS-TR-Mask"),
+    ("Imgs", "Imgs"),
+)
 
 
 def normalise(map_HW: Float) -> Float:
@@ -63,7 +63,13 @@ def onnx_model(options: SaliencyOnnx) -> Callable[[UInt8], Float]:
         x = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         x /= max(float(x.max()), 1e-6) if options.divide_by == "max" else 255
         x = (x - np.array(options.mean, np.float32)) / np.array(options.std, np.float32)
-        out = session.run(None, {name: x.transpose(2, 0, 1)[None].astype(np.float32)})[0]
+        try:
+            out = session.run(None, {name: x.transpose(2, 0, 1)[None].astype(np.float32)})[0]
+        except Exception as e:  # as above
+            raise UserError(
+                f"{options.file}: does not take {options.size_px} px images; correct "
+                f"saliency.options.onnx.size_px ({e})"
+            ) from e
         found = np.squeeze(out).astype(np.float32)
         if found.ndim != 2:
             raise UserError(f"{options.file}: its first output has shape {out.shape}, not one map")
@@ -120,27 +126,44 @@ def _neighbours(ids: Int) -> Int:
 def read_training_set(
     options: SaliencyNet, *, target_classes: Sequence[str]
 ) -> tuple[list[boxes.Boxed], int]:
-    """The images of `options.root`, and how many were left out for holding target classes."""
+    """The images of `options.root`, and how many were left out for holding target classes.
+
+    Masks name no class: there, the ids to leave out stand in ROOT/exclude.txt, one a line.
+    """
     if options.train_set == "boxes":
         return boxes.read_boxes(options.root, target_classes=target_classes)
-    images = {p.stem: p for p in sorted((options.root / "images").glob("*")) if p.is_file()}
+    folder, masks = mask_layout(options.root)
+    photos = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES]
+    if folder == masks:  # MSRA10K: NAME.jpg beside NAME.png
+        photos = [p for p in photos if p.suffix.lower() != ".png"]
+    images = {p.stem: p for p in photos}
     exclude = options.root / "exclude.txt"
     left_out = set(exclude.read_text().split()) if exclude.exists() else set()
     kept = [boxes.Boxed(p, ()) for key, p in images.items() if key not in left_out]
     if not kept:
-        raise UserError(f"{options.root}/images: holds no image to learn saliency from")
+        raise UserError(f"{folder}: holds no image to learn saliency from")
     return kept, len(images) - len(kept)
 
 
-def mask_path(options: SaliencyNet, image: Path) -> Path:
-    """The mask of an image in the layout of MSRA10K, DUTS and ECSSD."""
-    return options.root / "masks" / f"{image.stem}.png"
+def mask_layout(root: Path) -> tuple[Path, Path]:
+    """The image folder and the mask folder (NAME.png) of a mask set.
+
+    Raises:
+        UserError: none of the known pairs of folders is there.
+    """
+    for images, masks in MASK_LAYOUTS:
+        if (root / images).is_dir() and (root / masks).is_dir():
+            return root / images, root / masks
+    pairs = ", ".join(f"{a}/ and {b}/" for a, b in MASK_LAYOUTS)
+    raise UserError(f"{root}: holds none of these pairs of folders: {pairs}")
 
 
 def first_label(boxed: boxes.Boxed, options: SaliencyNet) -> UInt8:
     """What a round starts from: GrabCut in the boxes, or the given mask; 0, 1 or void."""
     if options.train_set == "masks":
-        return (formats.read_label(mask_path(options, boxed.image)) >= 128).astype(np.uint8)
+        return (
+            formats.read_label(mask_layout(options.root)[1] / f"{boxed.image.stem}.png") >= 128
+        ).astype(np.uint8)
     image, factor = small(formats.read_image(boxed.image), long_px=options.train.size_px)
     rule: BoxMasks = options.box_masks
     return boxes.masks_from_boxes(
@@ -168,5 +191,5 @@ def next_label(
 def small(image_HW3: UInt8, *, long_px: int) -> tuple[UInt8, float]:
     """The image shrunk to a long side of at most `long_px`, and the factor."""
     factor = min(1.0, long_px / max(image_HW3.shape[:2]))
-    height, width = (round(side * factor) for side in image_HW3.shape[:2])
+    height, width = (max(1, round(side * factor)) for side in image_HW3.shape[:2])
     return cv2.resize(image_HW3, (width, height), interpolation=cv2.INTER_AREA), factor

@@ -4,10 +4,11 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from pipeline import formats, params
+from pipeline import formats, params, runtime
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -21,13 +22,12 @@ def main(run: Callable[..., None], **slices: tuple[str, type[Any]]) -> None:
             declares for the stage.
     """
     layout, start = Layout(), time.monotonic()
-    name = sys.modules["__main__"].__spec__.name.split(".")[-1]  # type: ignore[union-attr]
+    name = _name()
     try:
         run(layout, **load(layout, slices))
     except UserError as e:
         print(f"error: {name}: {e}", file=sys.stderr)
         sys.exit(1)
-    name = "_".join([name, *sys.argv[1:]])
     for leftover in layout.resume.glob(f"{name}-*"):
         shutil.rmtree(leftover)
     _log(layout, name, time.monotonic() - start)
@@ -39,11 +39,32 @@ def load(layout: Layout, slices: dict[str, tuple[str, type[Any]]]) -> dict[str, 
     return {key: params.section(values, name, model) for key, (name, model) in slices.items()}
 
 
+def resume_folder(layout: Layout, *, weights: str, inputs: Sequence[Path], about: str) -> Path:
+    """Where this stage keeps its training state: another input, param, code or device, another one.
+
+    Args:
+        layout: the project's paths.
+        weights: the trunk's weights; a file counts by its content.
+        inputs: files and folders that the training reads.
+        about: the fingerprint of the params.
+    """
+    files = [*inputs, *sorted(Path("pipeline").glob("*.py")), *sorted(Path("stages").glob("*.py"))]
+    files += [Path(weights)] if Path(weights).is_file() else []
+    key = params.fingerprint(formats.digest(*files), about, str(runtime.describe()))
+    return layout.resume / f"{_name()}-{key}"
+
+
+def _name() -> str:
+    module = sys.modules["__main__"].__spec__.name.split(".")[-1]  # type: ignore[union-attr]
+    return "_".join([module, *sys.argv[1:]])
+
+
 def _log(layout: Layout, name: str, seconds: float) -> None:
-    """Time and peak memory, beside the outputs, never inside: outputs must be byte-stable."""
+    """Time and the largest process's peak memory; not in the outputs, which are byte-stable."""
+    unit = 1024**2 if sys.platform == "darwin" else 1024
     peak = max(
         resource.getrusage(who).ru_maxrss
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    record = {"seconds": round(seconds, 1), "peak_mib": round(peak / 1024)}
+    record = {"seconds": round(seconds, 1), "peak_mib": round(peak / unit)}
     formats.write_json(layout.log / f"{name}.json", record)

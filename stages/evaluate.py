@@ -1,6 +1,5 @@
 """Score every link of the chain against the truth; what has no truth is left out."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from pipeline import cam, config, formats, metrics, runtime, scores
 from pipeline.arrays import VOID
 from pipeline.formats import Sample
 from pipeline.layout import Layout
-from pipeline.saliency import TRAINED_ON
 from pipeline.scores import Counts
 from stages import _run
 
@@ -45,20 +43,17 @@ def _one(job: Job) -> Counts:
 
 
 def _count(layout: Layout, jobs: list[Job]) -> Counts:
-    """The counts of all images; each image's own mIoU goes into a table on the way."""
-
-    def rows() -> Iterator[tuple[str, str, str]]:
-        for (_, sample, *_), each in zip(jobs, runtime.pool_map(_one, jobs, what="evaluate"),
-                                         strict=True):  # fmt: skip
-            scores.add(total, each)
-            last = scores.last_link(each)
-            miou = metrics.mean_iou(each[last]) if last else float("nan")
-            yield sample.id, sample.split, f"{100 * miou:.2f}"
-
+    """The counts of all images; each image's own mIoU goes into a table."""
     total: Counts = {}
-    formats.write_table(
-        layout.score_tables / "per_image.csv", rows(), columns=("id", "split", "mIoU")
-    )
+    rows = []
+    each_image = runtime.pool_map(_one, jobs, what="evaluate")
+    for (_, sample, *_), each in zip(jobs, each_image, strict=True):
+        scores.add(total, each)
+        last = scores.last_link(each)
+        miou = metrics.mean_iou(each[last]) if last else float("nan")
+        rows.append((sample.id, sample.split, f"{100 * miou:.2f}"))
+    columns = ("id", "split", "mIoU")
+    formats.write_table(layout.score_tables / "per_image.csv", rows, columns=columns)
     return total
 
 
@@ -91,14 +86,19 @@ def run(layout: Layout, **links_of: Any) -> None:
     scored = [s for s in samples if s.id in truth]
     total = _count(layout, [(layout, s, truth[s.id], 1 + len(classes), links) for s in scored])
     _tables(layout, total, ["background", *classes])
+    folders = {"classifier": layout.seed_model}
+    folders |= {f"segmenter_{s}": layout.segmenter(s) for s in links.supervision}
     found: dict[str, Any] = {
         "classifier": _classifier(layout, samples, classes),
         **scores.by_link(total),
         "about": {
             "saliency": links.source,
-            "saliency_trained_on": TRAINED_ON[links.source],
+            "saliency_trained_on": config.TRAINED_ON[links.source],
             "images_scored": len(scored),
-            "run_on": formats.read_json(layout.seed_model / "net.json")["trained_on"],
+            "run_on": {
+                name: formats.read_json(folder / "net.json")["trained_on"]
+                for name, folder in folders.items()
+            },
         },
     }
     weak, full = (found.get(f"refined_{s}", {}).get("val", {}) for s in ("guide", "full"))

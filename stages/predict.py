@@ -3,6 +3,7 @@
 import sys
 
 from pipeline import config, crf, formats, infer, nets
+from pipeline.errors import UserError
 from pipeline.layout import Layout
 from stages import _run
 
@@ -11,6 +12,11 @@ def run(layout: Layout, *, predict: config.Predict) -> None:
     """Write logits at network stride and their argmax at image size."""
     supervision = sys.argv[1]
     samples = [s for s in formats.read_samples(layout.samples) if s.split in predict.splits]
+    if not samples:
+        raise UserError(
+            f"params.yaml: segment.predict.splits: {list(predict.splits)} hold no image; "
+            "add train, or set data.options.folder.val_fraction"
+        )
     net, _ = nets.load(layout.segmenter(supervision))
     for sample, outputs in infer.run(net, samples, predict, what=f"predict ({supervision})"):
         logits = infer.merge([o[None] for o in outputs])[0].numpy()

@@ -2,20 +2,20 @@
 
 import sys
 
-from pipeline import config, crf, formats, runtime
+from pipeline import blocks, crf, formats, runtime
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
 
 
-def _one(job: tuple[Layout, str, Sample, config.Crf]) -> None:
+def _one(job: tuple[Layout, str, Sample, blocks.Crf]) -> None:
     layout, supervision, sample, rule = job
     logits = formats.read_logits(layout.logits(supervision) / f"{sample.id}.npz")
     label = crf.label_of(formats.read_image(sample.image), logits, rule)
     formats.write_label(layout.refined(supervision) / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, *, refine: config.Crf) -> None:
+def run(layout: Layout, *, refine: blocks.Crf) -> None:
     """Write a refined label image for each logits file."""
     supervision = sys.argv[1]
     there = {p.stem for p in layout.logits(supervision).glob("*.npz")}
@@ -25,4 +25,4 @@ def run(layout: Layout, *, refine: config.Crf) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, refine=("refine", config.Crf))
+    _run.main(run, refine=("refine", blocks.Crf))

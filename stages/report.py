@@ -103,6 +103,7 @@ def run(
         shown=shown,
         columns=COLUMNS,
     )
+    layout.report.mkdir(parents=True, exist_ok=True)
     (layout.report / "index.html").write_text(html, encoding="utf-8")
 
 

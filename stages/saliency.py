@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline import config, formats, infer, nets, runtime, saliency
+from pipeline import blocks, config, formats, infer, nets, runtime, saliency
 from pipeline.arrays import VOID, Float
+from pipeline.errors import UserError
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -18,7 +19,7 @@ Maps = Iterator[tuple[Sample, Float]]
 def _net(layout: Layout, samples: list[Sample], options: config.SaliencyNet) -> Maps:
     net, _ = nets.load(layout.saliency_model)
     for sample, outputs in infer.run(net, samples, options.infer, what="saliency"):
-        foreground = infer.merge([o[None].softmax(1) for o in outputs])[0, 1].numpy()
+        foreground = infer.foreground(outputs).numpy()
         yield (
             sample,
             saliency.resize(foreground, height_px=sample.height_px, width_px=sample.width_px),
@@ -46,8 +47,12 @@ def _folder(layout: Layout, samples: list[Sample], options: config.SaliencyFolde
         yield sample, saliency.resize(found, height_px=sample.height_px, width_px=sample.width_px)
 
 
-def _oracle(layout: Layout, samples: list[Sample], options: config.NoOptions) -> Maps:
+def _oracle(layout: Layout, samples: list[Sample], options: blocks.NoOptions) -> Maps:
     truth = formats.read_truth(layout.truth)
+    if without := [s.id for s in samples if s.id not in truth]:
+        raise UserError(
+            f"saliency.source 'oracle' needs a mask of every image; {without[0]} has none"
+        )
     for sample in runtime.track(samples, total=len(samples), what="saliency"):
         label = formats.read_label(truth[sample.id])
         yield sample, ((label > 0) & (label != VOID)).astype(np.float32)

@@ -2,12 +2,12 @@
 
 import torch
 
-from pipeline import config, formats, infer, nets
+from pipeline import blocks, formats, infer, nets
 from pipeline.layout import Layout
 from stages import _run
 
 
-def run(layout: Layout, *, maps: config.Infer) -> None:
+def run(layout: Layout, *, maps: blocks.Infer) -> None:
     """Write a map for each tag of each image, and the probability of every class."""
     samples = formats.read_samples(layout.samples)
     net, spec = nets.load(layout.seed_model)
@@ -28,4 +28,4 @@ def run(layout: Layout, *, maps: config.Infer) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, maps=("seed.maps", config.Infer))
+    _run.main(run, maps=("seed.maps", blocks.Infer))

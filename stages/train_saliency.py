@@ -1,5 +1,6 @@
 """Train the class-agnostic saliency network on boxes (or masks) of other classes."""
 
+from collections import Counter
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from pipeline import (
     saliency,
 )
 from pipeline.arrays import Float
+from pipeline.errors import UserError
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -45,6 +47,9 @@ def run(layout: Layout, *, net: config.SaliencyNet, random_seed: int) -> None:
     """Boxes -> masks -> network, then for each denoising round: masks -> network again."""
     classes = formats.read_json(layout.classes)
     train_set, left_out = saliency.read_training_set(net, target_classes=classes)
+    stems = Counter(b.image.stem for b in train_set)
+    if (double := stems.most_common(1)[0])[1] > 1:
+        raise UserError(f"{net.root}: two images are called '{double[0]}'; rename one")
     runtime.say(f"train_saliency: {len(train_set)} images, {left_out} left out (target classes)")
     labels, spec = layout.saliency_labels, nets.deeplab_spec(net, ["salient"])
     paths = [labels / f"{b.image.stem}.png" for b in train_set]
@@ -55,17 +60,22 @@ def run(layout: Layout, *, net: config.SaliencyNet, random_seed: int) -> None:
         runtime.seed_all(random_seed)
         model = nets.build(spec, weights=net.weights)
         views = loader.Views([b.image for b in train_set], paths, net.train, random_seed)
-        key = params.fingerprint(net, str(random_seed), formats.digest(labels))
+        resume = _run.resume_folder(
+            layout,
+            weights=net.weights,
+            inputs=[labels],
+            about=params.fingerprint(net, str(random_seed)),
+        )
         losses += fit.fit(
             model,
             views,
             _loss(net.loss_stride),
-            resume=layout.resume / f"train_saliency-{key}",
+            resume=resume,
             what=f"train_saliency, round {number + 1} of {rounds + 1}",
         )
         if number < rounds:
             maps = {
-                s.id: out[0].softmax(0)[1].numpy()
+                s.id: infer.foreground(out).numpy()
                 for s, out in infer.run(
                     model, [_sample(b) for b in train_set], net.infer, what="denoise: predict"
                 )

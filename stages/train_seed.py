@@ -10,8 +10,9 @@ from stages import _run
 
 
 def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
-    """Sigmoid cross-entropy over the classes."""
-    return F.binary_cross_entropy_with_logits(net.logits(net(image)), tags_NK)  # type: ignore[operator]
+    """Sigmoid cross-entropy, summed over the classes, mean over images (Caffe's normalisation)."""
+    logits = net.logits(net(image))  # type: ignore[operator]
+    return F.binary_cross_entropy_with_logits(logits, tags_NK, reduction="sum") / len(tags_NK)
 
 
 def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
@@ -24,10 +25,9 @@ def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
     spec = nets.classifier_spec(seed, classes)
     net = nets.build(spec, weights=seed.weights)
     views = loader.Views([s.image for s in samples], targets, seed.train, random_seed)
-    key = params.fingerprint(seed, str(random_seed), formats.digest(layout.samples))
-    losses = fit.fit(
-        net, views, loss_of, resume=layout.resume / f"train_seed-{key}", what="train_seed"
-    )
+    about = params.fingerprint(seed, str(random_seed))
+    resume = _run.resume_folder(layout, weights=seed.weights, inputs=[layout.samples], about=about)
+    losses = fit.fit(net, views, loss_of, resume=resume, what="train_seed")
     nets.save(layout.seed_model, net, spec, losses)
 
 

@@ -5,6 +5,7 @@ import sys
 from torch import Tensor, nn
 
 from pipeline import config, deeplab, fit, formats, loader, nets, params, runtime
+from pipeline.errors import UserError
 from pipeline.layout import Layout
 from stages import _run
 
@@ -15,6 +16,8 @@ def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> No
     classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
     samples = [s for s in formats.read_samples(layout.samples) if s.split == "train"]
     samples = [s for s in samples if (labels / f"{s.id}.png").exists()]
+    if not samples:
+        raise UserError(f"{labels}: no label of a train image; supervision 'full' needs masks")
     runtime.say(f"train_segment: {len(samples)} images, labels {labels}, {runtime.describe()}")
     runtime.seed_all(random_seed)
     spec = nets.deeplab_spec(segment, classes)
@@ -29,14 +32,13 @@ def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> No
     def loss_of(net: nn.Module, image: Tensor, label: Tensor) -> Tensor:
         return deeplab.pixel_loss(net(image), label, stride=segment.loss_stride)
 
-    key = params.fingerprint(segment, str(random_seed), formats.digest(layout.samples, labels))
-    losses = fit.fit(
-        net,
-        views,
-        loss_of,
-        resume=layout.resume / f"train_segment_{supervision}-{key}",
-        what=f"train_segment ({supervision})",
+    resume = _run.resume_folder(
+        layout,
+        weights=segment.weights,
+        inputs=[layout.samples, labels],
+        about=params.fingerprint(segment, str(random_seed)),
     )
+    losses = fit.fit(net, views, loss_of, resume=resume, what=f"train_segment ({supervision})")
     nets.save(layout.segmenter(supervision), net, spec, losses)
 
 

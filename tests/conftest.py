@@ -25,7 +25,7 @@ def rng():
 @pytest.fixture
 def params():
     """params.yaml as plain dicts, free to change."""
-    return reading.read_yaml(ROOT / "params.yaml")
+    return reading.read_yaml(ROOT / "presets/shapes.yaml")
 
 
 @pytest.fixture
@@ -114,14 +114,16 @@ class Project:
             if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, root / name)
+        shutil.copy2(ROOT / "presets/shapes.yaml", root / "params.yaml")  # whatever is in use here
         self.run("git", "init", "-q")
         self.run("git", "add", "-A")
         self.commit()
 
     def run(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(
             args, cwd=self.root, capture_output=True, text=True, check=False,
-            env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, **env},
+            env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **env},
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done

@@ -33,7 +33,9 @@ def test_every_link_has_a_score_and_says_what_it_ran_on(built):
     for link in ("segmenter_guide", "refined_guide"):
         assert 0 <= scores[link]["val"]["mIoU"] <= 100
     assert scores["about"]["saliency"] == "net" and "FS%" not in scores
-    assert set(scores["about"]["run_on"]) == {"device", "precision", "torch"}
+    run_on = scores["about"]["run_on"]
+    assert set(run_on) == {"classifier", "segmenter_guide"}
+    assert set(run_on["classifier"]) == {"device", "precision", "torch"}
 
 
 def test_guides_hold_only_tags_and_background(built):

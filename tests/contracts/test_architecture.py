@@ -33,7 +33,7 @@ def test_stages_import_only_pipeline_and_the_runner(path):
 def test_array_modules_do_no_io_and_know_only_types(name):
     """cam, crf, guide, metrics, pooling: arrays in, arrays out."""
     path = ROOT / "pipeline" / f"{name}.py"
-    allowed = {"config", "arrays", "__init__", "errors", *ARRAYS_ONLY}
+    allowed = {"config", "blocks", "arrays", "__init__", "errors", *ARRAYS_ONLY}
     assert {p.stem for p in imports(path)} <= allowed
     calls = {n.func.attr for n in ast.walk(ast.parse(path.read_text()))
              if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)}  # fmt: skip
@@ -49,7 +49,7 @@ def test_nothing_in_pipeline_prints_but_runtime(path):
 
 @pytest.mark.parametrize("path", [*PIPELINE, *STAGES, ROOT / "cli.py"], ids=lambda p: p.stem)
 def test_files_stay_readable(path):
-    assert len(path.read_text().splitlines()) <= 300
+    assert len(path.read_text().splitlines()) <= 290
     assert path.stem not in ("utils", "helpers", "common")
 
 

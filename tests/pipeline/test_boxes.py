@@ -70,6 +70,13 @@ def test_target_classes_are_left_out_under_either_name(tmp_path):
     kept, left_out = boxes.read_boxes(tmp_path, target_classes=["dog", "sofa"])
     assert [b.image.stem for b in kept] == ["zebra", "tv"] and left_out == 2
     assert kept[0].boxes == ((1, 2, 3, 1),)
+    assert boxes.read_boxes(tmp_path, target_classes=["tv", "zebra"])[1] == 2
+
+
+@pytest.mark.parametrize("box", [(500, 2, 3, 3), (-9, -9, 4, 4), (78, 58, 50, 50), (-5, 3, 8, 8)])
+def test_a_box_that_leaves_the_image_is_cut(scene, box):
+    label = boxes.masks_from_boxes(scene[0], [box], iterations=1, min_fill=0.0, fallback="box")
+    assert label.shape == (60, 80) and (label > 0).sum() <= 25
 
 
 def test_nothing_left_and_wrong_form_are_said(tmp_path):

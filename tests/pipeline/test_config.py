@@ -1,12 +1,12 @@
 import pytest
 
-from pipeline import config, params
+from pipeline import blocks, config, params
 from pipeline.errors import UserError
 from tests.conftest import ROOT
 
 
 def test_params_yaml_is_valid_and_frozen():
-    chosen = params.load(ROOT / "params.yaml")
+    chosen = params.load(ROOT / "presets/shapes.yaml")
     with pytest.raises(ValueError, match="frozen"):
         chosen.random_seed = 3
 
@@ -22,6 +22,10 @@ def test_numbers_in_short_form_are_numbers(tmp_path):
     ({"seed": {"train": {"scale": [2, 1]}}}, r"seed\.train: scale: the first number"),
     ({"segment": {"supervision": ["guides"]}}, r"segment\.supervision\.0: .*'guide' or 'full'"),
     ({"saliency": {"source": "magic"}}, r"saliency: source: 'magic' is none of classical"),
+    ({"saliency": {"options": {"net": {"train": {"epochs": 0}}}}},
+     r"saliency: options\.net\.train\.epochs: .*greater than 0"),
+    ({"seed": {"weights": "none"}}, r"frozen_stages must be 0"),
+    ({"segment": {"supervision": ["guide", "guide"]}}, "stands there twice"),
     ({"data": {"classes": ["a", "a"]}}, "data: classes: a name stands there twice"),
     ({"fuse": {"min_seed_area_px": "many"}}, r"fuse\.min_seed_area_px"),
 ])  # fmt: skip
@@ -51,13 +55,13 @@ def test_section_sees_its_own_slice_alone(params):
     seed = reading.section(params, "seed", config.SeedModel)
     assert seed.backbone == "efficientnet_lite0"
     with pytest.raises(UserError, match=r"seed\.maps is missing"):
-        reading.section(params, "seed.maps", config.Infer)
+        reading.section(params, "seed.maps", blocks.Infer)
 
 
 def test_fingerprint_follows_every_value(params):
     from pipeline import params as reading
 
-    crf = reading.section(params, "refine", config.Crf)
+    crf = reading.section(params, "refine", blocks.Crf)
     other = crf.model_copy(update={"iterations": 11})
     assert reading.fingerprint(crf, "x") == reading.fingerprint(crf, "x")
     assert len({reading.fingerprint(c, t) for c in (crf, other) for t in "xy"}) == 4

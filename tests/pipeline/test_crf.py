@@ -1,7 +1,7 @@
 import numpy as np
 
 from pipeline import crf
-from pipeline.config import Crf
+from pipeline.blocks import Crf
 
 RULE = {
     "iterations": 5, "smooth_w": 3, "smooth_sxy": 3,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import backbones, config, deeplab, fit, formats, loader
+from pipeline import backbones, blocks, deeplab, fit, formats, loader
 from pipeline.errors import UserError
 from tests.conftest import photo
 
@@ -28,7 +28,7 @@ def views(tmp_path):
         label[:, : 10 + 2 * i] = 0
         formats.write_label(tmp_path / f"l{i}.png", label)
         paths.append((tmp_path / f"{i}.png", tmp_path / f"l{i}.png"))
-    train = config.Train.model_validate(TRAIN)
+    train = blocks.Train.model_validate(TRAIN)
     return loader.Views([p for p, _ in paths], [p for _, p in paths], train, seed=0)
 
 
@@ -89,7 +89,7 @@ def test_every_epoch_shuffles_and_visits_each_image_once(views):
 
 def test_groups_of_the_released_solver(views):
     """SGD: biases lr x2 without decay, the head lr x10."""
-    train = config.Train.model_validate(
+    train = blocks.Train.model_validate(
         TRAIN | {"optimizer": "sgd", "lr": 0.001, "head_lr_factor": 10, "weight_decay": 5e-4}
     )
     trunk = backbones.build("vgg16_deeplab", output_stride=8, weights="none")
@@ -97,6 +97,10 @@ def test_groups_of_the_released_solver(views):
     groups = fit.param_groups(model, train)
     rates = sorted((round(g["lr"], 6), g["weight_decay"]) for g in groups)
     assert rates == [(0.001, 5e-4), (0.002, 0.0), (0.01, 5e-4), (0.02, 0.0)]
+    rate = {id(p): g["lr"] for g in groups for p in g["params"]}
+    named = dict(model.named_parameters())
+    assert rate[id(named["head.hidden.0.weight"])] == 0.001  # fc6
+    assert rate[id(named["head.score.weight"])] == 0.01
     trainable = sum(p.requires_grad for p in model.parameters())
     assert sum(len(g["params"]) for g in groups) == trainable
 

@@ -72,6 +72,12 @@ def test_grey_and_transparent_photos_become_rgb(tmp_path):
     assert formats.read_image(tmp_path / "b.png").shape == (2, 3, 3)
 
 
+def test_sixteen_bit_grey_is_scaled(tmp_path):
+    Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16)).save(tmp_path / "a.png")
+    assert formats.read_image(tmp_path / "a.png")[0, :, 0].tolist() == [0, 100, 255]
+    assert formats.read_grey(tmp_path / "a.png").max() == 1
+
+
 def test_truncated_image_is_named(tmp_path):
     Image.new("RGB", (300, 200), (5, 90, 7)).save(tmp_path / "a.jpg")
     whole = (tmp_path / "a.jpg").read_bytes()

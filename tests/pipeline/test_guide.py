@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from pipeline import guide
 from pipeline.arrays import CONTESTED
-from pipeline.config import Crf, Diffuse
+from pipeline.blocks import Crf
+from pipeline.config import Diffuse
 
 CRF = Crf(
     iterations=10, smooth_w=3, smooth_sxy=3, bilateral_w=4, bilateral_sxy=121, bilateral_srgb=5

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline import config, infer, loader
+from pipeline import blocks, infer, loader
 from pipeline.formats import Sample
 from tests.conftest import photo
 
@@ -21,7 +21,7 @@ class Corner(nn.Module):
 
 
 def how(**kw):
-    return config.Infer(**{"size_px": 64, "scales": (1.0,), "flip": False} | kw)
+    return blocks.Infer(**{"size_px": 64, "scales": (1.0,), "flip": False} | kw)
 
 
 @pytest.fixture

@@ -90,5 +90,5 @@ def test_denoising_round_on_a_small_copy(tmp_path, net_options):
 
 
 def test_every_source_says_what_it_learned_from():
-    assert set(saliency.TRAINED_ON) == set(config.SALIENCY_OPTIONS)
-    assert (ROOT / "sources/dvc.yaml").read_text().count("  saliency_") == len(saliency.TRAINED_ON)
+    assert set(config.TRAINED_ON) == set(config.SALIENCY_OPTIONS)
+    assert (ROOT / "sources/dvc.yaml").read_text().count("  saliency_") == len(config.TRAINED_ON)

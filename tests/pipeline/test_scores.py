@@ -53,7 +53,7 @@ def test_report_escapes_names():
     html = page.render(
         scores={**scores.by_link(COUNTS), "FS%": 80.0, "about": {
             "saliency": "net", "saliency_trained_on": "x", "images_scored": 1,
-            "run_on": {"device": "cpu", "precision": "float32"},
+            "run_on": {"classifier": {"device": "cpu", "precision": "float32"}},
         }},
         per_class=[{"link": "refined_guide", "split": "val", "class": "<cat>", "iou": "4"}],
         classes=["<cat>"], columns=["image"],

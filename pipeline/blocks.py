@@ -1,0 +1,107 @@
+"""What the sections of params.yaml are made of: choices, training, inference, trunk, CRF."""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Frozen(BaseModel):
+    """Base of every section: immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class NoOptions(Frozen):
+    """A choice without options."""
+
+
+class Choice(Frozen):
+    """A section with a choice and `options`: only the chosen options are validated."""
+
+    CHOICE: ClassVar[str]  # the field that holds the choice
+    KINDS: ClassVar[dict[str, type[Frozen]]]
+
+    options: dict[str, dict[str, Any] | None]
+
+    def option(self) -> Frozen:
+        """The options of the choice, as its model."""
+        name = getattr(self, self.CHOICE)
+        if name not in self.KINDS:
+            raise ValueError(f"{self.CHOICE}: '{name}' is none of {', '.join(sorted(self.KINDS))}")
+        try:
+            return self.KINDS[name].model_validate(self.options.get(name) or {})
+        except ValidationError as e:  # pydantic would report it without the options' name
+            first = e.errors()[0]
+            where = ".".join(["options", name, *map(str, first["loc"])])
+            said = "no such param" if first["type"] == "extra_forbidden" else first["msg"]
+            raise ValueError(f"{where}: {said}") from e
+
+    @model_validator(mode="after")
+    def _check_option(self) -> Self:
+        self.option()
+        return self
+
+
+class Train(Frozen):
+    """One training run (`pipeline.fit`); sizes in px, `epochs` may be fractional."""
+
+    epochs: Positive
+    batch: Annotated[int, Field(ge=2)]  # batch norm needs two
+    size_px: Annotated[int, Field(ge=32)]
+    optimizer: Literal["adamw", "sgd"]
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    schedule: Literal["one_cycle", "step", "poly"]
+    head_lr_factor: Positive
+    scale: tuple[Positive, Positive]
+    jitter: Fraction
+    frozen_stages: Annotated[int, Field(ge=0, le=5)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError("scale: the first number must not exceed the second")
+        return self
+
+
+class Infer(Frozen):
+    """Test-time inference: the image's long side in px, times each scale, with or without flip."""
+
+    size_px: Annotated[int, Field(ge=32)]
+    scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    flip: bool
+
+
+class Net(Frozen):
+    """A trunk: its name, its weights (imagenet, none or a path) and its output stride."""
+
+    backbone: str
+    weights: str
+    output_stride: Literal[8, 16, 32]
+
+
+class Trained(Net):
+    """A network to be trained."""
+
+    train: Train
+
+    @model_validator(mode="after")
+    def _check_frozen(self) -> Self:
+        if self.weights == "none" and self.train.frozen_stages:
+            raise ValueError("train.frozen_stages must be 0 with weights: none")
+        return self
+
+
+class Crf(Frozen):
+    """Fully connected CRF; `sxy` in px of the full image, `srgb` in grey levels of 255."""
+
+    iterations: Count
+    smooth_w: Annotated[float, Field(ge=0)]
+    smooth_sxy: Positive
+    bilateral_w: Annotated[float, Field(ge=0)]
+    bilateral_sxy: Positive
+    bilateral_srgb: Positive
