@@ -1,6 +1,6 @@
 """Pixel counts of the chain's links as scores and as tables for `dvc plots`.
 
-Counts are kept by (link, split). Links: `maps` (T, C, C), `saliency` (2, 3), all others (C, C + 1);
+Counts are kept by (link, split). Links: `maps` (T, C, C), `saliency*` (2, 3), all others (C, C + 1);
 see `pipeline.metrics`. Scores are in percent, None where there is nothing to score.
 """
 
@@ -15,6 +15,7 @@ from pipeline.arrays import Int
 
 Counts = dict[tuple[str, str], Int]
 Row = tuple[Any, ...]
+SALIENCY = ("saliency", "saliency_half")  # foreground at fuse's threshold, and at the released 0.5
 
 
 def percent(value: float) -> float | None:
@@ -40,7 +41,7 @@ def by_link(total: Counts) -> dict[str, dict[str, Any]]:
                 "best_threshold": threshold,
                 "mP": percent(score.mp),
             }
-        elif link == "saliency":
+        elif link in SALIENCY:
             out[link][split] = {"IoU": percent(float(metrics.iou(counts)[1]))}
         else:
             out[link][split] = {"mIoU": percent(metrics.mean_iou(counts))}
@@ -77,7 +78,7 @@ def per_class(total: Counts, names: Sequence[str]) -> list[Row]:
     return [
         (link, split, name, f"{100 * value:.2f}")
         for (link, split), counts in sorted(total.items())
-        if link not in ("maps", "saliency")
+        if link not in ("maps", *SALIENCY)
         for name, value in zip(names, metrics.iou(counts), strict=True)
     ]
 

@@ -33,8 +33,9 @@ def _one(job: Job) -> Counts:
     out["maps", split] = metrics.seed_counts(value, label, truth, classes=classes)
     salient = formats.read_grey(layout.saliency(links.source) / f"{sample.id}.png")
     foreground = np.where(truth == VOID, VOID, truth > 0).astype(np.uint8)
-    found = (salient >= links.saliency_threshold).astype(np.uint8)
-    out["saliency", split] = metrics.confusion(found, foreground, classes=2)
+    for link, threshold in (("saliency", links.saliency_threshold), ("saliency_half", 0.5)):
+        found = (salient >= threshold).astype(np.uint8)
+        out[link, split] = metrics.confusion(found, foreground, classes=2)
     for link, folder in _label_folders(layout, links).items():
         if (path := folder / f"{sample.id}.png").exists():
             label = formats.read_label(path)
