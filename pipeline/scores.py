@@ -1,7 +1,7 @@
 """Pixel counts of the chain's links as scores and as tables for `dvc plots`.
 
-Counts are kept by (link, split). Links: `maps` (T, C, C), `saliency*` (2, 3), all others (C, C + 1);
-see `pipeline.metrics`. Scores are in percent, None where there is nothing to score.
+Counts are kept by (link, split): `maps` (T, C, C), `saliency*` (2, 3), all others (C, C + 1); see
+`pipeline.metrics`. Scores are in percent, None where there is nothing to score.
 """
 
 from collections import defaultdict
