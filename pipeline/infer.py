@@ -52,7 +52,7 @@ def run(
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
 
     def each() -> Iterator[tuple[Sample, list[Tensor]]]:
-        stride = max(16, *getattr(net, "strides", ()))  # a map then covers its image exactly
+        stride = max((16, *getattr(net, "strides", ())))  # a map then covers its image exactly
         for batch, views in whole_batches(samples, infer, stride=stride):
             outputs = [o.cpu() for o in forward(net, views, flip=infer.flip)]
             for i, sample in enumerate(batch):
