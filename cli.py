@@ -241,7 +241,7 @@ def predict(
         apply.find(images),
         output,
         how=chosen.segment.predict,
-        refine=chosen.refine if crf else None,
+        refine=chosen.crf[chosen.refine.crf] if crf else None,
     )
     for line in done.bad:
         out.print(f"skipped: {line}")

@@ -99,9 +99,12 @@ class Trained(Net):
 class Crf(Frozen):
     """Fully connected CRF; `sxy` in px of the full image, `srgb` in grey levels of 255."""
 
-    iterations: Count
+    iterations: Annotated[int, Field(ge=0)]  # 0: no CRF, the unary alone decides
     smooth_w: Annotated[float, Field(ge=0)]
     smooth_sxy: Positive
     bilateral_w: Annotated[float, Field(ge=0)]
     bilateral_sxy: Positive
     bilateral_srgb: Positive
+
+
+CrfSets = dict[str, Crf]  # section `crf`: named sets to choose from

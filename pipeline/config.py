@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from pipeline.blocks import (
     Choice,
     Count,
-    Crf,
+    CrfSets,
     Fraction,
     Frozen,
     Infer,
@@ -113,8 +113,14 @@ class Segment(SegmentModel):
 
 
 class Fuse(Frozen):
-    """Seed rule, saliency threshold and area limits of guide rule G2."""
+    """The guide rule (`guide.RULES`), its thresholds and area limits.
 
+    `unlabelled` is what becomes of pixels where the cues disagree: salient without a class, or
+    seeds cut off outside saliency.
+    """
+
+    rule: Literal["g0", "g1", "g2", "seeds_only", "saliency_only"]
+    unlabelled: Literal["background", "ignore"]
     seed_threshold: Fraction
     saliency_threshold: Fraction
     min_seed_area_px: Annotated[int, Field(ge=0)]
@@ -122,10 +128,11 @@ class Fuse(Frozen):
 
 
 class Diffuse(Frozen):
-    """The CRF inside contested components."""
+    """The CRF inside contested components; `crf` names a set of section `crf`."""
 
     blur_sigma_px: Positive
-    crf: Crf
+    unary: Literal["linear", "neglog"]
+    crf: str
 
 
 class BoxMasks(Frozen):
@@ -140,7 +147,7 @@ class Denoise(Frozen):
     """Rounds of: train, predict, CRF, check against the box, train again."""
 
     rounds: Annotated[int, Field(ge=0)]
-    crf: Crf
+    crf: str
 
 
 class SaliencyNet(Trained):
@@ -184,6 +191,7 @@ SALIENCY_OPTIONS: dict[str, type[Frozen]] = {
     "folder": SaliencyFolder,
     "classical": SaliencyClassical,
     "oracle": NoOptions,
+    "none": NoOptions,
 }
 
 
@@ -193,6 +201,7 @@ TRAINED_ON = {
     "folder": "maps brought by the user",
     "classical": "nothing",
     "oracle": "the ground truth itself",
+    "none": "nothing: no pixel is salient, the seeds stand alone",
 }
 
 
@@ -210,6 +219,12 @@ class Evaluate(Frozen):
     saliency_threshold: Fraction
     source: str
     supervision: Supervision
+
+
+class Refine(Frozen):
+    """The CRF after the segmenter; `crf` names a set of section `crf`."""
+
+    crf: str
 
 
 class Report(Frozen):
@@ -230,5 +245,17 @@ class Params(Frozen):
     fuse: Fuse
     diffuse: Diffuse
     segment: Segment
-    refine: Crf
+    refine: Refine
+    crf: CrfSets
     report: Report
+
+    @model_validator(mode="after")
+    def _check_crf(self) -> Self:
+        net = self.saliency.option()
+        named = {"diffuse.crf": self.diffuse.crf, "refine.crf": self.refine.crf}
+        if isinstance(net, SaliencyNet):
+            named["saliency.options.net.denoise.crf"] = net.denoise.crf
+        for param, name in named.items():
+            if name not in self.crf:
+                raise ValueError(f"{param}: '{name}' is none of {', '.join(self.crf)}")
+        return self

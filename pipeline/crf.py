@@ -9,7 +9,19 @@ import numpy as np
 from pydensecrf.densecrf import DenseCRF2D
 
 from pipeline.arrays import Float, UInt8
-from pipeline.blocks import Crf
+from pipeline.blocks import Crf, CrfSets
+from pipeline.errors import UserError
+
+
+def chosen(sets: CrfSets, name: str) -> Crf:
+    """The set `name` of section `crf`.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in sets:
+        raise UserError(f"params.yaml: crf: no set '{name}'; there are {', '.join(sets)}")
+    return sets[name]
 
 
 def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
@@ -18,12 +30,15 @@ def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
     Args:
         image_HW3: RGB grey levels as they are; a mean-subtracted image would wrap in uint8.
         energy_KHW: unary energies, any real numbers; the lower, the likelier.
-        crf: weights, widths and iterations. A weight of 0 leaves its kernel out.
+        crf: weights, widths and iterations. A weight of 0 leaves its kernel out; with 0 iterations
+            the unary alone decides.
 
     Returns:
         Marginals (K, H, W) that sum to 1 over K.
     """
     count, height, width = energy_KHW.shape
+    if crf.iterations == 0:
+        return softmax(-energy_KHW.astype(np.float32))
     field = DenseCRF2D(width, height, count)
     field.setUnaryEnergy(np.ascontiguousarray(energy_KHW.reshape(count, -1), dtype=np.float32))
     if crf.smooth_w:
@@ -59,7 +74,7 @@ def upsample(logits_Khw: Float, *, height_px: int, width_px: int) -> Float:
 def label_of(image_HW3: UInt8, logits_Khw: Float, crf: Crf | None) -> UInt8:
     """Labels (H, W) at image size; with `crf` after the CRF on -log softmax."""
     height, width = image_HW3.shape[:2]
-    if crf is None:
+    if crf is None or crf.iterations == 0:
         return argmax(logits_Khw, height_px=height, width_px=width)
     full = softmax(upsample(logits_Khw, height_px=height, width_px=width))
     return dense_crf(image_HW3, energy_of(full), crf).argmax(axis=0).astype(np.uint8)

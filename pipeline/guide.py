@@ -1,18 +1,20 @@
-"""Guide labels: seeds say what, saliency says how far (rule G2).
+"""Guide labels: seeds say what, saliency says how far.
 
 Shapes: H, W image size in px, K classes. Labels: 0 background, 1..K classes, CONTESTED where two
 or more classes claim a saliency component.
-Source: Oh et al., CVPR 2017, section 3.3, and the authors' released rule. We do not copy its
-slip that zeroes the first two rows of the background mask.
+Source: Oh et al., CVPR 2017, section 3.3: G0, G1 and G2, the last as released. We do not copy the
+release's slip that zeroes the first two rows of the background mask.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from pipeline.arrays import CONTESTED, Float, Int, Mask, UInt8
-from pipeline.config import Diffuse
+from pipeline.arrays import CONTESTED, VOID, Float, Int, Mask, UInt8
+from pipeline.blocks import Crf
+from pipeline.config import Diffuse, Fuse
 from pipeline.crf import dense_crf
 
 
@@ -42,40 +44,107 @@ def seed_components(seed_HW: UInt8, *, min_area_px: int) -> Int:
     return out
 
 
-def fuse(
-    seed_HW: UInt8, salient_HW: Mask, *, min_seed_area_px: int, min_saliency_fraction: float
-) -> Fused:
-    """Rule G2 up to the CRF.
+@dataclass(frozen=True)
+class Parts:
+    """What a rule decides on: seeds and numbered components (H, W) of seeds and of saliency."""
 
-    A saliency component takes the class of the seeds that touch it; with none it is background,
-    with two or more it is contested. A seed component that touches no saliency keeps its class;
-    one that touches loses what lies outside.
+    seeds_HW: UInt8
+    seed_ids_HW: Int
+    region_ids_HW: Int
+    tags: Sequence[int]
+    rng: np.random.Generator
+
+
+def g2(parts: Parts) -> UInt8:
+    """A saliency component takes the class of the seeds that touch it; two or more contest it.
+
+    With none it is background. A seed component that touches no saliency keeps its class; one
+    that touches loses what lies outside.
+    """
+    counts = _votes(parts)
+    winner = np.where((counts > 0).sum(1) > 1, CONTESTED, counts.argmax(1)).astype(np.uint8)
+    touching = np.unique(parts.seed_ids_HW[parts.region_ids_HW > 0])
+    alone = (parts.seed_ids_HW > 0) & ~np.isin(parts.seed_ids_HW, touching)
+    return np.where(alone, parts.seeds_HW, _paint(parts, winner))
+
+
+def g1(parts: Parts) -> UInt8:
+    """A saliency component takes the class with most seed pixels in it; none: background."""
+    return _paint(parts, _votes(parts).argmax(1))
+
+
+def g0(parts: Parts) -> UInt8:
+    """Each saliency component takes one of the image's tags at random; seeds have no say."""
+    drawn = [_draw(parts) for _ in range(int(parts.region_ids_HW.max(initial=0)))]
+    return _paint(parts, np.array([0, *drawn]))
+
+
+def saliency_only(parts: Parts) -> UInt8:
+    """All that is salient takes one of the image's tags at random; seeds have no say."""
+    count = int(parts.region_ids_HW.max(initial=0))
+    return _paint(parts, np.array([0, *[_draw(parts)] * count]))
+
+
+def seeds_only(parts: Parts) -> UInt8:
+    """The seeds, and background elsewhere; saliency has no say."""
+    return parts.seeds_HW
+
+
+def _draw(parts: Parts) -> int:
+    return int(parts.rng.choice(list(parts.tags))) if parts.tags else 0
+
+
+def _votes(parts: Parts) -> Int:
+    """Seed pixels of each class in each region: (1 + regions, 256); row 0 and column 0 are 0."""
+    regions = int(parts.region_ids_HW.max(initial=0)) + 1
+    flat = parts.region_ids_HW.ravel().astype(np.int64) * 256 + parts.seeds_HW.ravel()
+    counts = np.bincount(flat, minlength=regions * 256).reshape(regions, 256)
+    counts[0], counts[:, 0] = 0, 0
+    return counts
+
+
+def _paint(parts: Parts, class_of_region: Int) -> UInt8:
+    return class_of_region.astype(np.uint8)[parts.region_ids_HW]
+
+
+RULES: dict[str, Callable[[Parts], UInt8]] = {
+    "g0": g0,
+    "g1": g1,
+    "g2": g2,
+    "seeds_only": seeds_only,
+    "saliency_only": saliency_only,
+}
+
+
+def fuse(
+    seed_HW: UInt8, salient_HW: Mask, how: Fuse, *, tags: Sequence[int], rng: np.random.Generator
+) -> Fused:
+    """A guide rule up to the CRF.
 
     Args:
         seed_HW: seed labels, 0 where none.
         salient_HW: foreground of the saliency map.
-        min_seed_area_px: smaller seed components are dropped.
-        min_saliency_fraction: smaller saliency components, as a share of the image, are dropped.
+        how: the rule, and the area limits below which components are dropped.
+        tags: the image's tags as class indices, for rules that draw one.
+        rng: the source of chance for these rules.
+
+    Returns:
+        Seeds, and labels: 0, a class, CONTESTED, or VOID where `how.unlabelled` is ignore.
     """
-    seed_ids = seed_components(seed_HW, min_area_px=min_seed_area_px)
+    seed_ids = seed_components(seed_HW, min_area_px=how.min_seed_area_px)
     seeds = np.where(seed_ids > 0, seed_HW, 0).astype(np.uint8)
-    region_ids = components(salient_HW, min_area_px=min_saliency_fraction * salient_HW.size)
-    claims = np.zeros((region_ids.max() + 1, 256), bool)  # region x class
-    claims[region_ids.ravel(), seeds.ravel()] = True
-    claims[:, 0] = False
-    settled = np.where(claims.sum(1) > 1, CONTESTED, claims.argmax(1)).astype(np.uint8)
-    settled[0] = 0  # outside every region
-    label = settled[region_ids]
-    touching = np.unique(seed_ids[region_ids > 0])
-    alone = (seed_ids > 0) & ~np.isin(seed_ids, touching)
-    return Fused(seeds, np.where(alone, seeds, label).astype(np.uint8))
+    regions = components(salient_HW, min_area_px=how.min_saliency_fraction * salient_HW.size)
+    label = RULES[how.rule](Parts(seeds, seed_ids, regions, tags, rng)).astype(np.uint8)
+    if how.unlabelled == "ignore":
+        label[(label == 0) & ((seed_HW > 0) | salient_HW)] = VOID
+    return Fused(seeds, label)
 
 
-def diffuse(image_HW3: UInt8, fused: Fused, diffuse: Diffuse) -> UInt8:
+def diffuse(image_HW3: UInt8, fused: Fused, how: Diffuse, crf: Crf) -> UInt8:
     """Spread the seeds inside each contested component by a dense CRF over its classes.
 
-    As released: per class the seeds' binary map, clipped, blurred, and its negative taken as
-    energy (not -log); no background class; argmax inside the component.
+    As released: per class the seeds' binary map, clipped and blurred; no background class; argmax
+    inside the component. The energy is the map's negative (`linear`, as released) or its -log.
     """
     label = fused.label_HW.copy()
     regions = components(label == CONTESTED)
@@ -83,8 +152,9 @@ def diffuse(image_HW3: UInt8, fused: Fused, diffuse: Diffuse) -> UInt8:
         inside = regions == number
         classes = np.unique(fused.seeds_HW[inside])
         classes = classes[classes > 0]
-        energy = np.stack([-_blurred(fused.seeds_HW == c, diffuse.blur_sigma_px) for c in classes])
-        winner = dense_crf(image_HW3, energy, diffuse.crf).argmax(axis=0)
+        maps = np.stack([_blurred(fused.seeds_HW == c, how.blur_sigma_px) for c in classes])
+        energy = -maps if how.unary == "linear" else -np.log(maps)
+        winner = dense_crf(image_HW3, energy, crf).argmax(axis=0)
         label[inside] = classes[winner[inside]]
     return label
 

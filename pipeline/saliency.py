@@ -15,6 +15,7 @@ from skimage.segmentation import slic
 
 from pipeline import boxes, formats
 from pipeline.arrays import Float, Int, UInt8
+from pipeline.blocks import Crf
 from pipeline.config import BoxMasks, SaliencyClassical, SaliencyNet, SaliencyOnnx
 from pipeline.crf import dense_crf, energy_of
 from pipeline.errors import UserError
@@ -176,12 +177,12 @@ def first_label(boxed: boxes.Boxed, options: SaliencyNet) -> UInt8:
 
 
 def next_label(
-    boxed: boxes.Boxed, before_HW: UInt8, probability_hw: Float, options: SaliencyNet
+    boxed: boxes.Boxed, before_HW: UInt8, probability_hw: Float, options: SaliencyNet, crf: Crf
 ) -> UInt8:
     """A denoising round: the net's foreground after a CRF, checked against the boxes."""
     image, factor = small(formats.read_image(boxed.image), long_px=options.train.size_px)
     fg = resize(probability_hw, height_px=image.shape[0], width_px=image.shape[1])
-    marginals = dense_crf(image, energy_of(np.stack([1 - fg, fg])), options.denoise.crf)
+    marginals = dense_crf(image, energy_of(np.stack([1 - fg, fg])), crf)
     small_boxes = [boxes.scaled(b, factor) for b in boxed.boxes]
     return boxes.denoise(
         marginals[1] > 0.5, before_HW, small_boxes, min_fill=options.box_masks.min_fill

@@ -1,26 +1,28 @@
 """The dense CRF spreads the seeds inside contested components: guide labels."""
 
-from pipeline import config, formats, guide, runtime
+from pipeline import blocks, config, crf, formats, guide, runtime
 from pipeline.arrays import CONTESTED
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
 
 
-def _one(job: tuple[Layout, Sample, config.Diffuse]) -> None:
-    layout, sample, rule = job
+def _one(job: tuple[Layout, Sample, config.Diffuse, blocks.Crf]) -> None:
+    layout, sample, how, rule = job
     label = formats.read_label(layout.fused / f"{sample.id}.png")
     if (label == CONTESTED).any():
         seeds = formats.read_label(layout.seeds / f"{sample.id}.png")
-        label = guide.diffuse(formats.read_image(sample.image), guide.Fused(seeds, label), rule)
+        fused = guide.Fused(seeds, label)
+        label = guide.diffuse(formats.read_image(sample.image), fused, how, rule)
     formats.write_label(layout.labels("guide") / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, *, diffuse: config.Diffuse) -> None:
+def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets) -> None:
     """Write the guide label of every image."""
-    jobs = [(layout, s, diffuse) for s in formats.read_samples(layout.samples)]
+    rule = crf.chosen(sets, diffuse.crf)
+    jobs = [(layout, s, diffuse, rule) for s in formats.read_samples(layout.samples)]
     list(runtime.pool_map(_one, jobs, what="diffuse"))
 
 
 if __name__ == "__main__":
-    _run.main(run, diffuse=("diffuse", config.Diffuse))
+    _run.main(run, diffuse=("diffuse", config.Diffuse), sets=("crf", blocks.CrfSets))

@@ -2,7 +2,7 @@
 
 import sys
 
-from pipeline import blocks, crf, formats, runtime
+from pipeline import blocks, config, crf, formats, runtime
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -15,14 +15,15 @@ def _one(job: tuple[Layout, str, Sample, blocks.Crf]) -> None:
     formats.write_label(layout.refined(supervision) / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, *, refine: blocks.Crf) -> None:
+def run(layout: Layout, *, refine: config.Refine, sets: blocks.CrfSets) -> None:
     """Write a refined label image for each logits file."""
     supervision = sys.argv[1]
     there = {p.stem for p in layout.logits(supervision).glob("*.npz")}
     samples = [s for s in formats.read_samples(layout.samples) if s.id in there]
-    jobs = [(layout, supervision, s, refine) for s in samples]
+    rule = crf.chosen(sets, refine.crf)
+    jobs = [(layout, supervision, s, rule) for s in samples]
     list(runtime.pool_map(_one, jobs, what=f"refine ({supervision})"))
 
 
 if __name__ == "__main__":
-    _run.main(run, refine=("refine", blocks.Crf))
+    _run.main(run, refine=("refine", config.Refine), sets=("crf", blocks.CrfSets))

@@ -58,7 +58,19 @@ def _oracle(layout: Layout, samples: list[Sample], options: blocks.NoOptions) ->
         yield sample, ((label > 0) & (label != VOID)).astype(np.float32)
 
 
-MAKERS = {"net": _net, "onnx": _onnx, "folder": _folder, "classical": _classical, "oracle": _oracle}
+def _none(layout: Layout, samples: list[Sample], options: blocks.NoOptions) -> Maps:
+    for sample in samples:
+        yield sample, np.zeros((sample.height_px, sample.width_px), np.float32)
+
+
+MAKERS = {
+    "net": _net,
+    "onnx": _onnx,
+    "folder": _folder,
+    "classical": _classical,
+    "oracle": _oracle,
+    "none": _none,
+}
 
 
 def run(layout: Layout, *, options: BaseModel) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from pipeline import (
+    blocks,
     boxes,
     config,
+    crf,
     deeplab,
     fit,
     formats,
@@ -35,15 +37,15 @@ def _first(job: tuple[boxes.Boxed, config.SaliencyNet, Path]) -> None:
     formats.write_label(folder / f"{boxed.image.stem}.png", saliency.first_label(boxed, options))
 
 
-def _next(job: tuple[boxes.Boxed, config.SaliencyNet, Path, Float]) -> None:
-    boxed, options, folder, probability = job
+def _next(job: tuple[boxes.Boxed, config.SaliencyNet, Path, Float, blocks.Crf]) -> None:
+    boxed, options, folder, probability, rule = job
     path = folder / f"{boxed.image.stem}.png"
     formats.write_label(
-        path, saliency.next_label(boxed, formats.read_label(path), probability, options)
+        path, saliency.next_label(boxed, formats.read_label(path), probability, options, rule)
     )
 
 
-def run(layout: Layout, *, net: config.SaliencyNet, random_seed: int) -> None:
+def run(layout: Layout, *, net: config.SaliencyNet, sets: blocks.CrfSets, random_seed: int) -> None:
     """Boxes -> masks -> network, then for each denoising round: masks -> network again."""
     classes = formats.read_json(layout.classes)
     train_set, left_out = saliency.read_training_set(net, target_classes=classes)
@@ -55,6 +57,7 @@ def run(layout: Layout, *, net: config.SaliencyNet, random_seed: int) -> None:
     paths = [labels / f"{b.image.stem}.png" for b in train_set]
     list(runtime.pool_map(_first, [(b, net, labels) for b in train_set], what="boxes to masks"))
     losses: list[float] = []
+    rule = crf.chosen(sets, net.denoise.crf)
     rounds = net.denoise.rounds if net.train_set == "boxes" else 0
     for number in range(rounds + 1):
         runtime.seed_all(random_seed)
@@ -64,7 +67,7 @@ def run(layout: Layout, *, net: config.SaliencyNet, random_seed: int) -> None:
             layout,
             weights=net.weights,
             inputs=[labels],
-            about=params.fingerprint(net, str(random_seed)),
+            about=params.fingerprint(net, rule, str(random_seed)),
         )
         losses += fit.fit(
             model,
@@ -80,7 +83,7 @@ def run(layout: Layout, *, net: config.SaliencyNet, random_seed: int) -> None:
                     model, [_sample(b) for b in train_set], net.infer, what="denoise: predict"
                 )
             }
-            jobs = [(b, net, labels, maps[b.image.stem]) for b in train_set]
+            jobs = [(b, net, labels, maps[b.image.stem], rule) for b in train_set]
             list(runtime.pool_map(_next, jobs, what="denoise: CRF"))
     nets.save(layout.saliency_model, model, spec, losses)
 
@@ -94,5 +97,8 @@ def _loss(stride: int) -> fit.LossOf:
 
 if __name__ == "__main__":
     _run.main(
-        run, net=("saliency.options.net", config.SaliencyNet), random_seed=("random_seed", int)
+        run,
+        net=("saliency.options.net", config.SaliencyNet),
+        sets=("crf", blocks.CrfSets),
+        random_seed=("random_seed", int),
     )

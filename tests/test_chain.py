@@ -80,15 +80,15 @@ def test_a_fusion_param_reruns_fuse_and_what_follows(built):
 
 def test_crf_params_rerun_from_diffuse_or_refine_on(built):
     """What follows may be spared where the changed stage makes the same bytes again."""
-    built.change({"refine": {"bilateral_w": 40}})
+    built.change({"refine": {"crf": "seed"}})
     try:
         ran = built.repro()
         assert ran[0] == "refine@guide" and set(ran) <= set(CHAIN[10:])
-        built.change({"refine": {"bilateral_w": 4}, "diffuse": {"blur_sigma_px": 1}})
+        built.change({"refine": {"crf": "deeplab"}, "diffuse": {"blur_sigma_px": 1}})
         ran = built.repro()
         assert ran[0] == "diffuse" and set(ran) <= set(CHAIN[7:])
     finally:
-        built.change({"refine": {"bilateral_w": 4}, "diffuse": {"blur_sigma_px": 10}})
+        built.change({"refine": {"crf": "deeplab"}, "diffuse": {"blur_sigma_px": 10}})
     built.repro()
 
 

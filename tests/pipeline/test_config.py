@@ -61,7 +61,7 @@ def test_section_sees_its_own_slice_alone(params):
 def test_fingerprint_follows_every_value(params):
     from pipeline import params as reading
 
-    crf = reading.section(params, "refine", blocks.Crf)
+    crf = reading.section(params, "crf.deeplab", blocks.Crf)
     other = crf.model_copy(update={"iterations": 11})
     assert reading.fingerprint(crf, "x") == reading.fingerprint(crf, "x")
     assert len({reading.fingerprint(c, t) for c in (crf, other) for t in "xy"}) == 4

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
 from pipeline import crf
 from pipeline.blocks import Crf
+from pipeline.errors import UserError
 
 RULE = {
     "iterations": 5, "smooth_w": 3, "smooth_sxy": 3,
@@ -47,6 +49,21 @@ def test_label_without_crf_is_the_argmax_of_the_upsampled_logits(rng):
     image = np.zeros((16, 20, 3), np.uint8)
     full = crf.upsample(logits, height_px=16, width_px=20)
     assert (crf.label_of(image, logits, None) == full.argmax(0)).all()
+
+
+def test_no_iteration_leaves_the_unary(rng):
+    probability = rng.dirichlet([1, 1, 1], (12, 9)).transpose(2, 0, 1).astype(np.float32)
+    image = rng.integers(0, 255, (12, 9, 3), dtype=np.uint8)
+    none = Crf(**RULE | {"iterations": 0})
+    out = crf.dense_crf(image, crf.energy_of(probability), none)
+    np.testing.assert_allclose(out, probability, atol=1e-6)
+    logits = rng.normal(size=(3, 4, 5)).astype(np.float32)
+    assert (crf.label_of(image, logits, none) == crf.label_of(image, logits, None)).all()
+
+
+def test_an_unknown_set_is_named():
+    with pytest.raises(UserError, match=r"no set 'x'; there are a"):
+        crf.chosen({"a": Crf(**RULE)}, "x")
 
 
 def test_softmax_does_not_overflow():

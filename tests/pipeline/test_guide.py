@@ -7,20 +7,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline import guide
-from pipeline.arrays import CONTESTED
+from pipeline.arrays import CONTESTED, VOID
 from pipeline.blocks import Crf
-from pipeline.config import Diffuse
+from pipeline.config import Diffuse, Fuse
 
 CRF = Crf(
     iterations=10, smooth_w=3, smooth_sxy=3, bilateral_w=4, bilateral_sxy=121, bilateral_srgb=5
 )
 
 
-def fuse(seed, salient, min_seed=0, min_fraction=0.0):
-    return guide.fuse(
-        np.array(seed, np.uint8), np.array(salient, bool),
-        min_seed_area_px=min_seed, min_saliency_fraction=min_fraction,
+def fuse(seed, salient, min_seed=0, min_fraction=0.0, rule="g2", tags=(1, 2, 3), **options):
+    how = Fuse(
+        rule=rule, seed_threshold=0.2, saliency_threshold=0.5, min_seed_area_px=min_seed,
+        min_saliency_fraction=min_fraction, **{"unlabelled": "background"} | options,
     )  # fmt: skip
+    rng = np.random.default_rng(0)
+    return guide.fuse(np.array(seed, np.uint8), np.array(salient, bool), how, tags=tags, rng=rng)
 
 
 CASES = {
@@ -117,14 +119,62 @@ def test_equals_the_rule_written_plainly(seed, salient):
     assert (fuse(seed, salient).label_HW == expected).all()
 
 
-def test_diffuse_resolves_contested_by_the_nearer_seed_and_the_image(rng):
+RULE_CASES = {
+    # components: A holds 1 pixel of class 1 and 2 of class 2, B holds none; a lone seed 3
+    "g1": [[2, 2, 2, 2, 0, 0, 0, 0]],
+    "g2": [[CONTESTED] * 4 + [0, 0, 0, 3]],
+    "seeds_only": [[1, 2, 2, 0, 0, 0, 0, 3]],
+}
+
+
+@pytest.mark.parametrize("rule", RULE_CASES)
+def test_rules_by_hand(rule):
+    seed, salient = [[1, 2, 2, 0, 0, 0, 0, 3]], [[1, 1, 1, 1, 0, 1, 0, 0]]
+    assert fuse(seed, salient, rule=rule).label_HW.tolist() == RULE_CASES[rule]
+
+
+def test_g0_draws_a_tag_for_each_component_and_saliency_only_one_for_all():
+    salient = np.zeros((1, 400), bool)
+    salient[:, ::2] = True
+    drawn = fuse(salient, salient, rule="g0", tags=(4, 9)).label_HW
+    assert set(np.unique(drawn[salient])) == {4, 9} and not drawn[~salient].any()
+    assert 60 < (drawn == 4).sum() < 140
+    one = fuse(salient, salient, rule="saliency_only", tags=(4, 9)).label_HW
+    assert len(np.unique(one[salient])) == 1 and one.max() in (4, 9)
+    assert not fuse(salient, salient, rule="g0", tags=()).label_HW.any()
+
+
+def test_ignore_voids_what_the_cues_disagree_on():
+    # salient without a class (1, 2), a seed cut off outside saliency (5)
+    seed, salient = [[0, 0, 0, 0, 0, 1, 1, 0]], [[0, 1, 1, 0, 0, 0, 1, 1]]
+    out = fuse(seed, salient, unlabelled="ignore").label_HW
+    assert out.tolist() == [[0, VOID, VOID, 0, 0, VOID, 1, 1]]
+
+
+def how(sigma, unary="linear"):
+    return Diffuse(blur_sigma_px=sigma, unary=unary, crf="deeplab")
+
+
+def test_without_a_crf_each_pixel_takes_the_nearer_seed():
+    seed = np.zeros((1, 30), np.uint8)
+    seed[0, 4], seed[0, 25] = 1, 2
+    fused = fuse(seed, np.ones((1, 30)))
+    none = CRF.model_copy(update={"iterations": 0})
+    image = np.zeros((1, 30, 3), np.uint8)
+    for unary in ("linear", "neglog"):
+        out = guide.diffuse(image, fused, how(10, unary), none)
+        assert out[0].tolist() == [1] * 15 + [2] * 15
+
+
+@pytest.mark.parametrize("unary", ["linear", "neglog"])
+def test_diffuse_resolves_contested_by_the_nearer_seed_and_the_image(rng, unary):
     image = np.zeros((40, 60, 3), np.uint8)
     image[:, :30], image[:, 30:] = (200, 40, 40), (40, 40, 200)
     seed = np.zeros((40, 60), np.uint8)
     seed[18:22, 8:14], seed[18:22, 46:52] = 1, 4
     fused = fuse(seed, np.ones((40, 60)))
     assert (fused.label_HW == CONTESTED).all()
-    out = guide.diffuse(image, fused, Diffuse(blur_sigma_px=10, crf=CRF))
+    out = guide.diffuse(image, fused, how(10, unary), CRF)
     assert (out[:, :30] == 1).mean() > 0.95 and (out[:, 30:] == 4).mean() > 0.95
     assert CONTESTED not in out
 
@@ -136,7 +186,7 @@ def test_diffuse_leaves_settled_pixels_alone(rng):
     salient = np.zeros((12, 20))
     salient[:6, :8] = 1
     fused = fuse(seed, salient)
-    out = guide.diffuse(image, fused, Diffuse(blur_sigma_px=2, crf=CRF))
+    out = guide.diffuse(image, fused, how(2), CRF)
     settled = fused.label_HW != CONTESTED
     assert (out[settled] == fused.label_HW[settled]).all()
     assert set(np.unique(out[~settled])) <= {1, 2}

@@ -4,6 +4,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from pipeline import config, formats, saliency
+from pipeline.blocks import Crf
 from pipeline.errors import UserError
 from tests.conftest import ROOT, photo
 
@@ -85,7 +86,9 @@ def test_denoising_round_on_a_small_copy(tmp_path, net_options):
     assert max(first.shape) == net_options.train.size_px
     sure = np.zeros((20, 40), np.float32)
     sure[5:15, 10:30] = 1
-    after = saliency.next_label(boxed, first, sure, net_options)
+    crf = Crf(iterations=5, smooth_w=3, smooth_sxy=3, bilateral_w=4, bilateral_sxy=80,
+              bilateral_srgb=5)  # fmt: skip
+    after = saliency.next_label(boxed, first, sure, net_options, crf)
     assert after.shape == first.shape and (after == 1).mean() == pytest.approx(0.25, abs=0.05)
 
 
