@@ -1,15 +1,26 @@
-"""The image classifier whose class maps become seeds: trunk, optional 3x3 layers, score layer.
+"""The image classifier whose class maps become seeds: trunk, hidden layers, score layer.
 
-Shapes: N images, K classes, H, W image size in px, h, w map size.
-Source: GAP seeder of Oh et al., CVPR 2017; class activation maps, Zhou et al., CVPR 2016.
+Shapes: N images, K classes, M maps a class, C channels, H, W image size in px, h, w map size.
+Source: GAP seeders of Oh et al., CVPR 2017; class activation maps, Zhou et al., CVPR 2016.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline import backbones
+from pipeline import backbones, regions
 from pipeline.pooling import POOLINGS
+
+# hidden layers of 1024: (kernel, dilation) each; which seeder of the paper has them
+HIDDEN: dict[str, Sequence[tuple[int, int]]] = {
+    "none": (),
+    "fc6": ((3, 1),),  # GAP-LowRes, with VGG-16 at stride 16
+    "fc6_fc7": ((3, 1), (3, 1)),  # GAP-HighRes, with VGG-16 at stride 8
+    "largefov": ((3, 12), (1, 1)),  # GAP-DeepLab, with vgg16_deeplab at stride 8
+}
 
 
 class Classifier(nn.Module):
@@ -20,29 +31,71 @@ class Classifier(nn.Module):
         trunk: backbones.Trunk,
         *,
         classes: int,
-        hidden_convs: int,
+        hidden: str,
         pooling: str,
         options: dict[str, Any],
+        superpixels: int = 0,
     ) -> None:
         super().__init__()
         width = trunk.channels[trunk.strides[-1]]
         layers: list[nn.Module] = []
-        for _ in range(hidden_convs):
-            layers += [nn.Conv2d(width, 1024, 3, padding=1), nn.ReLU(inplace=True), nn.Dropout(0.5)]
-            nn.init.normal_(layers[-3].weight, std=0.005)  # type: ignore[arg-type]
-            nn.init.zeros_(layers[-3].bias)  # type: ignore[arg-type]
+        for kernel, dilation in HIDDEN[hidden]:
+            pad = dilation * (kernel // 2)
+            conv = nn.Conv2d(width, 1024, kernel, padding=pad, dilation=dilation)
+            nn.init.normal_(conv.weight, std=0.005)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            layers += [conv, nn.ReLU(inplace=True), nn.Dropout(0.5)]
             width = 1024
-        self.strides = trunk.strides
+        self.strides, self.classes, self.superpixels = trunk.strides, classes, superpixels
         self.trunk, self.hidden = trunk, nn.Sequential(*layers)
-        self.score = nn.Conv2d(width, classes, 1, bias=False)
+        self.score = nn.Conv2d(width, classes * options.get("modalities", 1), 1, bias=False)
         nn.init.normal_(self.score.weight, std=0.005)
+        self.attend = _attention(width, options["width"]) if pooling == "attention" else None
         self.pooling, self.options = POOLINGS[pooling], options
+
+    def features(self, image_N3HW: Tensor) -> Tensor:
+        """What the score layer reads: (N, C, h, w)."""
+        return self.hidden(self.trunk(image_N3HW)[self.trunk.strides[-1]])
+
+    def class_maps(self, features_NChw: Tensor) -> Tensor:
+        """Maps out of features: the mean of a class's M maps, weighted where there is attention."""
+        maps = self.score(features_NChw)
+        maps = maps.unflatten(1, (self.classes, -1)).mean(2)
+        if self.attend is None:
+            return maps
+        weight = self.attend(features_NChw).float().flatten(2).softmax(2)
+        return maps * (weight * weight.shape[2]).view(len(maps), 1, *maps.shape[2:])
 
     def forward(self, image_N3HW: Tensor) -> Tensor:
         """Class maps (N, K, h, w), before any ReLU."""
-        features = self.trunk(image_N3HW)[self.trunk.strides[-1]]
-        return self.score(self.hidden(features))
+        return self.class_maps(self.features(image_N3HW))
 
     def logits(self, maps_NKhw: Tensor) -> Tensor:
         """Scores (N, K): the chosen pooling of the maps."""
         return self.pooling(maps_NKhw.float(), **self.options)
+
+    def scores(self, image_N3HW: Tensor) -> Tensor:
+        """Scores (N, K) of images, each superpixel one position where `superpixels` are set."""
+        maps = self(image_N3HW)
+        if not self.superpixels:
+            return self.logits(maps)
+        pooled = regions.pool(maps, image_N3HW, self.superpixels)
+        return torch.cat([self.logits(one) for one in pooled])
+
+
+def _attention(inside: int, width: int) -> nn.Module:
+    """W . tanh(V h), one number a position."""
+    return nn.Sequential(nn.Conv2d(inside, width, 1), nn.Tanh(), nn.Conv2d(width, 1, 1, bias=False))
+
+
+def sigmoid(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
+    """Sigmoid cross-entropy, summed over the classes, mean over images (Caffe's normalisation)."""
+    return F.binary_cross_entropy_with_logits(logits_NK, tags_NK, reduction="sum") / len(tags_NK)
+
+
+def soft_margin(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
+    """Multi-label soft margin: the same, but the mean over the classes. Source: WILDCAT's code."""
+    return F.multilabel_soft_margin_loss(logits_NK, tags_NK)
+
+
+LOSSES = {"sigmoid": sigmoid, "soft_margin": soft_margin}

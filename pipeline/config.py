@@ -65,7 +65,41 @@ class Data(Choice):
         return self
 
 
-POOLING_OPTIONS: dict[str, type[Frozen]] = {"gap": NoOptions}
+class Weldon(Frozen):
+    """How many of the highest and lowest positions: a share below 1, a count from 1 on."""
+
+    k_max: Positive
+    k_min: Positive
+
+
+class Wildcat(Weldon):
+    """Maps a class, and the weight of the lowest positions."""
+
+    modalities: Count
+    alpha: Annotated[float, Field(ge=0)]
+
+
+class LogSumExp(Frozen):
+    """Near 0 it is the mean, above some tens the maximum."""
+
+    sharpness: Positive
+
+
+class Attention(Frozen):
+    """Width of the hidden layer that weighs positions."""
+
+    width: Count
+
+
+POOLING_OPTIONS: dict[str, type[Frozen]] = {
+    "gap": NoOptions,
+    "gmp": NoOptions,
+    "max_min": NoOptions,
+    "weldon": Weldon,
+    "wildcat": Wildcat,
+    "log_sum_exp": LogSumExp,
+    "attention": Attention,
+}
 
 
 class SeedModel(Choice, Trained):
@@ -73,14 +107,23 @@ class SeedModel(Choice, Trained):
 
     CHOICE, KINDS = "pooling", POOLING_OPTIONS
 
-    hidden_convs: Annotated[int, Field(ge=0, le=2)]
+    hidden: Literal["none", "fc6", "fc6_fc7", "largefov"]
+    superpixels: Annotated[int, Field(ge=0)]
     pooling: str
+    loss: Literal["sigmoid", "soft_margin"]
+    balanced: bool
+
+
+class SeedMaps(Infer):
+    """Test-time inference of the classifier, and what its maps are made of."""
+
+    kind: Literal["class_maps", "gradient", "guided_gradient", "grad_cam"]
 
 
 class Seed(SeedModel):
     """Section `seed`."""
 
-    maps: Infer
+    maps: SeedMaps
 
 
 Supervision = Annotated[tuple[Literal["guide", "full"], ...], Field(min_length=1)]

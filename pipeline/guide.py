@@ -103,7 +103,7 @@ def _votes(parts: Parts) -> Int:
     return counts
 
 
-def _paint(parts: Parts, class_of_region: Int) -> UInt8:
+def _paint(parts: Parts, class_of_region: Int | UInt8) -> UInt8:
     return class_of_region.astype(np.uint8)[parts.region_ids_HW]
 
 

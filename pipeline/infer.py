@@ -3,7 +3,7 @@
 Shapes: N images of one size, K outputs, H, W size in px, h, w output size at scale 1.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,15 +14,19 @@ from pipeline.blocks import Infer
 from pipeline.formats import Sample
 from pipeline.loader import whole_batches
 
+Of = Callable[[Tensor, list[Sample]], Tensor]
 
-def forward(net: nn.Module, views: Sequence[Tensor], *, flip: bool) -> Iterator[Tensor]:
-    """The net's output for each view, float32; with `flip` the mean of the image and its mirror."""
-    on = next(net.parameters()).device
+
+def forward(
+    of: Of, batch: list[Sample], views: Sequence[Tensor], *, flip: bool
+) -> Iterator[Tensor]:
+    """The output for each view, float32; with `flip` the mean of the image and its mirror."""
+    on = runtime.device()
     for view_N3HW in views:
         image = view_N3HW.to(on).contiguous(memory_format=torch.channels_last)
         both = torch.cat([image, image.flip(3)]) if flip else image
         with runtime.autocast(on):
-            out = net(both).float()
+            out = of(both, batch).float()
         if flip:
             plain, mirrored = out.chunk(2)
             out = (plain + mirrored.flip(3)) / 2
@@ -46,15 +50,19 @@ def foreground(outputs: Sequence[Tensor]) -> Tensor:
 
 @torch.inference_mode()
 def run(
-    net: nn.Module, samples: Sequence[Sample], infer: Infer, *, what: str
+    net: nn.Module, samples: Sequence[Sample], infer: Infer, *, what: str, of: Of | None = None
 ) -> Iterator[tuple[Sample, list[Tensor]]]:
-    """For each sample the net's output (K, h, w) at every scale, on the CPU."""
+    """For each sample the net's output (K, h, w) at every scale, on the CPU.
+
+    `of` makes the output out of a batch (N, 3, H, W) and its samples; by default it is the net's.
+    """
+    make = of or (lambda image, _: net(image))
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
 
     def each() -> Iterator[tuple[Sample, list[Tensor]]]:
         stride = max((16, *getattr(net, "strides", ())))  # a map then covers its image exactly
         for batch, views in whole_batches(samples, infer, stride=stride):
-            outputs = [o.cpu() for o in forward(net, views, flip=infer.flip)]
+            outputs = [o.cpu() for o in forward(make, batch, views, flip=infer.flip)]
             for i, sample in enumerate(batch):
                 yield sample, [o[i] for o in outputs]
 

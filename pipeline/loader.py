@@ -46,6 +46,7 @@ class Views(Dataset[tuple[Tensor, Tensor]]):
     targets: Sequence[Path] | Sequence[np.ndarray[Any, Any]]
     train: Train
     seed: int
+    chance: Sequence[float] | None = None  # of each image to be drawn; None: each once
 
     def __len__(self) -> int:
         return len(self.images)
@@ -67,9 +68,21 @@ class Views(Dataset[tuple[Tensor, Tensor]]):
         return image_3SS, torch.from_numpy(target if label is None else label)
 
 
+def balanced(tags: Sequence[np.ndarray[Any, Any]]) -> list[float]:
+    """Chances (N,) that give rare classes their share: an image counts by its rarest tag (K,)."""
+    known = np.stack(tags)
+    rarity = (known / np.maximum(known.sum(0), 1)).max(1)
+    rarity = np.where(rarity > 0, rarity, rarity[rarity > 0].min(initial=1.0))
+    return (rarity / rarity.sum()).tolist()
+
+
 def epoch_batches(views: Views, *, batch: int, epoch: int) -> list[list[tuple[int, int]]]:
     """The shuffled full batches of one epoch, as keys into `views`."""
-    order = np.random.default_rng([views.seed, epoch]).permutation(len(views)).tolist()
+    rng, count = np.random.default_rng([views.seed, epoch]), len(views)
+    if views.chance is None:
+        order = rng.permutation(count).tolist()
+    else:
+        order = rng.choice(count, count, p=views.chance).tolist()
     full = range(0, len(order) - batch + 1, batch)
     return [[(epoch, i) for i in order[start : start + batch]] for start in full]
 

@@ -20,7 +20,8 @@ def classifier_spec(seed: SeedModel, classes: list[str]) -> Spec:
     return {
         "kind": "classifier",
         **_trunk(seed),
-        "hidden_convs": seed.hidden_convs,
+        "hidden": seed.hidden,
+        "superpixels": seed.superpixels,
         "pooling": seed.pooling,
         "options": seed.option().model_dump(),
         "classes": classes,
@@ -50,9 +51,10 @@ def build(spec: Spec, *, weights: str) -> nn.Module:
     return Classifier(
         trunk,
         classes=count,
-        hidden_convs=spec["hidden_convs"],
+        hidden=spec["hidden"],
         pooling=spec["pooling"],
         options=spec["options"],
+        superpixels=spec["superpixels"],
     )
 
 

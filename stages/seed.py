@@ -1,36 +1,66 @@
 """Class maps of every image's tags, and the classifier's scores."""
 
-import torch
+from collections.abc import Iterator
+from typing import cast
 
-from pipeline import blocks, formats, infer, nets
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import config, formats, gradients, infer, nets, regions
+from pipeline.arrays import Float
+from pipeline.classifier import Classifier
+from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
 
+Outputs = Iterator[tuple[Sample, list[Tensor]]]
 
-def run(layout: Layout, *, maps: blocks.Infer) -> None:
-    """Write a map for each tag of each image, and the probability of every class.
 
-    The probability is taken at scale 1 and above: objects shrunk further are not what the
-    classifier was trained on; for the maps they show the extent.
-    """
+def _other(
+    net: Classifier, samples: list[Sample], maps: config.SeedMaps, names: list[str]
+) -> Outputs:
+    """The same images again, with maps of another kind."""
+    kind = gradients.KINDS[maps.kind]
+
+    def of(image: Tensor, batch: list[Sample]) -> Tensor:
+        wanted = sorted({names.index(t) for s in batch for t in s.tags})
+        with torch.inference_mode(False), torch.enable_grad():
+            return kind(net, image.clone(), wanted)
+
+    return infer.run(net, samples, maps, what=f"seed ({maps.kind})", of=of)
+
+
+def _probability(net: Classifier, outputs: list[Tensor], scales: tuple[float, ...]) -> list[float]:
+    """Taken at scale 1 and above: objects shrunk further are not what the net was trained on."""
+    large = [o for o, scale in zip(outputs, scales, strict=True) if scale >= 1] or outputs
+    found: list[float] = (
+        torch.stack([net.logits(o[None])[0] for o in large]).mean(0).sigmoid().tolist()
+    )
+    return found
+
+
+def run(layout: Layout, *, maps: config.SeedMaps) -> None:
+    """Write a map for each tag of each image, and the probability of every class."""
     samples = formats.read_samples(layout.samples)
-    net, spec = nets.load(layout.seed_model)
-    classes = spec["classes"]
+    loaded, spec = nets.load(layout.seed_model)
+    net, classes = cast(Classifier, loaded), spec["classes"]
+    plain = infer.run(net, samples, maps, what="seed")
+    other = None if maps.kind == "class_maps" else _other(net, samples, maps, classes)
     scores = {}
-    for sample, outputs in infer.run(net, samples, maps, what="seed"):
-        large = [o for o, scale in zip(outputs, maps.scales, strict=True) if scale >= 1] or outputs
-        logits = torch.stack([net.logits(o[None])[0] for o in large]).mean(0)  # type: ignore[operator]
-        scores[sample.id] = logits.sigmoid().tolist()
-        merged = infer.merge([o[None].relu() for o in outputs])[0]
+    for sample, outputs in plain:
+        scores[sample.id] = _probability(net, outputs, maps.scales)
+        shown = outputs if other is None else next(other)[1]
         index = [classes.index(t) for t in sample.tags]
+        found: Float = infer.merge([o[None].relu() for o in shown])[0][index].numpy()
+        if net.superpixels:
+            found = regions.flatten(found, formats.read_image(sample.image), net.superpixels)
         formats.write_maps(
-            layout.maps / f"{sample.id}.npz",
-            merged[index].numpy(),
-            torch.tensor(index, dtype=torch.uint8).numpy() + 1,
+            layout.maps / f"{sample.id}.npz", found, np.array(index, np.uint8) + np.uint8(1)
         )
     rows = [(s.id, *(f"{p:.5f}" for p in scores[s.id])) for s in samples]
     formats.write_table(layout.tag_scores, rows, columns=("id", *classes))
 
 
 if __name__ == "__main__":
-    _run.main(run, maps=("seed.maps", blocks.Infer))
+    _run.main(run, maps=("seed.maps", config.SeedMaps))

@@ -1,18 +1,11 @@
 """Train the image classifier on tags alone."""
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline import config, fit, formats, loader, nets, params, runtime
+from pipeline import classifier, config, fit, formats, loader, nets, params, runtime
 from pipeline.layout import Layout
 from stages import _run
-
-
-def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
-    """Sigmoid cross-entropy, summed over the classes, mean over images (Caffe's normalisation)."""
-    logits = net.logits(net(image))  # type: ignore[operator]
-    return F.binary_cross_entropy_with_logits(logits, tags_NK, reduction="sum") / len(tags_NK)
 
 
 def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
@@ -24,7 +17,18 @@ def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
     runtime.seed_all(random_seed)
     spec = nets.classifier_spec(seed, classes)
     net = nets.build(spec, weights=seed.weights)
-    views = loader.Views([s.image for s in samples], targets, seed.train, random_seed)
+    views = loader.Views(
+        [s.image for s in samples],
+        targets,
+        seed.train,
+        random_seed,
+        chance=loader.balanced(targets) if seed.balanced else None,
+    )
+    compare = classifier.LOSSES[seed.loss]
+
+    def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
+        return compare(net.scores(image), tags_NK)  # type: ignore[operator]
+
     about = params.fingerprint(seed, str(random_seed))
     resume = _run.resume_folder(layout, weights=seed.weights, inputs=[layout.samples], about=about)
     losses = fit.fit(net, views, loss_of, resume=resume, what="train_seed")

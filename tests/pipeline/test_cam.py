@@ -8,7 +8,7 @@ from pipeline.classifier import Classifier
 
 def net(pooling="gap"):
     trunk = build("efficientnet_lite0", output_stride=16, weights="none", classify=True)
-    return Classifier(trunk, classes=3, hidden_convs=0, pooling=pooling, options={}).eval()
+    return Classifier(trunk, classes=3, hidden="none", pooling=pooling, options={}).eval()
 
 
 def test_mean_of_the_map_is_the_logit():
@@ -47,7 +47,7 @@ def test_a_map_without_evidence_makes_no_seed():
 
 def test_hidden_layers_and_stride_of_gap_highres():
     trunk = build("vgg16", output_stride=8, weights="none")
-    model = Classifier(trunk, classes=20, hidden_convs=2, pooling="gap", options={}).eval()
+    model = Classifier(trunk, classes=20, hidden="fc6_fc7", pooling="gap", options={}).eval()
     with torch.no_grad():
         maps = model(torch.zeros(1, 3, 321, 321))
     assert maps.shape == (1, 20, 41, 41)

@@ -1,0 +1,78 @@
+"""Class maps out of gradients: other kinds of seeds from the same classifier.
+
+Shapes: N images, K classes, C channels, H, W image size in px, h, w map size.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.classifier import Classifier
+
+GRADIENT_STRIDE = 4  # pixel gradients are stored as means over 4x4 px
+
+
+def gradient(net: Classifier, image_N3HW: Tensor, wanted: Sequence[int]) -> Tensor:
+    """Largest absolute gradient of a score over the colour channels (N, K, H/4, W/4).
+
+    Classes that are not `wanted` stay 0. Source: Simonyan, Vedaldi & Zisserman, 2014, section 3.
+    """
+    image = image_N3HW.float().clone().requires_grad_()
+    logits = net.logits(net(image)).float()
+    out = logits.new_zeros(len(image), logits.shape[1], *image.shape[2:])
+    for k in wanted:
+        (slope,) = torch.autograd.grad(logits[:, k].sum(), image, retain_graph=True)
+        out[:, k] = slope.abs().amax(1)
+    return F.avg_pool2d(out, GRADIENT_STRIDE)
+
+
+def guided_gradient(net: Classifier, image_N3HW: Tensor, wanted: Sequence[int]) -> Tensor:
+    """As `gradient`, by guided backpropagation: no negative gradient passes a ReLU.
+
+    Source: Springenberg et al., 2015.
+    """
+    with _guided(net):
+        return gradient(net, image_N3HW, wanted)
+
+
+def grad_cam(net: Classifier, image_N3HW: Tensor, wanted: Sequence[int]) -> Tensor:
+    """Features weighted by their mean gradient, negative parts cut off: (N, K, h, w).
+
+    With gap pooling this is the class map, up to a factor. Source: Selvaraju et al., ICCV 2017.
+    """
+    features = net.features(image_N3HW).detach().float().requires_grad_()
+    logits = net.logits(net.class_maps(features)).float()
+    out = logits.new_zeros(len(features), logits.shape[1], *features.shape[2:])
+    for k in wanted:
+        (slope,) = torch.autograd.grad(logits[:, k].sum(), features, retain_graph=True)
+        weight = slope.mean((2, 3), keepdim=True)
+        out[:, k] = (weight * features).sum(1).relu()
+    return out.detach()
+
+
+@contextmanager
+def _guided(net: nn.Module) -> Iterator[None]:
+    """Clamp the gradient at the output of every rectifier."""
+
+    def clamp(module: nn.Module, inputs: object, output: Tensor) -> None:
+        if output.requires_grad:
+            output.register_hook(lambda slope: slope.clamp(min=0))  # type: ignore[no-untyped-call]
+
+    hooks = [
+        m.register_forward_hook(clamp) for m in net.modules() if isinstance(m, nn.ReLU | nn.ReLU6)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+KINDS: dict[str, Callable[[Classifier, Tensor, Sequence[int]], Tensor]] = {
+    "gradient": gradient,
+    "guided_gradient": guided_gradient,
+    "grad_cam": grad_cam,
+}
