@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from pipeline import config, doctor, fetch, formats, page, params
+from pipeline import cells, config, doctor, fetch, formats, page, params, tables
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -223,6 +223,27 @@ def download(
         raise UserError(f"no data set '{dataset}'; there are {', '.join(fetch.DATASETS)}")
     where = fetch.fetch(dataset, root)
     out.print(f"{dataset} is in {where}; set data.root to it, or use a voc2012 preset")
+
+
+@app.command()
+def table(
+    name: Annotated[str | None, typer.Argument(help="T1 to T8; all of them without.")] = None,
+    row: Annotated[list[str] | None, typer.Option(help="Run this row alone.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Run this random seed alone.")] = None,
+) -> None:
+    """Run what a paper's table still needs, and write it as Markdown, CSV and LaTeX."""
+    spec, ablation = params.read_yaml(LAYOUT.tables), params.read_yaml(LAYOUT.ablation)
+    if name and name not in spec:
+        raise UserError(f"no table '{name}'; there are {', '.join(spec)}")
+    chosen = [tables.read(n, spec[n]) for n in spec if name in (None, n)]
+    rows = dict.fromkeys(r for t in chosen for r in t.rows if not row or r in row)
+    if not rows:
+        raise UserError(f"no row {row} in {name or 'the tables'}")
+    seeds = seed or ablation["random_seeds"]
+    _dvc("repro", "--keep-going", *(tables.address(ablation, r, s) for r in rows for s in seeds))
+    base = params.read_yaml(LAYOUT.params)
+    for each in chosen:
+        out.print(cells.write_table(LAYOUT, each, base, ablation), markup=False)
 
 
 @app.command()

@@ -39,9 +39,23 @@ class Layout:
         """Label images after the dense CRF, ID.png."""
         return self.root / "data/refined" / supervision
 
+    def cell(self, row: str, seed: int) -> Path:
+        """Where a cell of a table runs; goes when it is done."""
+        return self.root / ".cells" / f"{row}-{seed}"
+
+    def cell_scores(self, row: str, seed: int) -> Path:
+        """Scores and identity of a cell."""
+        return self.root / "data/ablation" / f"{row}-{seed}.json"
+
+    def table(self, name: str, suffix: str) -> Path:
+        """A table of a paper."""
+        return self.root / "data/tables" / f"{name}.{suffix}"
+
 
 PATHS = {
     "params": "params.yaml",
+    "ablation": "ablation/params.yaml",  # rows of the tables
+    "tables": "ablation/tables.yaml",
     "shapes": "data/raw/shapes",  # images/, masks/, tags.csv
     "shapes_boxed": "data/raw/shapes_boxed",  # images/, boxes.json
     "samples": "data/prepared/samples.csv",  # what training may see

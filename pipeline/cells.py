@@ -1,0 +1,130 @@
+"""One cell of a table: a copy of the project in which the chain runs with other params.
+
+The copy shares the project's cache: what the chain, or another cell, has made from the same inputs
+comes out of it and is not made again.
+"""
+
+import copy
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline import formats, params, tables
+from pipeline.errors import UserError
+from pipeline.layout import Layout
+
+CODE = ("pipeline", "stages", "sources/dvc.yaml", "dvc.yaml", "data/lists")
+CONFIG = """[core]
+    analytics = false
+    check_update = false
+    no_scm = true
+[cache]
+    dir = {cache}
+    type = "hardlink,copy"
+"""
+
+
+def row_params(base: dict[str, Any], ablation: dict[str, Any], row: str, seed: int) -> Any:
+    """params.yaml of a cell: the project's, `over` for all cells, the row's own, the seed.
+
+    Raises:
+        UserError: the row is not defined.
+    """
+    if row not in ablation["rows"]:
+        raise UserError(f"ablation/params.yaml: rows: no row '{row}'")
+    for changes in (ablation["over"], ablation["rows"][row] or {}, {"random_seed": seed}):
+        params.lay_over(base, changes)
+    return base
+
+
+def fingerprint(values: dict[str, Any]) -> str:
+    """A short name of a cell's params: cells of the same name can be compared."""
+    return params.fingerprint(json.dumps(values, sort_keys=True))
+
+
+def prepare(work: Path, home: Path, values: dict[str, Any], *, made: tuple[Path, ...]) -> None:
+    """Lay out the project `home` in `work` with the params `values`.
+
+    Args:
+        work: the cell's folder; one that a killed run left is used again, with what it holds.
+        home: the project.
+        values: the whole of params.yaml.
+        made: files that the chain itself makes, which the cell is not given.
+    """
+    for name in CODE:
+        _copy(home / name, work / name)
+    for value in _texts(values):
+        if (home / value).exists() and Path(value) not in made:
+            _link(Path(value), home, work)
+    with (work / "params.yaml").open("w", encoding="utf-8") as f:
+        YAML().dump(values, f)
+    (work / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
+    (work / ".dvcignore").write_text((home / ".dvcignore").read_text())
+    (work / ".dvc/config").write_text(CONFIG.format(cache=(home / ".dvc/cache").resolve()))
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        skip = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=skip)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
+def _texts(values: Any) -> Iterator[str]:
+    """Every text in nested params: the paths are among them."""
+    if isinstance(values, dict):
+        for value in values.values():
+            yield from _texts(value)
+    elif isinstance(values, str):
+        yield values
+
+
+def _link(path: Path, home: Path, work: Path) -> None:
+    """Make the relative `path` name in `work` what it names in `home`, by one symbolic link."""
+    if path.is_absolute():
+        return
+    here, there = work, home
+    for part in path.parts:
+        here, there = Path(os.path.normpath(here / part)), there / part
+        if not here.exists():
+            here.symlink_to(there.resolve())
+            return
+
+
+def gather(work: Path) -> dict[str, Any]:
+    """The scores of every group that the cell's chain reached."""
+    found: dict[str, Any] = {}
+    for path in sorted((work / "data/scores").glob("*.json")):
+        params.lay_over(found, formats.read_json(path))
+    return found
+
+
+def write_table(
+    layout: Layout, table: tables.Table, base: dict[str, Any], ablation: dict[str, Any]
+) -> str:
+    """Write a table in every form out of the cells that fit today's params; its Markdown."""
+    records = {
+        row: [
+            cell
+            for seed in ablation["random_seeds"]
+            if (path := layout.cell_scores(row, seed)).exists()
+            and (cell := formats.read_json(path))["params"]
+            == fingerprint(row_params(copy.deepcopy(base), ablation, row, seed))
+        ]
+        for row in table.rows
+    }
+    table = tables.expand(table, records)
+    lines, about = tables.grid(table, records), tables.identity(records)
+    for suffix, write in tables.WRITERS.items():
+        path = layout.table(table.name, suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(write(table, lines, about), encoding="utf-8")
+    formats.write_json(layout.table(table.name, "json"), {"params": base, "cells": records})
+    return tables.markdown(table, lines, about)

@@ -1,0 +1,44 @@
+"""The tables' definitions: every row is valid, stands in one list, and has what its table asks."""
+
+import copy
+from itertools import chain
+
+import pytest
+
+from pipeline import cells, config, params, tables
+from tests.conftest import ROOT
+
+ABLATION = params.read_yaml(ROOT / "ablation/params.yaml")
+TABLES = {n: tables.read(n, s) for n, s in params.read_yaml(ROOT / "ablation/tables.yaml").items()}
+STAGES = params.read_yaml(ROOT / "ablation/dvc.yaml")["stages"]
+LISTED = list(chain(*(ABLATION[name] for name in tables.LISTS.values())))
+CHAIN = params.read_yaml(ROOT / "dvc.yaml")["stages"]
+
+
+@pytest.mark.parametrize("row", ABLATION["rows"])
+def test_every_row_is_valid_over_the_base(row):
+    base = params.read_yaml(ROOT / "presets/shapes.yaml")
+    values = cells.row_params(copy.deepcopy(base), ABLATION, row, 3)
+    params.validate(config.Params, values, where=row)
+    assert values != base
+
+
+def test_a_row_stands_in_one_list_only():
+    assert len(set(LISTED)) == len(LISTED) and set(LISTED) <= set(ABLATION["rows"])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_tables_rows_are_listed_and_its_values_have_a_column(name):
+    table = TABLES[name]
+    assert set(table.rows) <= set(LISTED)
+    assert set(table.paper) <= set(table.rows)
+    for values in (*table.paper.values(), *table.others.values()):
+        assert set(values) <= set(table.columns)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_cell_runs_stages_that_exist_and_depends_on_all_code(name):
+    body = STAGES[name]
+    assert set(body["cmd"].split()[5:]) <= set(CHAIN)
+    assert {"pipeline", "stages", "params.yaml"} <= set(body["deps"])
+    assert body["matrix"]["row"] == f"${{{tables.LISTS[name]}}}"

@@ -1,0 +1,47 @@
+"""The copy of the project in which a cell runs."""
+
+import pytest
+
+from pipeline import cells
+from pipeline import params as reading
+from pipeline.errors import UserError
+from tests.conftest import ROOT
+
+
+def test_relative_paths_mean_the_same_in_the_cell(tmp_path):
+    home = tmp_path / "project"
+    (tmp_path / "shared/photos").mkdir(parents=True)
+    (tmp_path / "shared/photos/a.jpg").write_text("a")
+    (home / "data/raw/mine").mkdir(parents=True)
+    (home / "data/raw/mine/b.jpg").write_text("b")
+    work = tmp_path / "cell/1/2"
+    (work / "data").mkdir(parents=True)
+    for path in ("../shared/photos", "../../elsewhere", "data/raw/mine", str(tmp_path)):
+        cells._link(cells.Path(path), home, work)
+    assert (work / "../shared/photos/a.jpg").read_text() == "a"
+    assert (work / "data/raw/mine/b.jpg").read_text() == "b"
+    assert not (work / "data").is_symlink() and (work / "data/raw").is_symlink()
+
+
+def test_a_cell_holds_the_code_and_its_own_params(tmp_path, params):
+    values = cells.row_params(
+        params, {"over": {"report": {"best": 1}}, "rows": {"r": {"fuse": {"rule": "g1"}}}}, "r", 7
+    )
+    cells.prepare(tmp_path, ROOT, values, made=())
+    for name in ("dvc.yaml", "sources/dvc.yaml", "stages/fuse.py", "pipeline/guide.py"):
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
+    found = reading.read_yaml(tmp_path / "params.yaml")
+    assert found["fuse"]["rule"] == "g1" and found["random_seed"] == 7
+    assert found["report"]["best"] == 1 and found["seed"] == params["seed"]
+    assert str((ROOT / ".dvc/cache").resolve()) in (tmp_path / ".dvc/config").read_text()
+
+
+def test_an_unknown_row_is_named(params):
+    with pytest.raises(UserError, match="no row 'x'"):
+        cells.row_params(params, {"over": {}, "rows": {}}, "x", 0)
+
+
+def test_the_fingerprint_follows_every_param(params):
+    before = cells.fingerprint(params)
+    params["diffuse"]["blur_sigma_px"] = 11
+    assert cells.fingerprint(params) != before
