@@ -135,7 +135,7 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
 def status() -> None:
     """Show which links are up to date, which must run again and why, and their scores."""
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json"],
+        [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml", "sources/dvc.yaml"],
         capture_output=True,
         text=True,
         check=False,
