@@ -83,13 +83,15 @@ class Seed(SeedModel):
     maps: Infer
 
 
+Head = Literal["v1", "v2", "v3", "v3plus"]  # of DeepLab
+
 Supervision = Annotated[tuple[Literal["guide", "full"], ...], Field(min_length=1)]
 
 
 class SegmentModel(Trained):
     """The segmenter and its training."""
 
-    head: Literal["largefov", "aspp"]
+    head: Head
     loss_stride: Literal[1, 2, 4, 8, 16]
 
 
@@ -148,7 +150,7 @@ class SaliencyNet(Trained):
 
     train_set: Literal["boxes", "masks"]
     root: Path
-    head: Literal["largefov", "aspp"]
+    head: Head
     loss_stride: Literal[1, 2, 4, 8, 16]
     box_masks: BoxMasks
     denoise: Denoise

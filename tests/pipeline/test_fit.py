@@ -35,7 +35,7 @@ def views(tmp_path):
 def net():
     torch.manual_seed(0)
     trunk = backbones.build("efficientnet_lite0", output_stride=16, weights="imagenet")
-    return deeplab.DeepLab(trunk, head="aspp", outputs=2)
+    return deeplab.DeepLab(trunk, head="v3plus", outputs=2)
 
 
 def loss_of(model, image, label):
@@ -87,20 +87,24 @@ def test_every_epoch_shuffles_and_visits_each_image_once(views):
     assert sorted(i for b in orders[0] for _, i in b) == list(range(8))
 
 
-def test_groups_of_the_released_solver(views):
+@pytest.mark.parametrize("head, fc6, score", [
+    ("v1", "head.hidden.0.weight", "head.score.weight"),
+    ("v2", "head.hidden.3.0.weight", "head.score.3.weight"),
+])  # fmt: skip
+def test_groups_of_the_released_solver(head, fc6, score):
     """SGD: biases lr x2 without decay, the head lr x10."""
     train = blocks.Train.model_validate(
         TRAIN | {"optimizer": "sgd", "lr": 0.001, "head_lr_factor": 10, "weight_decay": 5e-4}
     )
     trunk = backbones.build("vgg16_deeplab", output_stride=8, weights="none")
-    model = deeplab.DeepLab(trunk, head="largefov", outputs=3)
+    model = deeplab.DeepLab(trunk, head=head, outputs=3)
     groups = fit.param_groups(model, train)
     rates = sorted((round(g["lr"], 6), g["weight_decay"]) for g in groups)
     assert rates == [(0.001, 5e-4), (0.002, 0.0), (0.01, 5e-4), (0.02, 0.0)]
     rate = {id(p): g["lr"] for g in groups for p in g["params"]}
     named = dict(model.named_parameters())
-    assert rate[id(named["head.hidden.0.weight"])] == 0.001  # fc6
-    assert rate[id(named["head.score.weight"])] == 0.01
+    assert rate[id(named[fc6])] == 0.001
+    assert rate[id(named[score])] == 0.01
     trainable = sum(p.requires_grad for p in model.parameters())
     assert sum(len(g["params"]) for g in groups) == trainable
 
