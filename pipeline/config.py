@@ -88,10 +88,24 @@ Head = Literal["v1", "v2", "v3", "v3plus"]  # of DeepLab
 Supervision = Annotated[tuple[Literal["guide", "full"], ...], Field(min_length=1)]
 
 
-class SegmentModel(Trained):
+class Sec(Frozen):
+    """SEC's losses; decays as on the released 41x41 map, the CRF in px of the training view."""
+
+    decay_tags: Fraction
+    decay_background: Fraction
+    crf: Crf
+
+
+LOSS_OPTIONS: dict[str, type[Frozen]] = {"cross_entropy": NoOptions, "sec": Sec}
+
+
+class SegmentModel(Choice, Trained):
     """The segmenter and its training."""
 
+    CHOICE, KINDS = "loss", LOSS_OPTIONS
+
     head: Head
+    loss: str
     loss_stride: Literal[1, 2, 4, 8, 16]
 
 

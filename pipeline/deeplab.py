@@ -129,16 +129,24 @@ class DeepLab(nn.Module):
         return self.head(self.trunk(image_N3HW))
 
 
-def pixel_loss(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> Tensor:
-    """Mean cross-entropy over the pixels that are not void.
+def at_stride(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> tuple[Tensor, Tensor]:
+    """Logits (N, C, h, w) in float32 and labels (N, h, w) at the same `stride`.
 
-    Labels are resized by nearest neighbour to `stride` (321 px at stride 8: 41), logits bilinearly
-    to the same size; with the logits' own stride this is DeepLab v1's loss at map size.
+    Labels are resized by nearest neighbour (321 px at stride 8: 41), logits bilinearly.
     """
     size = [-(-side // stride) for side in label_NHW.shape[1:]]
     label = F.interpolate(label_NHW[:, None], size, mode="nearest-exact")[:, 0].long()
     logits = logits_NChw.float()
     if logits.shape[2:] != label.shape[1:]:
         logits = F.interpolate(logits, label.shape[1:], mode="bilinear", align_corners=False)
+    return logits, label
+
+
+def pixel_loss(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> Tensor:
+    """Mean cross-entropy over the pixels that are not void, both sides brought to `stride`.
+
+    With the logits' own stride this is DeepLab v1's loss at map size.
+    """
+    logits, label = at_stride(logits_NChw, label_NHW, stride=stride)
     known = (label != VOID).sum().clamp(min=1)
     return F.cross_entropy(logits, label, ignore_index=VOID, reduction="sum") / known

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import config, layout, params
 from pipeline.layout import Layout
-from stages import _run
+from stages import _run, train_segment
 from tests.contracts.imports import ROOT, closure
 
 PARAMS = params.read_yaml(ROOT / "presets/shapes.yaml")
@@ -127,7 +127,9 @@ def test_presets_are_valid_over_the_base(path):
 def test_every_choice_names_its_options():
     for choice, options, kinds in (
         (PARAMS["seed"]["pooling"], PARAMS["seed"]["options"], config.POOLING_OPTIONS),
+        (PARAMS["segment"]["loss"], PARAMS["segment"]["options"], config.LOSS_OPTIONS),
         (PARAMS["saliency"]["source"], PARAMS["saliency"]["options"], config.SALIENCY_OPTIONS),
         (PARAMS["data"]["source"], PARAMS["data"]["options"], config.DATA_OPTIONS),
     ):
         assert choice in options and set(options) == set(kinds)
+    assert set(train_segment.LOSSES) == set(config.LOSS_OPTIONS)

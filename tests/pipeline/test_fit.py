@@ -67,6 +67,28 @@ def test_learns_and_a_killed_run_ends_with_the_same_bytes(views, tmp_path):
     assert resumed_losses == losses and resumed == whole
 
 
+def test_a_loss_of_labels_and_tags_gets_both_and_trains_as_well(views, tmp_path):
+    """Tags beside the labels change neither the views nor the weights."""
+    tags = [np.array([i % 2, 1], np.float32) for i in range(8)]
+    both = loader.Views(views.images, views.targets, views.train, seed=0, tags=tags)
+    assert (both[(1, 3)][1][0] == views[(1, 3)][1]).all() and both[(1, 3)][1][1].tolist() == [1, 1]
+    seen = []
+
+    def pair_loss(model, image, target):
+        seen.append(target[1].shape)
+        return loss_of(model, image, target[0])
+
+    assert fitted(both, tmp_path / "a", pair_loss) == fitted(views, tmp_path / "b")
+    assert set(seen) == {(4, 2)}
+
+
+def test_tag_vectors_follow_the_class_list():
+    samples = [formats.Sample("a", None, "train", t, 1, 1, "") for t in (("dog", "cat"), ())]
+    assert [v.tolist() for v in loader.tag_vectors(samples, ["cat", "cow", "dog"])] == [
+        [1, 0, 1], [0, 0, 0],
+    ]  # fmt: skip
+
+
 def test_fractional_epochs(views, tmp_path):
     train = views.train.model_copy(update={"epochs": 1.5})
     short = loader.Views(views.images, views.targets, train, seed=0)
