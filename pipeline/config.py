@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.blocks import (
     Choice,
@@ -85,7 +85,31 @@ class Seed(SeedModel):
 
 Head = Literal["v1", "v2", "v3", "v3plus"]  # of DeepLab
 
-Supervision = Annotated[tuple[Literal["guide", "full"], ...], Field(min_length=1)]
+# each kind of label that a segmenter can learn from -> what sets its segmenter apart, for people
+SUPERVISIONS = {
+    "guide": "",
+    "full": ", full masks (bound)",
+    "oracle": ", guide labels of the true saliency (bound)",
+    "seed": ", seeds as cues",
+    "round2": ", round 2",
+    "round3": ", round 3",
+    "round4": ", round 4",
+}
+ROUNDS = {"round2": "guide", "round3": "round2", "round4": "round3"}  # relabelled by whom
+
+
+def _check_rounds(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    for name in chosen:
+        if ROUNDS.get(name, name) not in chosen:
+            raise ValueError(f"{name} learns from {ROUNDS[name]}'s segmenter; add {ROUNDS[name]}")
+    return chosen
+
+
+Supervision = Annotated[
+    tuple[Literal["guide", "full", "oracle", "seed", "round2", "round3", "round4"], ...],
+    Field(min_length=1),
+    AfterValidator(_check_rounds),
+]
 
 
 class Sec(Frozen):
@@ -142,6 +166,12 @@ class Diffuse(Frozen):
 
     blur_sigma_px: Positive
     crf: Crf
+
+
+class Relabel(Frozen):
+    """SEC's cues: the share of an image that is a cue for background."""
+
+    background_fraction: Fraction
 
 
 class BoxMasks(Frozen):
@@ -245,6 +275,7 @@ class Params(Frozen):
     saliency: Saliency
     fuse: Fuse
     diffuse: Diffuse
+    relabel: Relabel
     segment: Segment
     refine: Crf
     report: Report
