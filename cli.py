@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from pipeline import config, doctor, fetch, formats, page, params
+from pipeline import blocks, config, doctor, fetch, formats, page, params
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -186,7 +186,7 @@ def _relabelled(supervision: str, source: str) -> list[str]:
     stages = {"oracle": ["relabel_oracle"], "seed": ["relabel_seed"]}.get(supervision, [])
     if supervision == "oracle" and source != "oracle":
         stages.insert(0, "saliency_oracle")
-    if supervision in config.ROUNDS:
+    if supervision in blocks.ROUNDS:
         stages = [f"relabel@{supervision}"]
     return [f"sources/dvc.yaml:{stage}" for stage in stages]
 

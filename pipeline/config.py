@@ -11,10 +11,13 @@ from pipeline.blocks import (
     Crf,
     Fraction,
     Frozen,
+    Head,
     Infer,
     NoOptions,
     Positive,
+    Sec,
     Trained,
+    check_rounds,
 )
 
 
@@ -83,41 +86,11 @@ class Seed(SeedModel):
     maps: Infer
 
 
-Head = Literal["v1", "v2", "v3", "v3plus"]  # of DeepLab
-
-# each kind of label that a segmenter can learn from -> what sets its segmenter apart, for people
-SUPERVISIONS = {
-    "guide": "",
-    "full": ", full masks (bound)",
-    "oracle": ", guide labels of the true saliency (bound)",
-    "seed": ", seeds as cues",
-    "round2": ", round 2",
-    "round3": ", round 3",
-    "round4": ", round 4",
-}
-ROUNDS = {"round2": "guide", "round3": "round2", "round4": "round3"}  # relabelled by whom
-
-
-def _check_rounds(chosen: tuple[str, ...]) -> tuple[str, ...]:
-    for name in chosen:
-        if ROUNDS.get(name, name) not in chosen:
-            raise ValueError(f"{name} learns from {ROUNDS[name]}'s segmenter; add {ROUNDS[name]}")
-    return chosen
-
-
 Supervision = Annotated[
     tuple[Literal["guide", "full", "oracle", "seed", "round2", "round3", "round4"], ...],
     Field(min_length=1),
-    AfterValidator(_check_rounds),
+    AfterValidator(check_rounds),
 ]
-
-
-class Sec(Frozen):
-    """SEC's losses; decays as on the released 41x41 map, the CRF in px of the training view."""
-
-    decay_tags: Fraction
-    decay_background: Fraction
-    crf: Crf
 
 
 LOSS_OPTIONS: dict[str, type[Frozen]] = {"cross_entropy": NoOptions, "sec": Sec}

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from pipeline.config import SUPERVISIONS
+from pipeline.blocks import SUPERVISIONS
 from pipeline.viz import COLOURS, FALSE_ALARM, MISSED, MIXED, RIGHT
 
 # link in scores.json -> (its name for people, its score); seeds, fused and guide labels are made

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline import metrics
 from pipeline.arrays import Int
-from pipeline.config import SUPERVISIONS
+from pipeline.blocks import SUPERVISIONS
 
 Counts = dict[tuple[str, str], Int]
 Row = tuple[Any, ...]

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from pipeline import config, formats, guide, infer, labels, nets, runtime
+from pipeline import blocks, config, formats, guide, infer, labels, nets, runtime
 from pipeline.arrays import Float
 from pipeline.formats import Sample
 from pipeline.layout import Layout
@@ -46,7 +46,7 @@ def _round(
 ) -> None:
     """Guide labels whose saliency is the mean of the maps and the last round's segmenter."""
     name = sys.argv[1]
-    net, _ = nets.load(layout.segmenter(config.ROUNDS[name]))
+    net, _ = nets.load(layout.segmenter(blocks.ROUNDS[name]))
     foreground = {
         s.id: 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, 0].numpy()
         for s, outputs in infer.run(net, _train(layout), predict, what=f"relabel ({name}): predict")
@@ -88,7 +88,7 @@ CUES: Slices = {
 MAKERS: dict[str, tuple[Callable[..., None], Slices]] = {
     "oracle": (_oracle, RULES),
     "seed": (_seed, CUES),
-    **{name: (_round, RULES | SEGMENTER) for name in config.ROUNDS},
+    **{name: (_round, RULES | SEGMENTER) for name in blocks.ROUNDS},
 }
 
 if __name__ == "__main__":

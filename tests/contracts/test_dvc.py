@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from pipeline import config, layout, params
+from pipeline import blocks, config, layout, params
 from pipeline.layout import Layout
 from stages import _run, relabel, train_segment
 from tests.contracts.imports import ROOT, closure
@@ -96,8 +96,8 @@ def test_layout_equals_deps_and_outs():
     here = Layout()
     known = {getattr(here, n).as_posix() for n in layout.PATHS}
     known |= {here.saliency(s).as_posix() for s in config.SALIENCY_OPTIONS}
-    known |= {here.labels(s).as_posix() for s in config.SUPERVISIONS}
-    known |= {here.segmenter(s).as_posix() for s in config.ROUNDS.values()}
+    known |= {here.labels(s).as_posix() for s in blocks.SUPERVISIONS}
+    known |= {here.segmenter(s).as_posix() for s in blocks.ROUNDS.values()}
     for of in (here.logits, here.predictions, here.refined):
         known |= {of("guide").as_posix(), of("full").as_posix()}
     known |= {
@@ -133,12 +133,12 @@ def upstream(path, supervision, seen):
     for name in makers:
         for dep in paths(name, "deps", supervision) - seen:
             seen.add(dep)
-            for s in {supervision, *config.ROUNDS.values()}:
+            for s in {supervision, *blocks.ROUNDS.values()}:
                 upstream(dep, s, seen)
     return seen
 
 
-@pytest.mark.parametrize("supervision", config.SUPERVISIONS)
+@pytest.mark.parametrize("supervision", blocks.SUPERVISIONS)
 def test_oracle_and_full_are_the_only_supervisions_that_see_the_truth(supervision):
     """Not only what a stage reads, but all that was made from."""
     truth = {Layout().truth.as_posix(), Layout().labels("full").as_posix()}
@@ -149,12 +149,12 @@ def test_oracle_and_full_are_the_only_supervisions_that_see_the_truth(supervisio
 
 def test_every_supervision_has_its_labels():
     made = {p for n in STAGES for p in paths(n, "outs")}
-    assert {Layout().labels(s).as_posix() for s in config.SUPERVISIONS} <= made
+    assert {Layout().labels(s).as_posix() for s in blocks.SUPERVISIONS} <= made
     values, *_ = get_args(config.Supervision)
-    assert tuple(config.SUPERVISIONS) == get_args(get_args(values)[0])
+    assert tuple(blocks.SUPERVISIONS) == get_args(get_args(values)[0])
     rounds = params.read_yaml(FILES["sources/dvc.yaml"])["stages"]["relabel"]["foreach"]
-    assert rounds == config.ROUNDS
-    assert set(relabel.MAKERS) == set(config.SUPERVISIONS) - {"guide", "full"}
+    assert rounds == blocks.ROUNDS
+    assert set(relabel.MAKERS) == set(blocks.SUPERVISIONS) - {"guide", "full"}
 
 
 def test_full_supervision_is_the_only_way_to_learn_from_masks():

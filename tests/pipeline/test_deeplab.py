@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 import torch
 
-from pipeline import backbones, config, deeplab, nets
+from pipeline import backbones, blocks, deeplab, nets
 from pipeline.arrays import VOID
 from pipeline.errors import UserError
 
@@ -25,7 +25,7 @@ def test_shape_and_stride_of_the_logits(head, name, stride, logits):
 
 
 def test_every_head_is_a_choice():
-    assert tuple(deeplab.HEADS) == get_args(config.Head)
+    assert tuple(deeplab.HEADS) == get_args(blocks.Head)
 
 
 def test_a_network_with_a_head_of_another_time_is_named():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import config, deeplab, formats, nets
+from pipeline import blocks, deeplab, formats, nets
 from pipeline.arrays import VOID
 from pipeline.formats import Sample
 from pipeline.layout import Layout
@@ -79,7 +79,7 @@ def test_seed_has_cues_and_void(here, slices, monkeypatch):
     assert found["b"][14, 6] == 1 and found["b"][14, 26] == 3
 
 
-@pytest.mark.parametrize("name, before", config.ROUNDS.items())
+@pytest.mark.parametrize("name, before", blocks.ROUNDS.items())
 def test_a_round_takes_the_last_segmenter_as_saliency(here, slices, monkeypatch, name, before):
     """A segmenter that is sure of foreground everywhere joins both seeds into one component."""
     spec = {"kind": "deeplab", "backbone": "efficientnet_lite0", "output_stride": 16,
