@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from pipeline import cells, config, doctor, fetch, formats, page, params, tables
+from pipeline import blocks, cells, config, doctor, fetch, formats, page, params, tables
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -49,9 +49,10 @@ def _address(target: str) -> str:
     chain, sources = _stages(Path("dvc.yaml")), _stages(Path("sources/dvc.yaml"))
     if target == "saliency":
         target = f"saliency_{params.load(LAYOUT.params).saliency.source}"
-    if target in chain or "@" in target:
+    name = target.split("@")[0]  # one of a matrix, such as predict@full
+    if name in chain:
         return target
-    if target in sources:
+    if name in sources:
         return f"sources/dvc.yaml:{target}"
     raise UserError(f"no stage '{target}'; there are {', '.join([*chain, *sources, 'saliency'])}")
 
@@ -171,10 +172,23 @@ def _states(changed: dict[str, Any]) -> list[tuple[str, str]]:
     for stage, body in params.read_yaml(Path("dvc.yaml"))["stages"].items():
         each = chosen.segment.supervision if "matrix" in body else ("",)
         rows += [f"{stage}@{s}" if s else stage for s in each]
+    for supervision in chosen.segment.supervision:
+        at = rows.index(f"train_segment@{supervision}")
+        rows[at:at] = _relabelled(supervision, chosen.saliency.source)
     at = rows.index("fuse")
     rows[at:at] = [s for s in sources if not s.endswith("generate")]
     rows[:0] = [s for s in sources if s.endswith("generate")]
     return [(stage, _why(changed.get(stage))) for stage in rows]
+
+
+def _relabelled(supervision: str, source: str) -> list[str]:
+    """The stages of sources/dvc.yaml that make the labels of `supervision`, beside the chain's."""
+    stages = {"oracle": ["relabel_oracle"], "seed": ["relabel_seed"]}.get(supervision, [])
+    if supervision == "oracle" and source != "oracle":
+        stages.insert(0, "saliency_oracle")
+    if supervision in blocks.ROUNDS:
+        stages = [f"relabel@{supervision}"]
+    return [f"sources/dvc.yaml:{stage}" for stage in stages]
 
 
 def _why(changes: list[Any] | None) -> str:

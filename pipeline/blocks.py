@@ -1,4 +1,4 @@
-"""What the sections of params.yaml are made of: choices, training, inference, trunk, CRF."""
+"""What the sections of params.yaml are made of: choices, training, inference, trunk, CRF, SEC."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -108,3 +108,34 @@ class Crf(Frozen):
 
 
 CrfSets = dict[str, Crf]  # section `crf`: named sets to choose from
+
+
+class Sec(Frozen):
+    """SEC's losses; decays as on the released 41x41 map, the CRF in px of the training view."""
+
+    decay_tags: Fraction
+    decay_background: Fraction
+    crf: Crf
+
+
+Head = Literal["v1", "v2", "v3", "v3plus"]  # of DeepLab
+
+# each kind of label that a segmenter can learn from -> what sets its segmenter apart, for people
+SUPERVISIONS = {
+    "guide": "",
+    "full": ", full masks (bound)",
+    "oracle": ", guide labels of the true saliency (bound)",
+    "seed": ", seeds as cues",
+    "round2": ", round 2",
+    "round3": ", round 3",
+    "round4": ", round 4",
+}
+ROUNDS = {"round2": "guide", "round3": "round2", "round4": "round3"}  # relabelled by whom
+
+
+def check_rounds(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """A round stands in the list with the one whose segmenter it learns from."""
+    for name in chosen:
+        if ROUNDS.get(name, name) not in chosen:
+            raise ValueError(f"{name} learns from {ROUNDS[name]}'s segmenter; add {ROUNDS[name]}")
+    return chosen

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.blocks import (
     Choice,
@@ -11,10 +11,13 @@ from pipeline.blocks import (
     CrfSets,
     Fraction,
     Frozen,
+    Head,
     Infer,
     NoOptions,
     Positive,
+    Sec,
     Trained,
+    check_rounds,
 )
 
 
@@ -126,13 +129,23 @@ class Seed(SeedModel):
     maps: SeedMaps
 
 
-Supervision = Annotated[tuple[Literal["guide", "full"], ...], Field(min_length=1)]
+Supervision = Annotated[
+    tuple[Literal["guide", "full", "oracle", "seed", "round2", "round3", "round4"], ...],
+    Field(min_length=1),
+    AfterValidator(check_rounds),
+]
 
 
-class SegmentModel(Trained):
+LOSS_OPTIONS: dict[str, type[Frozen]] = {"cross_entropy": NoOptions, "sec": Sec}
+
+
+class SegmentModel(Choice, Trained):
     """The segmenter and its training."""
 
-    head: Literal["largefov", "aspp"]
+    CHOICE, KINDS = "loss", LOSS_OPTIONS
+
+    head: Head
+    loss: str
     loss_stride: Literal[1, 2, 4, 8, 16]
 
 
@@ -178,6 +191,12 @@ class Diffuse(Frozen):
     crf: str
 
 
+class Relabel(Frozen):
+    """SEC's cues: the share of an image that is a cue for background."""
+
+    background_fraction: Fraction
+
+
 class BoxMasks(Frozen):
     """GrabCut inside boxes, and when its mask is not believed (Simple Does It, section 3.1)."""
 
@@ -198,7 +217,7 @@ class SaliencyNet(Trained):
 
     train_set: Literal["boxes", "masks"]
     root: Path
-    head: Literal["largefov", "aspp"]
+    head: Head
     loss_stride: Literal[1, 2, 4, 8, 16]
     box_masks: BoxMasks
     denoise: Denoise
@@ -287,6 +306,7 @@ class Params(Frozen):
     saliency: Saliency
     fuse: Fuse
     diffuse: Diffuse
+    relabel: Relabel
     segment: Segment
     refine: Refine
     crf: CrfSets

@@ -115,7 +115,7 @@ class Run:
             group["lr"] = group["peak"] * factor
 
 
-LossOf = Callable[[nn.Module, Tensor, Tensor], Tensor]
+LossOf = Callable[[nn.Module, Tensor, Any], Tensor]
 
 
 def fit(
@@ -126,7 +126,7 @@ def fit(
     Args:
         net: a module with a `trunk`, whose first stages may be frozen.
         views: the training set.
-        loss_of: (net, image_N3SS, target) -> scalar loss.
+        loss_of: (net, image_N3SS, target) -> scalar loss; the target is as `views` give it.
         resume: folder for the state after each epoch. It stays, so that a stage killed after its
             training need not train again; the stage's runner removes it.
         what: the name that progress lines carry.
@@ -163,8 +163,19 @@ def fit(
     return list(run.losses)
 
 
+def _to(target: loader.Target, on: torch.device) -> loader.Target:
+    if isinstance(target, Tensor):
+        return target.to(on, non_blocking=True)
+    return [t.to(on, non_blocking=True) for t in target]
+
+
 def _epoch(
-    run: Run, batches: Iterator[tuple[Tensor, Tensor]], steps: int, loss_of: LossOf, *, what: str
+    run: Run,
+    batches: Iterator[tuple[Tensor, loader.Target]],
+    steps: int,
+    loss_of: LossOf,
+    *,
+    what: str,
 ) -> None:
     """One pass; a line with the mean loss and images a second at its end."""
     run.net.train()
@@ -173,7 +184,7 @@ def _epoch(
         run.set_lr()
         image = view.to(on, non_blocking=True).contiguous(memory_format=torch.channels_last)
         with runtime.autocast(on):
-            loss = loss_of(run.net, image, target.to(on, non_blocking=True))
+            loss = loss_of(run.net, image, _to(target, on))
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         run.optimizer.step()

@@ -20,7 +20,7 @@ class Layout:
         return self.root / "data/saliency" / source
 
     def labels(self, supervision: str) -> Path:
-        """Label images a segmenter can learn from: `guide`, or `full` (the truth), ID.png."""
+        """Label images a segmenter can learn from: a value of segment.supervision, ID.png."""
         return self.root / "data/labels" / supervision
 
     def segmenter(self, supervision: str) -> Path:

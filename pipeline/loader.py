@@ -22,6 +22,7 @@ from pipeline.blocks import Infer, Train
 from pipeline.formats import Sample
 
 INFER_BATCH = 8
+Target = Tensor | Sequence[Tensor]  # label or tags, or both
 
 
 def _processes() -> int:
@@ -35,8 +36,10 @@ def _one_thread(_: int) -> None:
 
 
 @dataclass(frozen=True)
-class Views(Dataset[tuple[Tensor, Tensor]]):
+class Views(Dataset[tuple[Tensor, Target]]):
     """Random views; `targets` are tag vectors (K,) or paths of label images.
+
+    With `tags` beside label images a view's target is the pair (label, tags).
 
     An index is (epoch, i): the view depends on the seed, the epoch and i alone, not on the worker
     that makes it nor on what came before.
@@ -47,11 +50,12 @@ class Views(Dataset[tuple[Tensor, Tensor]]):
     train: Train
     seed: int
     chance: Sequence[float] | None = None  # of each image to be drawn; None: each once
+    tags: Sequence[np.ndarray[Any, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Target]:
         epoch, i = key
         rng = np.random.default_rng([self.seed, epoch, i])
         target = self.targets[i]
@@ -65,7 +69,15 @@ class Views(Dataset[tuple[Tensor, Tensor]]):
             rng=rng,
         )
         image_3SS = torch.from_numpy(image.transpose(2, 0, 1))
-        return image_3SS, torch.from_numpy(target if label is None else label)
+        found = torch.from_numpy(target if label is None else label)
+        return image_3SS, found if self.tags is None else (found, torch.from_numpy(self.tags[i]))
+
+
+def tag_vectors(
+    samples: Sequence[Sample], classes: Sequence[str]
+) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    """For each sample a vector (K,): 1 for its tags, 0 for other classes."""
+    return [np.array([c in s.tags for c in classes], np.float32) for s in samples]
 
 
 def balanced(tags: Sequence[np.ndarray[Any, Any]]) -> list[float]:
@@ -89,7 +101,7 @@ def epoch_batches(views: Views, *, batch: int, epoch: int) -> list[list[tuple[in
 
 def train_batches(
     views: Views, keys: list[list[tuple[int, int]]]
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[tuple[Tensor, Target]]:
     """Batches (N, 3, S, S) uint8 with targets, in the order of `keys`."""
     yield from DataLoader(
         views,

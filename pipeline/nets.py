@@ -9,7 +9,7 @@ from pipeline import backbones, formats, runtime
 from pipeline.blocks import Net
 from pipeline.classifier import Classifier
 from pipeline.config import SaliencyNet, SeedModel, SegmentModel
-from pipeline.deeplab import DeepLab
+from pipeline.deeplab import HEADS, DeepLab
 from pipeline.errors import UserError
 
 Spec = dict[str, Any]
@@ -47,6 +47,9 @@ def build(spec: Spec, *, weights: str) -> nn.Module:
     )
     count = len(spec["classes"])
     if spec["kind"] == "deeplab":
+        if spec["head"] not in HEADS:
+            known = ", ".join(HEADS)
+            raise UserError(f"head '{spec['head']}' is none of {known}; train the network again")
         return DeepLab(trunk, head=spec["head"], outputs=1 + count)
     return Classifier(
         trunk,

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from pipeline.blocks import SUPERVISIONS
 from pipeline.viz import COLOURS, FALSE_ALARM, MISSED, MIXED, RIGHT
 
 # link in scores.json -> (its name for people, its score); seeds, fused and guide labels are made
@@ -18,10 +19,11 @@ LINKS = {
     "saliency_half": ("saliency, at half its maximum", "IoU"),
     "fused": ("fused, contested parts open, with the true tags", "mIoU"),
     "guide": ("guide labels, with the true tags", "mIoU"),
-    "segmenter_guide": ("segmenter", "mIoU"),
-    "refined_guide": ("segmenter + CRF", "mIoU"),
-    "segmenter_full": ("segmenter, full masks (bound)", "mIoU"),
-    "refined_full": ("segmenter + CRF, full masks (bound)", "mIoU"),
+    **{
+        f"{link}_{supervision}": (f"{name}{about}", "mIoU")
+        for supervision, about in SUPERVISIONS.items()
+        for link, name in (("segmenter", "segmenter"), ("refined", "segmenter + CRF"))
+    },
 }
 
 
@@ -68,7 +70,8 @@ def render(
 ) -> str:
     """The report as one HTML text; pictures are named relative to it."""
     there = {r["link"] for r in per_class}
-    last = next((x for x in ("refined_guide", "refined_full", "guide") if x in there), "guide")
+    ends = [f"refined_{s}" for s in SUPERVISIONS]
+    last = next((x for x in ends if x in there), "guide")
     return (
         Environment(autoescape=True, trim_blocks=True)
         .from_string(TEMPLATE)

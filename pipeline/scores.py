@@ -12,10 +12,13 @@ import numpy as np
 
 from pipeline import metrics
 from pipeline.arrays import Int
+from pipeline.blocks import SUPERVISIONS
 
 Counts = dict[tuple[str, str], Int]
 Row = tuple[Any, ...]
 SALIENCY = ("saliency", "saliency_half")  # foreground at fuse's threshold, and at the released 0.5
+
+LAST = (*(f"refined_{s}" for s in SUPERVISIONS), "guide")  # the chain's end, the best one first
 
 
 def percent(value: float) -> float | None:
@@ -66,7 +69,7 @@ def classifier(
 
 def last_link(total: Counts) -> tuple[str, str] | None:
     """The last label link that was scored, and the split that counts: val where there is one."""
-    for link in ("refined_guide", "refined_full", "guide"):
+    for link in LAST:
         for split in ("val", "train"):
             if (link, split) in total:
                 return link, split

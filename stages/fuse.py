@@ -1,10 +1,6 @@
 """Seeds and saliency -> labels the guide rule settles, and the components it cannot."""
 
-import zlib
-
-import numpy as np
-
-from pipeline import cam, config, formats, guide, runtime
+from pipeline import config, formats, labels, runtime
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -13,21 +9,9 @@ from stages import _run
 def _one(job: tuple[Layout, Sample, config.Fuse, str, int]) -> None:
     layout, sample, how, source, random_seed = job
     maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
-    seeds = cam.seed_labels(
-        maps,
-        classes,
-        threshold=how.seed_threshold,
-        height_px=sample.height_px,
-        width_px=sample.width_px,
-    )
-    salient = formats.read_grey(layout.saliency(source) / f"{sample.id}.png")
-    fused = guide.fuse(
-        seeds,
-        salient >= how.saliency_threshold,
-        how,
-        tags=classes.tolist(),
-        rng=np.random.default_rng([random_seed, zlib.crc32(sample.id.encode())]),
-    )
+    saliency = formats.read_grey(layout.saliency(source) / f"{sample.id}.png")
+    chance = (random_seed, sample.id)
+    fused = labels.fused(maps, classes, saliency, how, chance=chance)
     formats.write_label(layout.seeds / f"{sample.id}.png", fused.seeds_HW)
     formats.write_label(layout.fused / f"{sample.id}.png", fused.label_HW)
 

@@ -51,7 +51,8 @@ def _oracle(layout: Layout, samples: list[Sample], options: blocks.NoOptions) ->
     truth = formats.read_truth(layout.truth)
     if without := [s.id for s in samples if s.id not in truth]:
         raise UserError(
-            f"saliency.source 'oracle' needs a mask of every image; {without[0]} has none"
+            f"oracle saliency needs a mask of every image; {without[0]} has none: choose another "
+            "saliency.source, or take oracle off segment.supervision"
         )
     for sample in runtime.track(samples, total=len(samples), what="saliency"):
         label = formats.read_label(truth[sample.id])

@@ -1,6 +1,5 @@
 """Train the image classifier on tags alone."""
 
-import numpy as np
 from torch import Tensor, nn
 
 from pipeline import classifier, config, fit, formats, loader, nets, params, runtime
@@ -12,7 +11,7 @@ def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
     """Write the classifier's weights, its description and its loss curve."""
     classes = formats.read_json(layout.classes)
     samples = [s for s in formats.read_samples(layout.samples) if s.split == "train"]
-    targets = [np.array([c in s.tags for c in classes], np.float32) for s in samples]
+    targets = loader.tag_vectors(samples, classes)
     runtime.say(f"train_seed: {len(samples)} images, {len(classes)} classes, {runtime.describe()}")
     runtime.seed_all(random_seed)
     spec = nets.classifier_spec(seed, classes)

@@ -1,13 +1,33 @@
-"""Train the segmenter on guide labels, or on the truth for the full-supervision bound."""
+"""Train the segmenter on guide labels, or on what else `segment.supervision` names."""
 
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
-from pipeline import config, deeplab, fit, formats, loader, nets, params, runtime
+from pipeline import blocks, config, deeplab, fit, formats, loader, nets, params, runtime, sec
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 from stages import _run
+
+
+def _cross_entropy(
+    net: nn.Module, image: Tensor, label: Tensor, *, segment: config.SegmentModel
+) -> Tensor:
+    return deeplab.pixel_loss(net(image), label, stride=segment.loss_stride)
+
+
+def _sec(
+    net: nn.Module, image: Tensor, target: Sequence[Tensor], *, segment: config.SegmentModel
+) -> Tensor:
+    options, (label, tags) = segment.option(), target
+    assert isinstance(options, blocks.Sec)
+    logits, cue = deeplab.at_stride(net(image), label, stride=segment.loss_stride)
+    return sec.loss(logits, image, cue, tags, options)
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": _cross_entropy, "sec": _sec}
 
 
 def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> None:
@@ -27,17 +47,15 @@ def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> No
         [labels / f"{s.id}.png" for s in samples],
         segment.train,
         random_seed,
+        tags=loader.tag_vectors(samples, classes) if segment.loss == "sec" else None,
     )
-
-    def loss_of(net: nn.Module, image: Tensor, label: Tensor) -> Tensor:
-        return deeplab.pixel_loss(net(image), label, stride=segment.loss_stride)
-
     resume = _run.resume_folder(
         layout,
         weights=segment.weights,
         inputs=[layout.samples, labels],
         about=params.fingerprint(segment, str(random_seed)),
     )
+    loss_of: fit.LossOf = partial(LOSSES[segment.loss], segment=segment)
     losses = fit.fit(net, views, loss_of, resume=resume, what=f"train_segment ({supervision})")
     nets.save(layout.segmenter(supervision), net, spec, losses)
 

@@ -130,6 +130,55 @@ def test_full_supervision_adds_the_bound_and_fs(built):
     built.repro()
 
 
+def scores_of(project):
+    return json.loads((project.root / "data/scores/scores.json").read_text())
+
+
+def test_a_second_round_pulls_in_its_labels_and_is_scored(built):
+    built.change({"segment": {"supervision": ["guide", "round2"]}})
+    try:
+        ran = built.repro()
+        assert ran == [
+            "sources/dvc.yaml:relabel@round2", "train_segment@round2", "predict@round2",
+            "refine@round2", "evaluate", "report",
+        ]  # fmt: skip
+        assert {"segmenter_round2", "refined_round2"} <= set(scores_of(built))
+        said = built.python("cli.py", "status").stdout
+        assert said.count("up to date") == len(CHAIN) + 4 and "relabel@round2" in said
+        assert "segmenter + CRF, round 2" in said
+        here = Layout(built.root)
+        classes = formats.read_json(here.classes)
+        train = [s for s in formats.read_samples(here.samples) if s.split == "train"]
+        assert len(list(here.labels("round2").iterdir())) == len(train)
+        for s in train:
+            found = set(np.unique(formats.read_label(here.labels("round2") / f"{s.id}.png")))
+            assert found <= {0} | {classes.index(t) + 1 for t in s.tags}
+        assert built.repro() == []
+    finally:
+        built.change({"segment": {"supervision": ["guide"]}})
+    built.repro()
+
+
+def test_oracle_and_seed_supervision_without_the_guide_trained_by_sec(built):
+    built.change({"segment": {"supervision": ["seed", "oracle"], "loss": "sec", "head": "v3"}})
+    try:
+        ran = built.repro()
+        assert {s for s in ran if s.startswith("sources")} <= {
+            "sources/dvc.yaml:relabel_seed", "sources/dvc.yaml:relabel_oracle",
+            "sources/dvc.yaml:saliency_oracle",
+        }  # fmt: skip
+        assert {"train_segment@seed", "train_segment@oracle"} <= set(ran)
+        assert not [s for s in ran if s.endswith("@guide")]
+        assert {"refined_seed", "refined_oracle"} <= set(scores_of(built))
+        said = built.python("cli.py", "status").stdout
+        assert said.count("up to date") == len(CHAIN) + 3 + 3
+        assert "segmenter + CRF, seeds as cues" in said
+    finally:
+        built.change({"segment": {"supervision": ["guide"], "loss": "cross_entropy",
+                                  "head": "v3plus"}})  # fmt: skip
+    built.repro()
+
+
 def test_predict_writes_palette_png_and_overlay(built, tmp_path):
     photos = built.root / "data/raw/shapes/images"
     bad = tmp_path / "in/broken.jpg"

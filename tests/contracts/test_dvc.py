@@ -1,20 +1,39 @@
 """dvc.yaml against the code: deps cover imports, params suffice, paths agree, truth stays apart."""
 
 import importlib
+import json
 import re
+from typing import get_args
 from unittest import mock
 
 import pytest
 
-from pipeline import config, layout, params
+from pipeline import blocks, config, layout, params
 from pipeline.layout import Layout
-from stages import _run
+from stages import _run, relabel, train_segment
 from tests.contracts.imports import ROOT, closure
 
 PARAMS = params.read_yaml(ROOT / "presets/shapes.yaml")
 FILES = {"dvc.yaml": ROOT / "dvc.yaml", "sources/dvc.yaml": ROOT / "sources/dvc.yaml"}
+
+
+def each(name, body):
+    """A stage of a dvc.yaml, or one for each entry of its foreach, as dvc names them."""
+    if "foreach" not in body:
+        return {name: body}
+    return {
+        f"{name}@{key}": json.loads(
+            json.dumps(body["do"]).replace("${key}", key).replace("${item}", item)
+        )
+        for key, item in body["foreach"].items()
+    }
+
+
 STAGES = {
-    name: body for path in FILES.values() for name, body in params.read_yaml(path)["stages"].items()
+    one: spec
+    for path in FILES.values()
+    for name, body in params.read_yaml(path)["stages"].items()
+    for one, spec in each(name, body).items()
 }
 MODULES = {n: re.match(r"python -m stages\.(\w+)", b["cmd"]).group(1) for n, b in STAGES.items()}
 
@@ -31,9 +50,9 @@ def filled(text, supervision="guide"):
     return re.sub(r"\$\{([\w.]+)\}", lambda m: str(value(m.group(1))), text)
 
 
-def paths(name, kind):
+def paths(name, kind, supervision="guide"):
     entries = STAGES[name].get(kind, [])
-    return {filled(e if isinstance(e, str) else next(iter(e))) for e in entries}
+    return {filled(e if isinstance(e, str) else next(iter(e)), supervision) for e in entries}
 
 
 def declared_slices(name):
@@ -77,7 +96,9 @@ def test_layout_equals_deps_and_outs():
     here = Layout()
     known = {getattr(here, n).as_posix() for n in layout.PATHS}
     known |= {here.saliency(s).as_posix() for s in config.SALIENCY_OPTIONS}
-    for of in (here.labels, here.segmenter, here.logits, here.predictions, here.refined):
+    known |= {here.labels(s).as_posix() for s in blocks.SUPERVISIONS}
+    known |= {here.segmenter(s).as_posix() for s in blocks.ROUNDS.values()}
+    for of in (here.logits, here.predictions, here.refined):
         known |= {of("guide").as_posix(), of("full").as_posix()}
     known |= {
         "data/predictions",
@@ -106,6 +127,36 @@ def test_no_training_stage_sees_the_truth(name):
         assert MODULES[name] in ("prepare", "evaluate", "report", "saliency")
 
 
+def upstream(path, supervision, seen):
+    """All files that `path` is made from, down to what prepare writes."""
+    makers = [n for n in STAGES if path in paths(n, "outs", supervision) and n != "prepare"]
+    for name in makers:
+        for dep in paths(name, "deps", supervision) - seen:
+            seen.add(dep)
+            for s in {supervision, *blocks.ROUNDS.values()}:
+                upstream(dep, s, seen)
+    return seen
+
+
+@pytest.mark.parametrize("supervision", blocks.SUPERVISIONS)
+def test_oracle_and_full_are_the_only_supervisions_that_see_the_truth(supervision):
+    """Not only what a stage reads, but all that was made from."""
+    truth = {Layout().truth.as_posix(), Layout().labels("full").as_posix()}
+    made_from = upstream(Layout().segmenter(supervision).as_posix(), supervision, set())
+    assert Layout().samples.as_posix() in made_from
+    assert bool(truth & made_from) == (supervision in ("oracle", "full"))
+
+
+def test_every_supervision_has_its_labels():
+    made = {p for n in STAGES for p in paths(n, "outs")}
+    assert {Layout().labels(s).as_posix() for s in blocks.SUPERVISIONS} <= made
+    values, *_ = get_args(config.Supervision)
+    assert tuple(blocks.SUPERVISIONS) == get_args(get_args(values)[0])
+    rounds = params.read_yaml(FILES["sources/dvc.yaml"])["stages"]["relabel"]["foreach"]
+    assert rounds == blocks.ROUNDS
+    assert set(relabel.MAKERS) == set(blocks.SUPERVISIONS) - {"guide", "full"}
+
+
 def test_full_supervision_is_the_only_way_to_learn_from_masks():
     deps = STAGES["train_segment"]["deps"]
     assert "data/labels/${item.supervision}" in deps
@@ -127,7 +178,9 @@ def test_presets_are_valid_over_the_base(path):
 def test_every_choice_names_its_options():
     for choice, options, kinds in (
         (PARAMS["seed"]["pooling"], PARAMS["seed"]["options"], config.POOLING_OPTIONS),
+        (PARAMS["segment"]["loss"], PARAMS["segment"]["options"], config.LOSS_OPTIONS),
         (PARAMS["saliency"]["source"], PARAMS["saliency"]["options"], config.SALIENCY_OPTIONS),
         (PARAMS["data"]["source"], PARAMS["data"]["options"], config.DATA_OPTIONS),
     ):
         assert choice in options and set(options) == set(kinds)
+    assert set(train_segment.LOSSES) == set(config.LOSS_OPTIONS)

@@ -1,10 +1,12 @@
 """Training: learns, resumes to the same bytes, schedules, groups."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
-from pipeline import backbones, blocks, deeplab, fit, formats, loader
+from pipeline import backbones, blocks, deeplab, fit, formats, loader, sec
 from pipeline.errors import UserError
 from tests.conftest import photo
 
@@ -35,7 +37,7 @@ def views(tmp_path):
 def net():
     torch.manual_seed(0)
     trunk = backbones.build("efficientnet_lite0", output_stride=16, weights="imagenet")
-    return deeplab.DeepLab(trunk, head="aspp", outputs=2)
+    return deeplab.DeepLab(trunk, head="v3plus", outputs=2)
 
 
 def loss_of(model, image, label):
@@ -67,6 +69,52 @@ def test_learns_and_a_killed_run_ends_with_the_same_bytes(views, tmp_path):
     assert resumed_losses == losses and resumed == whole
 
 
+def test_a_loss_of_labels_and_tags_gets_both_and_trains_as_well(views, tmp_path):
+    """Tags beside the labels change neither the views nor the weights."""
+    tags = [np.array([i % 2, 1], np.float32) for i in range(8)]
+    both = loader.Views(views.images, views.targets, views.train, seed=0, tags=tags)
+    assert (both[(1, 3)][1][0] == views[(1, 3)][1]).all() and both[(1, 3)][1][1].tolist() == [1, 1]
+    seen = []
+
+    def pair_loss(model, image, target):
+        seen.append(target[1].shape)
+        return loss_of(model, image, target[0])
+
+    assert fitted(both, tmp_path / "a", pair_loss) == fitted(views, tmp_path / "b")
+    assert set(seen) == {(4, 2)}
+
+
+def test_sec_resumes_to_the_same_bytes(views, tmp_path):
+    """Its CRF leaves no trace in torch's random state, and gives the same result each time."""
+    tags = [np.ones(1, np.float32)] * 8
+    both = loader.Views(views.images, views.targets, views.train, seed=0, tags=tags)
+    rule = blocks.Crf(iterations=3, smooth_w=3, smooth_sxy=3, bilateral_w=10, bilateral_sxy=80,
+                      bilateral_srgb=13)  # fmt: skip
+    options = blocks.Sec(decay_tags=0.996, decay_background=0.999, crf=rule)
+    calls = []
+
+    def sec_loss(model, image, target, last=0):
+        calls.append(1)
+        if len(calls) == last:
+            raise KeyboardInterrupt
+        logits, cue = deeplab.at_stride(model(image), target[0], stride=4)
+        return sec.loss(logits, image, cue, target[1], options)
+
+    losses, whole = fitted(both, tmp_path / "a", sec_loss)
+    assert losses[-1] < losses[0]
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        fitted(both, tmp_path / "b", partial(sec_loss, last=4))
+    assert fitted(both, tmp_path / "b", sec_loss) == (losses, whole)
+
+
+def test_tag_vectors_follow_the_class_list():
+    samples = [formats.Sample("a", None, "train", t, 1, 1, "") for t in (("dog", "cat"), ())]
+    assert [v.tolist() for v in loader.tag_vectors(samples, ["cat", "cow", "dog"])] == [
+        [1, 0, 1], [0, 0, 0],
+    ]  # fmt: skip
+
+
 def test_fractional_epochs(views, tmp_path):
     train = views.train.model_copy(update={"epochs": 1.5})
     short = loader.Views(views.images, views.targets, train, seed=0)
@@ -87,20 +135,24 @@ def test_every_epoch_shuffles_and_visits_each_image_once(views):
     assert sorted(i for b in orders[0] for _, i in b) == list(range(8))
 
 
-def test_groups_of_the_released_solver(views):
+@pytest.mark.parametrize("head, fc6, score", [
+    ("v1", "head.hidden.0.weight", "head.score.weight"),
+    ("v2", "head.hidden.3.0.weight", "head.score.3.weight"),
+])  # fmt: skip
+def test_groups_of_the_released_solver(head, fc6, score):
     """SGD: biases lr x2 without decay, the head lr x10."""
     train = blocks.Train.model_validate(
         TRAIN | {"optimizer": "sgd", "lr": 0.001, "head_lr_factor": 10, "weight_decay": 5e-4}
     )
     trunk = backbones.build("vgg16_deeplab", output_stride=8, weights="none")
-    model = deeplab.DeepLab(trunk, head="largefov", outputs=3)
+    model = deeplab.DeepLab(trunk, head=head, outputs=3)
     groups = fit.param_groups(model, train)
     rates = sorted((round(g["lr"], 6), g["weight_decay"]) for g in groups)
     assert rates == [(0.001, 5e-4), (0.002, 0.0), (0.01, 5e-4), (0.02, 0.0)]
     rate = {id(p): g["lr"] for g in groups for p in g["params"]}
     named = dict(model.named_parameters())
-    assert rate[id(named["head.hidden.0.weight"])] == 0.001  # fc6
-    assert rate[id(named["head.score.weight"])] == 0.01
+    assert rate[id(named[fc6])] == 0.001
+    assert rate[id(named[score])] == 0.01
     trainable = sum(p.requires_grad for p in model.parameters())
     assert sum(len(g["params"]) for g in groups) == trainable
 

@@ -56,7 +56,7 @@ def test_value_out_of_range(project):
 
 def test_unknown_choice(project):
     project.change({"seed": {"pooling": "gapp"}})
-    fails(project, "train_seed", "'gapp' is none of gap")
+    fails(project, "train_seed", "'gapp' is none of attention, gap")
 
 
 def test_missing_weights(project):

@@ -1,0 +1,95 @@
+"""The stage that makes other labels to learn from, on three images made by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import blocks, deeplab, formats, nets
+from pipeline.arrays import VOID
+from pipeline.formats import Sample
+from pipeline.layout import Layout
+from stages import relabel
+from tests.conftest import photo
+
+TAGS = {"a": ("cat",), "b": ("cat", "dog"), "v": ("dog",)}
+CLASSES = ["cat", "cow", "dog"]
+
+
+@pytest.fixture
+def slices(params):
+    """What the makers ask of params.yaml."""
+    from pipeline import params as reading
+
+    params["fuse"] |= {"min_seed_area_px": 4}
+    return {
+        name: {
+            key: reading.section(params, dotted, model) for key, (dotted, model) in wanted.items()
+        }
+        for name, (_, wanted) in relabel.MAKERS.items()
+    }
+
+
+@pytest.fixture
+def here(tmp_path):
+    """Two train images and one of val, 32x32; the class maps peak at the left and at the right."""
+    layout, samples = Layout(tmp_path), []
+    for key, tags in TAGS.items():
+        photo(tmp_path / f"{key}.png", size=(32, 32))
+        split = "val" if key == "v" else "train"
+        samples.append(Sample(key, tmp_path / f"{key}.png", split, tags, 32, 32, ""))
+        maps = np.zeros((len(tags), 8, 8), np.float32)
+        maps[0, 3, 1] = maps[-1, 3, 6] = 1
+        if len(tags) == 2:
+            maps[0, 3, 6] = maps[1, 3, 1] = 0
+        index = np.array([1 + CLASSES.index(t) for t in tags], np.uint8)
+        formats.write_maps(layout.maps / f"{key}.npz", maps, index)
+        left = np.zeros((32, 32), np.float32)
+        left[8:24, 2:14] = 1
+        for source in ("oracle", "net"):
+            formats.write_grey(layout.saliency(source) / f"{key}.png", left)
+    formats.write_samples(layout.samples, samples)
+    return layout
+
+
+def made(layout, name, slices, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["relabel", name])
+    relabel.MAKERS[name][0](layout, **slices[name])
+    folder = layout.labels(name)
+    return {p.stem: formats.read_label(p) for p in folder.iterdir()}
+
+
+def test_oracle_fills_the_object_and_leaves_the_seed_alone(here, slices, monkeypatch):
+    found = made(here, "oracle", slices, monkeypatch)
+    assert set(found) == {"a", "b"}  # nothing learns from val
+    for key, right in (("a", 1), ("b", 3)):
+        assert (found[key][8:24, 2:14] == 1).all()  # all of the object takes its seed's class
+        assert found[key][14, 26] == right and (found[key][:, 15:20] == 0).all()
+
+
+def test_seed_has_cues_and_void(here, slices, monkeypatch):
+    found = made(here, "seed", slices, monkeypatch)
+    assert set(found) == {"a", "b"}
+    assert set(np.unique(found["a"])) == {0, 1, VOID} and set(np.unique(found["b"])) == {
+        0,
+        1,
+        3,
+        VOID,
+    }
+    assert (found["b"] == 0).mean() == pytest.approx(0.1, abs=0.01)
+    assert found["b"][14, 6] == 1 and found["b"][14, 26] == 3
+
+
+@pytest.mark.parametrize("name, before", blocks.ROUNDS.items())
+def test_a_round_takes_the_last_segmenter_as_saliency(here, slices, monkeypatch, name, before):
+    """A segmenter that is sure of foreground everywhere joins both seeds into one component."""
+    spec = {"kind": "deeplab", "backbone": "efficientnet_lite0", "output_stride": 16,
+            "head": "v1", "classes": CLASSES}  # fmt: skip
+    net = nets.build(spec, weights="none")
+    assert isinstance(net.head, deeplab.LargeFov)
+    torch.nn.init.zeros_(net.head.score.weight)
+    net.head.score.bias.data = torch.tensor([-9.0, 0, 9, 0])  # of a class that is no tag
+    nets.save(here.segmenter(before), net, spec, [])
+    found = made(here, name, slices, monkeypatch)
+    assert set(found) == {"a", "b"}
+    assert (found["a"] == 1).all()
+    assert set(np.unique(found["b"])) == {1, 3}  # the CRF shares it between the tags
