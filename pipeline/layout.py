@@ -47,6 +47,7 @@ PATHS = {
     "samples": "data/prepared/samples.csv",  # what training may see
     "classes": "data/prepared/classes.json",
     "truth": "data/prepared/truth.csv",  # what only scoring may see
+    "difficult": "data/prepared/difficult.csv",  # tags that do not count when scored
     "counts": "data/prepared/counts.json",
     "seed_model": "data/models/seed",
     "maps": "data/maps",  # class maps of the image's tags, ID.npz
