@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from pipeline import config, doctor, fetch, formats, page, params
 from pipeline.errors import UserError
-from pipeline.layout import Layout
+from pipeline.layout import SCORED, Layout
 
 app = typer.Typer(
     help="From image tags to a pixel-accurate segmenter.",
@@ -77,36 +77,32 @@ def run(
             "\nStopped; what was finished is kept. Mend what the error names, then run again."
         )
         raise typer.Exit(1)
-    if not target:
+    if not target or target.startswith("evaluate"):
         scores()
 
 
 @app.command()
 def scores() -> None:
     """Print the scores of the last run, link by link."""
-    if not LAYOUT.scores.exists():
+    found = page.read_scores(map(LAYOUT.scores, SCORED))
+    if not found:
         raise UserError("no scores yet; run `python cli.py run` first")
-    found = formats.read_json(LAYOUT.scores)
     table = Table(box=None, pad_edge=False)
-    for name, justify in (
-        ("link", "left"),
-        ("score", "left"),
-        ("train", "right"),
-        ("val", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name in ("link", "score"):
+        table.add_column(name)
+    for name in ("train", "val", "95 %"):
+        table.add_column(name, justify="right")
     for line in page.lines(found):
-        table.add_row(line.name, line.score, _number(line.train), _number(line.val))
+        columns = (page.number(line.train), page.number(line.val), page.interval(line))
+        table.add_row(line.name, line.score, *columns)
     if "FS%" in found:
         table.add_row("share of full supervision", "FS%", "", str(found["FS%"]))
     out.print(table)
+    out.print("\n95 %: bootstrap over the images of val (of train where there is no val)")
     about = found["about"]
-    out.print(f"\nsaliency: {about['saliency']} (learned from: {about['saliency_trained_on']})")
+    if "saliency" in about:
+        out.print(f"saliency: {about['saliency']} (learned from: {about['saliency_trained_on']})")
     out.print(f"pictures: {LAYOUT.report / 'index.html'}")
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
 
 
 @app.command()
@@ -154,7 +150,7 @@ def status() -> None:
             stage, why, f"{time:.0f} s" if time else "", f"{memory} MiB" if memory else ""
         )
     out.print(table)
-    if LAYOUT.scores.exists():
+    if any(LAYOUT.scores(group).exists() for group in SCORED):
         out.print()
         scores()
 

@@ -204,14 +204,6 @@ class Saliency(Choice):
     source: str
 
 
-class Evaluate(Frozen):
-    """What `evaluate` must know of the other sections."""
-
-    saliency_threshold: Fraction
-    source: str
-    supervision: Supervision
-
-
 class Report(Frozen):
     """How many images the report shows of each kind."""
 

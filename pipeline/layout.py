@@ -39,6 +39,16 @@ class Layout:
         """Label images after the dense CRF, ID.png."""
         return self.root / "data/refined" / supervision
 
+    def scores(self, group: str) -> Path:
+        """The scores of one of SCORED."""
+        return self.root / f"data/scores/{group}.json"
+
+    def score_tables(self, group: str) -> Path:
+        """The tables behind them."""
+        return self.root / "data/scores" / group
+
+
+SCORED = ("seed", "saliency", "guide", "segment")  # groups of links, each scored by its own stage
 
 PATHS = {
     "params": "params.yaml",
@@ -56,8 +66,6 @@ PATHS = {
     "saliency_labels": "data/labels/saliency",  # masks made from boxes
     "seeds": "data/fused/seeds",  # seed labels after the area limit, ID.png
     "fused": "data/fused/labels",  # settled labels, contested components marked, ID.png
-    "scores": "data/scores/scores.json",
-    "score_tables": "data/scores/tables",
     "report": "data/report",
     "resume": ".resume",  # what an interrupted training needs to go on
     "log": "data/log",  # time and memory of each stage's last run

@@ -1,19 +1,15 @@
 """Scores of label images and of class probabilities.
 
-Shapes: C = 1 + K classes with the background, H, W image size in px, N images, R resamples,
-T = 100 thresholds.
+Shapes: C = 1 + K classes with the background, H, W image size in px, N images, R resamples.
 All shares are in [0, 1]; void pixels of the truth never count.
 Sources: VOC devkit (IoU, average precision), Cheng et al., "Boundary IoU", CVPR 2021.
 """
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from pipeline.arrays import VOID, Float, Int, Mask, UInt8
 
-THRESHOLDS = np.arange(100) / 100
 OUTSIDE = 254  # round an image, so that its border counts as a boundary
 
 
@@ -155,67 +151,6 @@ def average_precision(score_N: Float, right_N: Mask, *, positives: int | None = 
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     recall = hits / total
     return float(np.sum(np.diff(recall, prepend=0) * envelope))
-
-
-def seed_counts(value_HW: Float, label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
-    """Pixel counts (T, C, C) by map value, truth and the strongest class; sum them over images."""
-    known = truth_HW != VOID
-    step = np.clip((value_HW[known] * len(THRESHOLDS)).astype(np.int64), 0, len(THRESHOLDS) - 1)
-    flat = (step * classes + truth_HW[known]) * classes + label_HW[known]
-    shape = (len(THRESHOLDS), classes, classes)
-    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
-
-
-@dataclass(frozen=True)
-class SeedScore:
-    """Seeds over all thresholds; precision and recall are (T,) arrays."""
-
-    miou_T: Float
-    fg_precision_T: Float
-    fg_recall_T: Float
-    bg_precision_T: Float
-    bg_recall_T: Float
-
-    @property
-    def best(self) -> tuple[float, float]:
-        """Best mIoU and its threshold: read off the ground truth, so a diagnosis, not a result."""
-        at = int(np.nanargmax(self.miou_T))
-        return float(self.miou_T[at]), float(THRESHOLDS[at])
-
-    @property
-    def mp(self) -> float:
-        """mP: foreground precision at recall > 0.2 and background precision at recall > 0.8.
-
-        Foreground recall rises as the threshold falls, background recall as it rises.
-        """
-        fg = np.flatnonzero(self.fg_recall_T > 0.20)
-        bg = np.flatnonzero(self.bg_recall_T > 0.80)
-        if len(fg) == 0 or len(bg) == 0:
-            return float("nan")
-        return float(self.fg_precision_T[fg[-1]] + self.bg_precision_T[bg[0]]) / 2
-
-
-def seed_score(counts_TCC: Int) -> SeedScore:
-    """Curves out of `seed_counts`: at each threshold, pixels below it are background."""
-    classes = counts_TCC.shape[1]
-    above = np.cumsum(counts_TCC[::-1], axis=0)[::-1].copy()
-    below = counts_TCC.sum(axis=(0, 2)) - above[:, :, 1:].sum(axis=2)
-    above[:, :, 0] = below
-    hit = np.einsum("tcc->tc", above).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = hit / above.sum(axis=1)
-        recall = hit / above.sum(axis=2)
-        union = above.sum(axis=1) + above.sum(axis=2) - hit
-        each = hit / union
-    has = np.isfinite(recall[0])
-    fg = np.flatnonzero(has & (np.arange(classes) > 0))
-    return SeedScore(
-        miou_T=np.nanmean(each[:, has], axis=1),
-        fg_precision_T=np.nan_to_num(precision[:, fg], nan=1.0).mean(axis=1),
-        fg_recall_T=recall[:, fg].mean(axis=1),
-        bg_precision_T=np.nan_to_num(precision[:, 0], nan=1.0),
-        bg_recall_T=recall[:, 0],
-    )
 
 
 def full_supervision_share(weak_miou: float, full_miou: float) -> float:

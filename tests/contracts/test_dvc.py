@@ -77,6 +77,7 @@ def test_layout_equals_deps_and_outs():
     here = Layout()
     known = {getattr(here, n).as_posix() for n in layout.PATHS}
     known |= {here.saliency(s).as_posix() for s in config.SALIENCY_OPTIONS}
+    known |= {of(g).as_posix() for g in layout.SCORED for of in (here.scores, here.score_tables)}
     for of in (here.labels, here.segmenter, here.logits, here.predictions, here.refined):
         known |= {of("guide").as_posix(), of("full").as_posix()}
     known |= {
@@ -97,13 +98,14 @@ def test_no_training_stage_sees_the_truth(name):
     """Tags go one way, masks another; the exceptions are declared choices."""
     truth = {Layout().truth.as_posix(), Layout().labels("full").as_posix()}
     seen = truth & paths(name, "deps")
-    if name in ("evaluate", "report", "saliency_oracle"):
+    assert Layout().difficult.as_posix() not in paths(name, "deps") or name == "evaluate_seed"
+    if name.startswith("evaluate_") or name in ("report", "saliency_oracle"):
         assert seen == truth
     else:
         assert not seen
     code = (ROOT / "stages" / f"{MODULES[name]}.py").read_text()
     if re.search(r"\.truth|labels\(\"full\"\)", code):
-        assert MODULES[name] in ("prepare", "evaluate", "report", "saliency")
+        assert re.fullmatch(r"prepare|evaluate_\w+|report|saliency", MODULES[name])
 
 
 def test_full_supervision_is_the_only_way_to_learn_from_masks():
@@ -122,6 +124,15 @@ def test_presets_are_valid_over_the_base(path):
     base = params.read_yaml(ROOT / "presets/shapes.yaml")
     params.lay_over(base, params.read_yaml(path))
     params.validate(config.Params, base, where=path.name)
+
+
+def test_every_group_of_links_has_its_stage_and_part_of_the_chain_can_be_scored_alone():
+    for group in layout.SCORED:
+        outs = paths(f"evaluate_{group}", "outs") | paths(f"evaluate_{group}", "metrics")
+        assert outs == {f"data/scores/{group}", f"data/scores/{group}.json"}
+    assert not any("segment" in d or "saliency/" in d for d in paths("evaluate_seed", "deps"))
+    assert not any("segment" in d or "maps" in d for d in paths("evaluate_saliency", "deps"))
+    assert not any("segment" in d or "maps" in d for d in paths("evaluate_guide", "deps"))
 
 
 def test_every_choice_names_its_options():

@@ -204,28 +204,5 @@ def test_boundary_iou_leaves_out_classes_that_do_not_occur():
     assert metrics.boundary_iou(np.array([[1, 0], [2, 0], [1, 0]])) == 0.5
 
 
-def test_seed_score_equals_thresholding_one_by_one(rng):
-    value = rng.random((30, 40)).astype(np.float32)
-    cls = rng.integers(1, 4, (30, 40)).astype(np.uint8)
-    real = rng.choice([0, 1, 2, 3, VOID], (30, 40)).astype(np.uint8)
-    score = metrics.seed_score(metrics.seed_counts(value, cls, real, classes=4))
-    for i in (1, 20, 57, 99):
-        seeds = np.where(value * 100 >= i, cls, 0).astype(np.uint8)
-        counts = metrics.confusion(seeds, real, classes=4)
-        assert score.miou_T[i] == pytest.approx(metrics.mean_iou(counts))
-        recall = np.diag(counts) / counts.sum(1)
-        assert score.bg_recall_T[i] == pytest.approx(recall[0])
-        assert score.fg_recall_T[i] == pytest.approx(recall[1:].mean())
-    best, threshold = score.best
-    assert best == score.miou_T.max() and score.miou_T[round(threshold * 100)] == best
-
-
-def test_mp_by_hand():
-    """Two classes; the map is the truth, so both precisions are 1."""
-    real = np.repeat([0, 1], 50).reshape(10, 10).astype(np.uint8)
-    counts = metrics.seed_counts(real * 0.5, np.ones_like(real), real, classes=2)
-    assert metrics.seed_score(counts).mp == pytest.approx(1.0)
-
-
 def test_full_supervision_share():
     assert metrics.full_supervision_share(56.7, 70.3) == pytest.approx(80.65, abs=0.01)
