@@ -5,16 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from pipeline import blocks, cells, config, doctor, fetch, formats, page, params, tables
+from pipeline import cells, chain, config, doctor, fetch, formats, page, params, tables
 from pipeline.errors import UserError
-from pipeline.layout import Layout
+from pipeline.layout import SCORED, Layout
 
 app = typer.Typer(
     help="From image tags to a pixel-accurate segmenter.",
@@ -40,23 +40,6 @@ def _dvc(*args: str) -> int:
     return subprocess.run(command, check=False, env={**os.environ, "PATH": path}).returncode
 
 
-def _stages(path: Path) -> list[str]:
-    return list(params.read_yaml(path)["stages"])
-
-
-def _address(target: str) -> str:
-    """DVC's name of a stage: those of sources/dvc.yaml carry their file."""
-    chain, sources = _stages(Path("dvc.yaml")), _stages(Path("sources/dvc.yaml"))
-    if target == "saliency":
-        target = f"saliency_{params.load(LAYOUT.params).saliency.source}"
-    name = target.split("@")[0]  # one of a matrix, such as predict@full
-    if name in chain:
-        return target
-    if name in sources:
-        return f"sources/dvc.yaml:{target}"
-    raise UserError(f"no stage '{target}'; there are {', '.join([*chain, *sources, 'saliency'])}")
-
-
 @app.command()
 def run(
     target: Annotated[str | None, typer.Argument(help="Stop after this stage.")] = None,
@@ -67,7 +50,7 @@ def run(
         params.load(LAYOUT.params)
     else:
         doctor.require_inputs(LAYOUT)
-    names = [_address(target)] if target else []
+    names = [chain.address(target, params.load(LAYOUT.params))] if target else []
     if set_param:
         changes = [part for change in set_param for part in ("-S", change)]
         code = _dvc("exp", "run", *changes, *names)
@@ -78,36 +61,32 @@ def run(
             "\nStopped; what was finished is kept. Mend what the error names, then run again."
         )
         raise typer.Exit(1)
-    if not target:
+    if not target or target.startswith("evaluate"):
         scores()
 
 
 @app.command()
 def scores() -> None:
     """Print the scores of the last run, link by link."""
-    if not LAYOUT.scores.exists():
+    found = page.read_scores(map(LAYOUT.scores, SCORED))
+    if not found:
         raise UserError("no scores yet; run `python cli.py run` first")
-    found = formats.read_json(LAYOUT.scores)
     table = Table(box=None, pad_edge=False)
-    for name, justify in (
-        ("link", "left"),
-        ("score", "left"),
-        ("train", "right"),
-        ("val", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name in ("link", "score"):
+        table.add_column(name)
+    for name in ("train", "val", "95 %"):
+        table.add_column(name, justify="right")
     for line in page.lines(found):
-        table.add_row(line.name, line.score, _number(line.train), _number(line.val))
+        columns = (page.number(line.train), page.number(line.val), page.interval(line))
+        table.add_row(line.name, line.score, *columns)
     if "FS%" in found:
         table.add_row("share of full supervision", "FS%", "", str(found["FS%"]))
     out.print(table)
+    out.print("\n95 %: bootstrap over the images of val (of train where there is no val)")
     about = found["about"]
-    out.print(f"\nsaliency: {about['saliency']} (learned from: {about['saliency_trained_on']})")
+    if "saliency" in about:
+        out.print(f"saliency: {about['saliency']} (learned from: {about['saliency_trained_on']})")
     out.print(f"pictures: {LAYOUT.report / 'index.html'}")
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
 
 
 @app.command()
@@ -147,7 +126,7 @@ def status() -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "state", "time", "memory"):
         table.add_column(name)
-    for stage, why in _states(changed):
+    for stage, why in chain.states(changed, params.load(LAYOUT.params)):
         log = LAYOUT.log / f"{stage.split(':')[-1].replace('@', '_')}.json"
         ran = formats.read_json(log) if log.exists() else {}
         time, memory = ran.get("seconds"), ran.get("peak_mib")
@@ -155,60 +134,9 @@ def status() -> None:
             stage, why, f"{time:.0f} s" if time else "", f"{memory} MiB" if memory else ""
         )
     out.print(table)
-    if LAYOUT.scores.exists():
+    if any(LAYOUT.scores(group).exists() for group in SCORED):
         out.print()
         scores()
-
-
-def _states(changed: dict[str, Any]) -> list[tuple[str, str]]:
-    """(stage, state) of the chosen chain."""
-    chosen = params.load(LAYOUT.params)
-    rows = []
-    sources = [f"sources/dvc.yaml:saliency_{chosen.saliency.source}"]
-    if chosen.saliency.source == "net":
-        sources.insert(0, "sources/dvc.yaml:train_saliency")
-    if chosen.data.root == LAYOUT.shapes:
-        sources.insert(0, "sources/dvc.yaml:generate")
-    for stage, body in params.read_yaml(Path("dvc.yaml"))["stages"].items():
-        each = chosen.segment.supervision if "matrix" in body else ("",)
-        rows += [f"{stage}@{s}" if s else stage for s in each]
-    for supervision in chosen.segment.supervision:
-        at = rows.index(f"train_segment@{supervision}")
-        rows[at:at] = _relabelled(supervision, chosen.saliency.source)
-    at = rows.index("fuse")
-    rows[at:at] = [s for s in sources if not s.endswith("generate")]
-    rows[:0] = [s for s in sources if s.endswith("generate")]
-    return [(stage, _why(changed.get(stage))) for stage in rows]
-
-
-def _relabelled(supervision: str, source: str) -> list[str]:
-    """The stages of sources/dvc.yaml that make the labels of `supervision`, beside the chain's."""
-    stages = {"oracle": ["relabel_oracle"], "seed": ["relabel_seed"]}.get(supervision, [])
-    if supervision == "oracle" and source != "oracle":
-        stages.insert(0, "saliency_oracle")
-    if supervision in blocks.ROUNDS:
-        stages = [f"relabel@{supervision}"]
-    return [f"sources/dvc.yaml:{stage}" for stage in stages]
-
-
-def _why(changes: list[Any] | None) -> str:
-    """DVC's reasons as one short text."""
-    if not changes:
-        return "up to date"
-    reasons = []
-    for change in changes:
-        if isinstance(change, str):
-            reasons.append(change)
-            continue
-        for kind, files in change.items():
-            reasons += [
-                f"{name}: {how}" if isinstance(how, str) else f"{name}: changed"
-                for name, how in files.items()
-                if kind != "changed outs" or how
-            ]
-    if all("deleted" in r or "new" in r for r in reasons):
-        return "not run yet"
-    return "must run: " + ", ".join(reasons[:2]) + (", ..." if len(reasons) > 2 else "")
 
 
 @app.command("config")

@@ -110,22 +110,14 @@ class Crf(Frozen):
 CrfSets = dict[str, Crf]  # section `crf`: named sets to choose from
 
 
-class Sec(Frozen):
-    """SEC's losses; decays as on the released 41x41 map, the CRF in px of the training view."""
-
-    decay_tags: Fraction
-    decay_background: Fraction
-    crf: Crf
-
-
 Head = Literal["v1", "v2", "v3", "v3plus"]  # of DeepLab
 
 # each kind of label that a segmenter can learn from -> what sets its segmenter apart, for people
 SUPERVISIONS = {
     "guide": "",
     "full": ", full masks (bound)",
-    "oracle": ", guide labels of the true saliency (bound)",
-    "seed": ", seeds as cues",
+    "oracle": ", oracle guides (bound)",
+    "seed": ", seed cues",
     "round2": ", round 2",
     "round3": ", round 3",
     "round4": ", round 4",

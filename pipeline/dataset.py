@@ -13,7 +13,8 @@ import numpy as np
 
 from pipeline import formats
 from pipeline.arrays import VOID, UInt8
-from pipeline.config import Data, VocData
+from pipeline.choices import VocData
+from pipeline.config import Data
 from pipeline.errors import UserError
 from pipeline.formats import SUFFIXES, Sample
 
@@ -26,7 +27,10 @@ VOC_CLASSES = tuple(VOC_NAMES.split())
 
 @dataclass(frozen=True)
 class Entry:
-    """One image as its source names it; `mask_classes[i]` is the name of mask index i + 1."""
+    """One image as its source names it; `mask_classes[i]` is the name of mask index i + 1.
+
+    `difficult`: tags whose every object is hard to see, learned from but not scored.
+    """
 
     id: str
     image: Path
@@ -34,6 +38,7 @@ class Entry:
     tags: tuple[str, ...]
     mask: Path | None
     mask_classes: tuple[str, ...]
+    difficult: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,13 +110,15 @@ def read_voc(data: Data) -> Read:
     entries, without = [], 0
     for split, name in (("train", options.train_list), ("val", options.val_list)):
         for key in _voc_list(data.root, name):
-            tags = tuple(t for t in classes if t in tags_of(key))
+            found = tags_of(key)
+            tags = tuple(t for t in classes if t in found)
+            difficult = tuple(t for t in tags if found[t])
             masks = (data.root / d / f"{key}.png" for d in options.mask_dirs)
             mask = next((m for m in masks if m.exists()), None)
             image = data.root / "JPEGImages" / f"{key}.jpg"
             without += not tags
             if tags:
-                entries.append(Entry(key, image, split, tags, mask, tuple(VOC_CLASSES)))
+                entries.append(Entry(key, image, split, tags, mask, VOC_CLASSES, difficult))
     return Read(entries, classes, {"images without a class of the list": without})
 
 
@@ -126,14 +133,17 @@ def _voc_list(root: Path, name: str) -> list[str]:
     return [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
 
 
-def _csv_tags(path: Path) -> Callable[[str], set[str]]:
+TagsOf = Callable[[str], dict[str, bool]]  # image -> tag -> whether every such object is difficult
+
+
+def _csv_tags(path: Path) -> TagsOf:
     rows = formats.read_table(path, columns=("image_id", "tags"))
-    tags = {r["image_id"]: set(r["tags"].split()) for r in rows}
+    tags = {r["image_id"]: dict.fromkeys(r["tags"].split(), False) for r in rows}
     for key, names in tags.items():
-        if unknown := sorted(names - set(VOC_CLASSES)):
+        if unknown := sorted(names.keys() - set(VOC_CLASSES)):
             raise UserError(f"{path}: id '{key}': tag '{unknown[0]}' is no VOC class")
 
-    def of(key: str) -> set[str]:
+    def of(key: str) -> dict[str, bool]:
         if key not in tags:
             raise UserError(f"{path}: no line for image '{key}'")
         return tags[key]
@@ -141,16 +151,18 @@ def _csv_tags(path: Path) -> Callable[[str], set[str]]:
     return of
 
 
-def _xml_tags(folder: Path) -> Callable[[str], set[str]]:
-    def of(key: str) -> set[str]:
-        path = folder / f"{key}.xml"
+def _xml_tags(folder: Path) -> TagsOf:
+    def of(key: str) -> dict[str, bool]:
+        path, names = folder / f"{key}.xml", dict[str, bool]()
         try:
-            names = {o.findtext("name", "") for o in ET.parse(path).getroot().iter("object")}
+            for each in ET.parse(path).getroot().iter("object"):
+                name, difficult = each.findtext("name", ""), each.findtext("difficult", "0") == "1"
+                names[name] = names.get(name, True) and difficult
         except FileNotFoundError as e:
             raise UserError(f"{path}: not found; data.tags may be a tags.csv instead") from e
         except ET.ParseError as e:
             raise UserError(f"{path}: not valid XML ({e})") from e
-        if unknown := sorted(names - set(VOC_CLASSES)):
+        if unknown := sorted(names.keys() - set(VOC_CLASSES)):
             raise UserError(f"{path}: object name '{unknown[0]}' is no VOC class")
         return names
 

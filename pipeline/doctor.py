@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import blocks, config, params, runtime
+from pipeline import blocks, choices, params, runtime
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -75,7 +75,7 @@ def _weights(layout: Layout) -> str:
     chosen = params.load(layout.params)
     nets: list[tuple[str, blocks.Net]] = [("seed", chosen.seed), ("segment", chosen.segment)]
     option = chosen.saliency.option()
-    if isinstance(option, config.SaliencyNet):
+    if isinstance(option, choices.SaliencyNet):
         nets.append(("saliency.options.net", option))
     for section, net in nets:
         if net.weights not in ("imagenet", "none") and not Path(net.weights).is_file():

@@ -51,6 +51,16 @@ class Layout:
         """A table of a paper."""
         return self.root / "data/tables" / f"{name}.{suffix}"
 
+    def scores(self, group: str) -> Path:
+        """The scores of one of SCORED."""
+        return self.root / f"data/scores/{group}.json"
+
+    def score_tables(self, group: str) -> Path:
+        """The tables behind them."""
+        return self.root / "data/scores" / group
+
+
+SCORED = ("seed", "saliency", "guide", "segment")  # groups of links, each scored by its own stage
 
 PATHS = {
     "params": "params.yaml",
@@ -61,6 +71,7 @@ PATHS = {
     "samples": "data/prepared/samples.csv",  # what training may see
     "classes": "data/prepared/classes.json",
     "truth": "data/prepared/truth.csv",  # what only scoring may see
+    "difficult": "data/prepared/difficult.csv",  # tags that do not count when scored
     "counts": "data/prepared/counts.json",
     "seed_model": "data/models/seed",
     "maps": "data/maps",  # class maps of the image's tags, ID.npz
@@ -69,8 +80,6 @@ PATHS = {
     "saliency_labels": "data/labels/saliency",  # masks made from boxes
     "seeds": "data/fused/seeds",  # seed labels after the area limit, ID.png
     "fused": "data/fused/labels",  # settled labels, contested components marked, ID.png
-    "scores": "data/scores/scores.json",
-    "score_tables": "data/scores/tables",
     "report": "data/report",
     "resume": ".resume",  # what an interrupted training needs to go on
     "log": "data/log",  # time and memory of each stage's last run

@@ -1,17 +1,16 @@
-"""Scores of every link.
+"""Scores of label images and of class probabilities.
 
-Shapes: C = 1 + K classes with the background, H, W image size in px, T = 100 thresholds.
+Shapes: C = 1 + K classes with the background, H, W image size in px, N images, R resamples.
 All shares are in [0, 1]; void pixels of the truth never count.
-Sources: VOC devkit (IoU, average precision), the authors' seed score (mP).
+Sources: VOC devkit (IoU, average precision), Cheng et al., "Boundary IoU", CVPR 2021.
 """
 
-from dataclasses import dataclass
-
+import cv2
 import numpy as np
 
 from pipeline.arrays import VOID, Float, Int, Mask, UInt8
 
-THRESHOLDS = np.arange(100) / 100
+OUTSIDE = 254  # round an image, so that its border counts as a boundary
 
 
 def confusion(label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
@@ -27,9 +26,13 @@ def confusion(label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
 
 
 def iou(confusion_CC: Int) -> Float:
-    """Intersection over union of each class; nan for a class in neither truth nor prediction."""
-    hit = np.diag(confusion_CC[:, : len(confusion_CC)]).astype(float)
-    union = confusion_CC.sum(1) + confusion_CC[:, : len(confusion_CC)].sum(0) - hit
+    """Intersection over union of each class; nan for a class in neither truth nor prediction.
+
+    Takes (C, C + 1) counts, or many of them at once: leading axes stay.
+    """
+    square = confusion_CC[..., : confusion_CC.shape[-2]]
+    hit = np.diagonal(square, axis1=-2, axis2=-1).astype(float)
+    union = confusion_CC.sum(-1) + square.sum(-2) - hit
     return np.divide(hit, union, out=np.full_like(hit, np.nan), where=union > 0)
 
 
@@ -39,79 +42,115 @@ def mean_iou(confusion_CC: Int) -> float:
     return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
 
 
-def average_precision(score_N: Float, positive_N: Mask) -> float:
+def mean_iou_interval(
+    confusion_NCC: Int, *, rng: np.random.Generator, resamples: int = 1000, share: float = 0.95
+) -> tuple[float, float]:
+    """Bootstrap interval of the mean IoU over images: percentiles of resampled splits.
+
+    A resample draws N images with replacement, so its counts are the images' counts times
+    multinomial weights. A class that no drawn image holds is left out of that resample's mean.
+
+    Args:
+        confusion_NCC: pixel counts (N, C, C + 1) image by image.
+        rng: draws the resamples.
+        resamples: how many.
+        share: of the resamples that lie inside, in (0, 1).
+
+    Returns:
+        Low and high end; nan where no class ever occurs.
+    """
+    count = len(confusion_NCC)
+    weights_RN = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
+    flat = confusion_NCC.reshape(count, -1).astype(float)
+    each_RC = iou((weights_RN @ flat).reshape(resamples, *confusion_NCC.shape[1:]))
+    occurs = np.isfinite(each_RC)
+    some = occurs.any(axis=1)
+    if not some.any():
+        return float("nan"), float("nan")
+    mean_R = np.nansum(each_RC[some], axis=1) / occurs[some].sum(axis=1)
+    low, high = np.quantile(mean_R, ((1 - share) / 2, (1 + share) / 2))
+    return float(low), float(high)
+
+
+def pixel_accuracy(confusion_CC: Int) -> float:
+    """Share of the known pixels that are right; nan without any."""
+    known = confusion_CC.sum()
+    return float(np.trace(confusion_CC) / known) if known else float("nan")
+
+
+def frequency_weighted_iou(confusion_CC: Int) -> float:
+    """IoU of each class weighted by its share of the truth's pixels; nan without any.
+
+    Source: Long et al., CVPR 2015, section 5.
+    """
+    pixels = confusion_CC.sum(axis=1)
+    if not pixels.any():
+        return float("nan")
+    return float(np.nansum(pixels * iou(confusion_CC)) / pixels.sum())
+
+
+def boundary_counts(
+    label_HW: UInt8, truth_HW: UInt8, *, classes: int, dilation: float = 0.02
+) -> Int:
+    """Pixels within a short distance of their own region's border, by class: (3, C).
+
+    Rows: right, truth, prediction. Void pixels of the truth are void in the prediction too before
+    regions are compared; else a perfect contour amid VOC's void rim would miss the truth's band.
+
+    Args:
+        label_HW: predicted labels.
+        truth_HW: the truth; its void pixels count nowhere.
+        classes: C; a prediction that is no class counts for none.
+        dilation: the distance, as a share of the image's diagonal.
+
+    Source: Cheng et al., CVPR 2021, section 3: (G_d n G) against (P_d n P), with square
+    neighbourhoods and the image border as a boundary, as released.
+    """
+    known = truth_HW != VOID
+    distance_px = max(1, round(dilation * float(np.hypot(*truth_HW.shape))))
+    label = np.where(known, label_HW, VOID).astype(np.uint8)
+    band = _band(label, distance_px) & known
+    band_truth = _band(truth_HW, distance_px) & known
+    right = band & band_truth & (label == truth_HW)
+    pixels = (truth_HW[right], truth_HW[band_truth], label[band & (label < classes)])
+    return np.stack([np.bincount(p, minlength=classes) for p in pixels])
+
+
+def _band(label_HW: UInt8, distance_px: int) -> Mask:
+    """Pixels with another label, or the image's end, in the square of +- `distance_px`."""
+    padded = cv2.copyMakeBorder(label_HW, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=OUTSIDE)
+    square = np.ones((2 * distance_px + 1, 2 * distance_px + 1), np.uint8)
+    same = cv2.erode(padded, square) == cv2.dilate(padded, square)
+    return ~same[1:-1, 1:-1]
+
+
+def boundary_iou(counts_3C: Int) -> float:
+    """Mean boundary IoU of the classes that occur, from counts summed over images."""
+    right, truth, label = counts_3C
+    union = truth + label - right
+    some = union > 0
+    return float((right[some] / union[some]).mean()) if some.any() else float("nan")
+
+
+def average_precision(score_N: Float, right_N: Mask, *, positives: int | None = None) -> float:
     """Area under the interpolated precision-recall curve (VOC 2010 and later).
 
-    Returns nan for a class without positives.
+    Args:
+        score_N: the confidence of each answer.
+        right_N: whether it is right.
+        positives: how many there are to be found, where no answer may find some of them.
+
+    Returns:
+        In [0, 1]; nan without positives.
     """
-    if not positive_N.any():
+    total = int(right_N.sum()) if positives is None else positives
+    if total == 0:
         return float("nan")
-    hits = np.cumsum(positive_N[np.argsort(-score_N, kind="stable")])
+    hits = np.cumsum(right_N[np.argsort(-score_N, kind="stable")])
     precision = hits / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    recall = hits / hits[-1]
+    recall = hits / total
     return float(np.sum(np.diff(recall, prepend=0) * envelope))
-
-
-def seed_counts(value_HW: Float, label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
-    """Pixel counts (T, C, C) by map value, truth and the strongest class; sum them over images."""
-    known = truth_HW != VOID
-    step = np.clip((value_HW[known] * len(THRESHOLDS)).astype(np.int64), 0, len(THRESHOLDS) - 1)
-    flat = (step * classes + truth_HW[known]) * classes + label_HW[known]
-    shape = (len(THRESHOLDS), classes, classes)
-    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
-
-
-@dataclass(frozen=True)
-class SeedScore:
-    """Seeds over all thresholds; precision and recall are (T,) arrays."""
-
-    miou_T: Float
-    fg_precision_T: Float
-    fg_recall_T: Float
-    bg_precision_T: Float
-    bg_recall_T: Float
-
-    @property
-    def best(self) -> tuple[float, float]:
-        """Best mIoU and its threshold: read off the ground truth, so a diagnosis, not a result."""
-        at = int(np.nanargmax(self.miou_T))
-        return float(self.miou_T[at]), float(THRESHOLDS[at])
-
-    @property
-    def mp(self) -> float:
-        """mP: foreground precision at recall > 0.2 and background precision at recall > 0.8.
-
-        Foreground recall rises as the threshold falls, background recall as it rises.
-        """
-        fg = np.flatnonzero(self.fg_recall_T > 0.20)
-        bg = np.flatnonzero(self.bg_recall_T > 0.80)
-        if len(fg) == 0 or len(bg) == 0:
-            return float("nan")
-        return float(self.fg_precision_T[fg[-1]] + self.bg_precision_T[bg[0]]) / 2
-
-
-def seed_score(counts_TCC: Int) -> SeedScore:
-    """Curves out of `seed_counts`: at each threshold, pixels below it are background."""
-    classes = counts_TCC.shape[1]
-    above = np.cumsum(counts_TCC[::-1], axis=0)[::-1].copy()
-    below = counts_TCC.sum(axis=(0, 2)) - above[:, :, 1:].sum(axis=2)
-    above[:, :, 0] = below
-    hit = np.einsum("tcc->tc", above).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = hit / above.sum(axis=1)
-        recall = hit / above.sum(axis=2)
-        union = above.sum(axis=1) + above.sum(axis=2) - hit
-        each = hit / union
-    has = np.isfinite(recall[0])
-    fg = np.flatnonzero(has & (np.arange(classes) > 0))
-    return SeedScore(
-        miou_T=np.nanmean(each[:, has], axis=1),
-        fg_precision_T=np.nan_to_num(precision[:, fg], nan=1.0).mean(axis=1),
-        fg_recall_T=recall[:, fg].mean(axis=1),
-        bg_precision_T=np.nan_to_num(precision[:, 0], nan=1.0),
-        bg_recall_T=recall[:, 0],
-    )
 
 
 def full_supervision_share(weak_miou: float, full_miou: float) -> float:

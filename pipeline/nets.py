@@ -7,8 +7,9 @@ from torch import nn
 
 from pipeline import backbones, formats, runtime
 from pipeline.blocks import Net
+from pipeline.choices import SaliencyNet
 from pipeline.classifier import Classifier
-from pipeline.config import SaliencyNet, SeedModel, SegmentModel
+from pipeline.config import SeedModel, SegmentModel
 from pipeline.deeplab import HEADS, DeepLab
 from pipeline.errors import UserError
 

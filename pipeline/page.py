@@ -1,41 +1,67 @@
 """The scores as a table for people, and the HTML report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 
+from pipeline import formats, params
 from pipeline.blocks import SUPERVISIONS
 from pipeline.viz import COLOURS, FALSE_ALARM, MISSED, MIXED, RIGHT
 
-# link in scores.json -> (its name for people, its score); seeds, fused and guide labels are made
+# (link, its score, name for people) in the chain's order; seeds, fused and guide labels are made
 # from an image's true tags, on val too
-LINKS = {
-    "classifier": ("classifier", "mAP"),
-    "maps": ("class maps, best threshold (read off the truth)", "best_mIoU"),
-    "seeds": ("seeds alone, with the true tags", "mIoU"),
-    "saliency": ("saliency, at fuse's threshold", "IoU"),
-    "saliency_half": ("saliency, at half its maximum", "IoU"),
-    "fused": ("fused, contested parts open, with the true tags", "mIoU"),
-    "guide": ("guide labels, with the true tags", "mIoU"),
-    **{
-        f"{link}_{supervision}": (f"{name}{about}", "mIoU")
+LINES = (
+    ("classifier", "mAP", "classifier"),
+    ("maps", "best_mIoU", "class maps, best, read off the truth"),
+    ("seeds", "mIoU", "seeds alone, with the true tags"),
+    ("saliency", "IoU", "saliency, at fuse's threshold"),
+    ("saliency_half", "IoU", "saliency, at half its maximum"),
+    ("fused", "mIoU", "fused, parts open, with the true tags"),
+    ("guide", "mIoU", "guide labels, with the true tags"),
+    *(
+        (f"{link}_{supervision}", "mIoU", f"{name}{about}")
         for supervision, about in SUPERVISIONS.items()
         for link, name in (("segmenter", "segmenter"), ("refined", "segmenter + CRF"))
-    },
-}
+    ),
+)
+# the same links by other measures, for the report
+MORE = (
+    ("maps", "mP", "class maps, mean precision as seeds"),
+    ("localisation", "top1_error", "class maps, box wrong (true boxes: parts of the masks)"),
+    ("localisation", "top5_error", "class maps, five best boxes wrong"),
+    ("localisation", "point_mAP", "class maps, highest point in a box"),
+    ("saliency", "mean_IoU", "saliency, mean over images"),
+    ("saliency", "max_F", "saliency, best threshold (read off the truth)"),
+    ("saliency", "MAE", "saliency, mean absolute error"),
+    ("saliency", "S_measure", "saliency, structure"),
+    *(
+        (f"refined_{supervision}", score, f"segmenter + CRF{about}, {name}")
+        for supervision, about in SUPERVISIONS.items()
+        for score, name in (
+            ("boundary_IoU", "near borders"),
+            ("fwIoU", "classes weighted by pixels"),
+            ("pixel_accuracy", "pixels"),
+        )
+    ),
+)
+FINAL = {f"refined_{s}": f"segmenter + CRF{about}" for s, about in SUPERVISIONS.items()}
+FINAL["guide"] = "guide labels"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One link's scores, in percent."""
+    """One score of a link, in percent, with the ends of its interval on val (train without val)."""
 
     link: str
     name: str
     score: str
     train: float | None
     val: float | None
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -49,15 +75,35 @@ class Shown:
     tags: str
 
 
-def lines(scores: dict[str, Any]) -> list[Line]:
+def read_scores(files: Iterable[Path]) -> dict[str, Any]:
+    """The scores of those groups of links that were scored, as one; empty if none was."""
+    found: dict[str, Any] = {}
+    for file in files:
+        if file.exists():
+            params.lay_over(found, formats.read_json(file))
+    return found
+
+
+def lines(scores: dict[str, Any], of: Sequence[tuple[str, str, str]] = LINES) -> list[Line]:
     """The scores link by link, in the chain's order; links without a score are left out."""
     out = []
-    for link, (name, score) in LINKS.items():
-        by_split = scores.get(link, {})
-        train, val = (by_split.get(s, {}).get(score) for s in ("train", "val"))
-        if train is not None or val is not None:
-            out.append(Line(link, name, score, train, val))
+    for link, score, name in of:
+        train, val = (scores.get(link, {}).get(split, {}) for split in ("train", "val"))
+        if train.get(score) is not None or val.get(score) is not None:
+            shown = val if val.get(score) is not None else train
+            ends = shown.get(f"{score}_low"), shown.get(f"{score}_high")
+            out.append(Line(link, name, score, train.get(score), val.get(score), *ends))
     return out
+
+
+def number(value: float | None) -> str:
+    """One decimal; nothing for None."""
+    return "" if value is None else f"{value:.1f}"
+
+
+def interval(line: Line) -> str:
+    """The interval's two ends; nothing where there is none."""
+    return "" if line.low is None else f"{number(line.low)}-{number(line.high)}"
 
 
 def render(
@@ -70,18 +116,18 @@ def render(
 ) -> str:
     """The report as one HTML text; pictures are named relative to it."""
     there = {r["link"] for r in per_class}
-    ends = [f"refined_{s}" for s in SUPERVISIONS]
-    last = next((x for x in ends if x in there), "guide")
+    last = next((link for link in FINAL if link in there), "guide")
     return (
         Environment(autoescape=True, trim_blocks=True)
         .from_string(TEMPLATE)
         .render(
-            lines=lines(scores),
+            lines=[(line, interval(line)) for line in lines(scores, (*LINES, *MORE))],
+            number=number,
             about=scores["about"],
             fs=scores.get("FS%"),
             columns=columns,
             per_class=[r for r in per_class if r["link"] == last],
-            last=LINKS[last][0],
+            last=FINAL[last],
             classes=[(name, _hex(COLOURS[i])) for i, name in enumerate(classes, 1)],
             groups=[(g, [s for s in shown if s.group == g]) for g in ("best", "worst", "random")],
             legend=[
@@ -109,7 +155,8 @@ body{font:15px/1.5 system-ui,sans-serif;color:#222;margin:2rem auto;max-width:13
 h1{margin:0 0 .2rem}h2{margin:2rem 0 .5rem}p{margin:.3rem 0;color:#555}
 table{border-collapse:collapse}td,th{padding:.25rem .9rem .25rem 0;text-align:left}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr+tr td{border-top:1px solid #eee}
-.tables{display:flex;flex-wrap:wrap;gap:3rem}.key{display:inline-block;width:.9em;height:.9em;
+.tables{display:flex;flex-wrap:wrap;gap:3rem}.tables p{max-width:44rem}
+.key{display:inline-block;width:.9em;height:.9em;
 margin:0 .3em 0 .9em;vertical-align:-.1em;border:1px solid #0002}
 figure{margin:0 0 1rem}figure img{width:100%;display:block}figcaption{color:#555;font-size:.9em}
 .heads{display:flex;color:#555;font-size:.85em}.heads span{flex:1;text-align:center}
@@ -121,15 +168,18 @@ figure{margin:0 0 1rem}figure img{width:100%;display:block}figcaption{color:#555
 {{ net }}: {{ on.device }}, {{ on.precision }};
 {% endfor %}</p>
 <div class="tables"><div><h2>Link by link</h2><table>
-<tr><th>link</th><th>score, %</th><th class="n">train</th><th class="n">val</th></tr>
-{% for l in lines %}
-<tr><td>{{ l.name }}</td><td>{{ l.score }}</td>
-<td class="n">{{ "%.1f"|format(l.train) if l.train is not none else "" }}</td>
-<td class="n">{{ "%.1f"|format(l.val) if l.val is not none else "" }}</td></tr>
+<tr><th>link</th><th>score, %</th><th class="n">train</th><th class="n">val</th>
+<th class="n">95 %</th></tr>
+{% for l, ends in lines %}
+<tr><td>{{ l.name }}</td><td>{{ l.score }}</td><td class="n">{{ number(l.train) }}</td>
+<td class="n">{{ number(l.val) }}</td><td class="n">{{ ends }}</td></tr>
 {% endfor %}
 {% if fs is not none %}<tr><td>share of full supervision</td><td>FS%</td><td></td>
-<td class="n">{{ fs }}</td></tr>{% endif %}
-</table></div>
+<td class="n">{{ fs }}</td><td></td></tr>{% endif %}
+</table>
+<p>95 %: bootstrap interval over the images of val (of train where there is no val): in 95 of 100
+redrawn splits the score lies inside. It knows nothing of another training run's luck.</p>
+</div>
 <div><h2>IoU per class, {{ last }}</h2><table>
 <tr><th>class</th><th>split</th><th class="n">IoU, %</th></tr>
 {% for r in per_class %}

@@ -1,7 +1,7 @@
 """Pooling of class maps into image scores.
 
 Shapes: N images, K classes, h, w map size, n = h * w positions. To add one: a function here, its
-options model in `config.POOLING_OPTIONS`, its block under `seed.options` in presets/shapes.yaml.
+options model in `choices.POOLING_OPTIONS`, its block under `seed.options` in presets/shapes.yaml.
 An option that says how the maps are made (`modalities`, `width`) is the classifier's.
 """
 

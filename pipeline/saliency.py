@@ -16,7 +16,7 @@ from skimage.segmentation import slic
 from pipeline import boxes, formats
 from pipeline.arrays import Float, Int, UInt8
 from pipeline.blocks import Crf
-from pipeline.config import BoxMasks, SaliencyClassical, SaliencyNet, SaliencyOnnx
+from pipeline.choices import BoxMasks, SaliencyClassical, SaliencyNet, SaliencyOnnx
 from pipeline.crf import dense_crf, energy_of
 from pipeline.errors import UserError
 from pipeline.formats import SUFFIXES

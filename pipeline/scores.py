@@ -1,7 +1,6 @@
-"""Pixel counts of the chain's links as scores and as tables for `dvc plots`.
+"""Counts of the chain's links as scores and as tables for `dvc plots`.
 
-Counts are kept by (link, split): `maps` (T, C, C), `saliency*` (2, 3), all others (C, C + 1); see
-`pipeline.metrics`. Scores are in percent, None where there is nothing to score.
+Scores are in percent, None where there is nothing to score. C = 1 + K classes, N images.
 """
 
 from collections import defaultdict
@@ -10,15 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import metrics
-from pipeline.arrays import Int
+from pipeline import localise, metrics, saliency_scores, seed_curve
+from pipeline.arrays import Float, Int, Mask
 from pipeline.blocks import SUPERVISIONS
+from pipeline.tally import Tallies
 
-Counts = dict[tuple[str, str], Int]
 Row = tuple[Any, ...]
-SALIENCY = ("saliency", "saliency_half")  # foreground at fuse's threshold, and at the released 0.5
+Score = dict[str, float | None]
 
-LAST = (*(f"refined_{s}" for s in SUPERVISIONS), "guide")  # the chain's end, the best one first
+# columns of the tables
+CURVE = ("threshold", "mIoU", "fg_precision", "fg_recall", "bg_precision", "bg_recall")
+AP = ("split", "class", "AP", "point_AP")
+SALIENCY_CURVE = ("threshold", "precision", "recall", "F")
+IOU = ("link", "split", "class", "iou")
+IMAGES = ("link", "split", "id", "mIoU")
 
 
 def percent(value: float) -> float | None:
@@ -26,77 +30,131 @@ def percent(value: float) -> float | None:
     return None if np.isnan(value) else round(100 * value, 2)
 
 
-def add(total: Counts, each: Counts) -> None:
-    """Add one image's counts to the sum."""
-    for key, counts in each.items():
-        total[key] = total[key] + counts if key in total else counts
+def mean(values: Float) -> float:
+    """Mean of what is no nan; nan of nothing."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
-def by_link(total: Counts) -> dict[str, dict[str, Any]]:
-    """Every link's score on every split."""
-    out: dict[str, dict[str, Any]] = defaultdict(dict)
-    for (link, split), counts in sorted(total.items()):
-        if link == "maps":
-            score = metrics.seed_score(counts)
-            best, threshold = score.best
-            out[link][split] = {
-                "best_mIoU": percent(best),  # read off the ground truth: a diagnosis
-                "best_threshold": threshold,
-                "mP": percent(score.mp),
-            }
-        elif link in SALIENCY:
-            out[link][split] = {"IoU": percent(float(metrics.iou(counts)[1]))}
-        else:
-            out[link][split] = {"mIoU": percent(metrics.mean_iou(counts))}
+def _interval(name: str, confusion_NCC: Int) -> Score:
+    """The ends of the bootstrap interval; one seed for all, so that a score moves alone."""
+    ends = metrics.mean_iou_interval(confusion_NCC, rng=np.random.default_rng(0))
+    return {f"{name}_{end}": percent(v) for end, v in zip(("low", "high"), ends, strict=True)}
+
+
+def labels(tallies: Tallies) -> dict[str, dict[str, Score]]:
+    """Every label link's score on every split."""
+    out: dict[str, dict[str, Score]] = defaultdict(dict)
+    for (link, split), tally in sorted(tallies.items()):
+        total = tally.total_CC
+        score = {"mIoU": percent(metrics.mean_iou(total))}
+        score |= _interval("mIoU", np.stack(tally.confusion))
+        if tally.boundary:
+            score["boundary_IoU"] = percent(metrics.boundary_iou(np.sum(tally.boundary, axis=0)))
+            score["fwIoU"] = percent(metrics.frequency_weighted_iou(total))
+            score["pixel_accuracy"] = percent(metrics.pixel_accuracy(total))
+        out[link][split] = score
     return dict(out)
 
 
+def maps(rows_NM4: Sequence[Int], *, classes: int) -> tuple[Score, list[Row]]:
+    """The class maps' scores, and their curve: CURVE's columns."""
+    total = seed_curve.summed(rows_NM4, classes=classes)
+    if not total.any():
+        return {}, []
+    curve = seed_curve.score(total)
+    best, threshold = curve.best  # read off the ground truth: a diagnosis
+    at_best = seed_curve.confusion(rows_NM4, step=curve.best_step, classes=classes)
+    found: Score = {"best_mIoU": percent(best), "best_threshold": threshold}
+    found |= _interval("best_mIoU", at_best) | {"mP": percent(curve.mp)}
+    foreground = (curve.fg_precision_T, curve.fg_recall_T)
+    columns = (curve.miou_T, *foreground, curve.bg_precision_T, curve.bg_recall_T)
+    return found, [
+        (f"{t:.2f}", *(f"{100 * v:.2f}" for v in values))
+        for t, *values in zip(seed_curve.THRESHOLDS, *columns, strict=True)
+    ]
+
+
+def localisation(probability_NK: Float, marks_N4K: Mask) -> tuple[Score, Float]:
+    """Boxes round the maps and their highest points (`localise.judge`); and the points' AP (K,)."""
+    box, point, present, ignored = np.moveaxis(marks_N4K, 1, 0)
+    there = present.any(axis=1)
+    error = {n: localise.error(probability_NK[there], box[there], best=n) for n in (1, 5)}
+    ap_K = localise.pointwise_ap(probability_NK, point, present, ignored)
+    return {
+        "top1_error": percent(error[1]),
+        "top5_error": percent(error[5]),
+        "point_mAP": percent(mean(ap_K)),
+    }, ap_K
+
+
 def classifier(
-    probability: Mapping[str, Sequence[float]],
+    probability: Mapping[str, Sequence[float] | Float],
     tags: Mapping[str, Sequence[str]],
     classes: Sequence[str],
-) -> float | None:
-    """Mean average precision over the classes that occur, of images by id."""
-    ap = [
-        metrics.average_precision(
-            np.array([probability[key][k] for key in tags]),
-            np.array([name in tags[key] for key in tags]),
-        )
-        for k, name in enumerate(classes)
-    ]
-    return percent(float(np.nanmean(ap))) if np.isfinite(ap).any() else None
+    *,
+    difficult: Mapping[str, Sequence[str]],
+) -> Float:
+    """Average precision (K,), by image id; an image does not count for its difficult tags."""
+    ap = []
+    for k, name in enumerate(classes):
+        ids = [key for key in tags if name not in difficult.get(key, ())]
+        scores = np.array([probability[key][k] for key in ids])
+        ap.append(metrics.average_precision(scores, np.array([name in tags[key] for key in ids])))
+    return np.array(ap)
 
 
-def last_link(total: Counts) -> tuple[str, str] | None:
-    """The last label link that was scored, and the split that counts: val where there is one."""
-    for link in LAST:
+def saliency(
+    histogram_N2L: Int, structure_N: Float, *, threshold: float
+) -> tuple[dict[str, Score], list[Row]]:
+    """The saliency maps' scores, cut at `threshold` and at the released 0.5; and their curve."""
+    cut, half = (saliency_scores.confusion(histogram_N2L, threshold=t) for t in (threshold, 0.5))
+    precision_L, recall_L, f_L = saliency_scores.curve(histogram_N2L)
+    found: dict[str, Score] = {
+        "saliency": {
+            "IoU": percent(float(metrics.iou(cut.sum(axis=0))[1])),
+            "mean_IoU": percent(mean(metrics.iou(cut)[:, 1])),
+            "max_F": percent(float(f_L.max())),
+            "MAE": percent(mean(saliency_scores.absolute_error(histogram_N2L))),
+            "S_measure": percent(mean(structure_N)),
+        },
+        "saliency_half": {"IoU": percent(float(metrics.iou(half.sum(axis=0))[1]))},
+    }
+    columns = zip(saliency_scores.LEVELS, precision_L, recall_L, f_L, strict=True)
+    return found, [(f"{t:.3f}", *(f"{100 * v:.2f}" for v in values)) for t, *values in columns]
+
+
+def last_link(tallies: Tallies) -> tuple[str, str] | None:
+    """The last link of the segmenters, and the split that counts: val where there is one."""
+    for link in (f"refined_{s}" for s in SUPERVISIONS):
         for split in ("val", "train"):
-            if (link, split) in total:
+            if (link, split) in tallies:
                 return link, split
     return None
 
 
-def per_class(total: Counts, names: Sequence[str]) -> list[Row]:
+def per_class_ap(split: str, classes: Sequence[str], ap_K: Float, point_ap_K: Float) -> list[Row]:
+    """(split, class, average precision of the classifier, of the maps' highest points)."""
+    both = zip(classes, ap_K, point_ap_K, strict=True)
+    return [(split, name, f"{100 * ap:.2f}", f"{100 * point:.2f}") for name, ap, point in both]
+
+
+def per_image(tallies: Tallies) -> list[Row]:
+    """(link, split, id, mIoU) of every label image."""
+    return [
+        (link, split, key, f"{100 * metrics.mean_iou(counts):.2f}")
+        for (link, split), tally in sorted(tallies.items())
+        for key, counts in zip(tally.ids, tally.confusion, strict=True)
+    ]
+
+
+def per_class(tallies: Tallies, names: Sequence[str]) -> list[Row]:
     """(link, split, class, IoU) of every label link."""
     return [
         (link, split, name, f"{100 * value:.2f}")
-        for (link, split), counts in sorted(total.items())
-        if link not in ("maps", *SALIENCY)
-        for name, value in zip(names, metrics.iou(counts), strict=True)
+        for (link, split), tally in sorted(tallies.items())
+        for name, value in zip(names, metrics.iou(tally.total_CC), strict=True)
     ]
-
-
-def curve(counts_TCC: Int) -> list[Row]:
-    """(threshold, mIoU, foreground precision, recall, background precision, recall)."""
-    s = metrics.seed_score(counts_TCC)
-    columns = (s.miou_T, s.fg_precision_T, s.fg_recall_T, s.bg_precision_T, s.bg_recall_T)
-    return [
-        (f"{t:.2f}", *(f"{100 * v:.2f}" for v in values))
-        for t, *values in zip(metrics.THRESHOLDS, *columns, strict=True)
-    ]
-
-
-CURVE = ("threshold", "mIoU", "fg_precision", "fg_recall", "bg_precision", "bg_recall")
 
 
 def confusion_pairs(counts_CC: Int, names: Sequence[str]) -> Iterable[Row]:

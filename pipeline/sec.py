@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.arrays import VOID
-from pipeline.blocks import Crf, Sec
+from pipeline.blocks import Crf
+from pipeline.choices import Sec
 from pipeline.crf import dense_crf, energy_of
 
 FLOOR = 1e-4  # as released: no probability is smaller, so that no logarithm runs away

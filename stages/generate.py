@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pipeline import config, formats, shapes
+from pipeline import choices, formats, shapes
 from pipeline.layout import Layout
 from pipeline.shapes import Scene
 from stages import _run
@@ -30,7 +30,7 @@ def _coco(scenes: Iterable[tuple[int, Scene]]) -> dict[str, object]:
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def run(layout: Layout, *, options: config.ShapesData, random_seed: int) -> None:
+def run(layout: Layout, *, options: choices.ShapesData, random_seed: int) -> None:
     """Write both sets."""
     rows = []
     for part, (split, count) in enumerate((("train", options.train), ("val", options.val))):
@@ -49,5 +49,5 @@ def run(layout: Layout, *, options: config.ShapesData, random_seed: int) -> None
 
 if __name__ == "__main__":
     _run.main(
-        run, options=("data.options.shapes", config.ShapesData), random_seed=("random_seed", int)
+        run, options=("data.options.shapes", choices.ShapesData), random_seed=("random_seed", int)
     )

@@ -6,7 +6,7 @@ from stages import _run
 
 
 def run(layout: Layout, *, data: config.Data) -> None:
-    """Write samples.csv, truth.csv, the truth in class-list indices, the class list, counts."""
+    """Write samples.csv, truth.csv and what else only scoring may see, the class list, counts."""
     read = dataset.SOURCES[data.source](data)
     samples, truth = [], []
     layout.labels("full").mkdir(parents=True, exist_ok=True)
@@ -19,6 +19,8 @@ def run(layout: Layout, *, data: config.Data) -> None:
             truth.append((sample.id, path.as_posix()))
     formats.write_samples(layout.samples, samples)
     formats.write_table(layout.truth, truth, columns=("id", "mask"))
+    difficult = [(e.id, " ".join(e.difficult)) for e in read.entries if e.difficult]
+    formats.write_table(layout.difficult, difficult, columns=("id", "tags"))
     formats.write_json(layout.classes, list(read.classes))
     counts = dataset.counts(samples, read, masks=len(truth))
     formats.write_json(layout.counts, counts)

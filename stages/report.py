@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import cam, config, formats, page, viz
 from pipeline.arrays import UInt8
 from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.layout import SCORED, Layout
 from stages import _run
 
 
@@ -21,6 +21,19 @@ class Show:
 
 COLUMNS = ("image", "class maps", "seed", "saliency", "guide", "prediction", "truth", "errors")
 HEIGHT_PX = 150
+
+
+def _tables(layout: Layout, name: str, *, sep: str = ",") -> list[dict[str, str]]:
+    """The rows on label images: of the segmenters and of the guide labels."""
+    files = [layout.score_tables(group) / name for group in ("segment", "guide")]
+    return [row for f in files for row in formats.read_table(f, columns=("link", "split"), sep=sep)]
+
+
+def _scored_images(layout: Layout) -> list[dict[str, str]]:
+    """(split, id, mIoU) of the last link that was scored."""
+    rows = _tables(layout, "images.csv")
+    last = next((link for link in page.FINAL if any(r["link"] == link for r in rows)), None)
+    return [r for r in rows if r["link"] == last]
 
 
 def _label(path: Path) -> UInt8 | None:
@@ -85,7 +98,7 @@ def run(
     """Write index.html and its pictures."""
     samples = {s.id: s for s in formats.read_samples(layout.samples)}
     truth = formats.read_truth(layout.truth)
-    rows = formats.read_table(layout.score_tables / "per_image.csv", columns=("id", "mIoU"))
+    rows = _scored_images(layout)
     show, shown = Show(source, supervision[0]), []
     for group, key, miou in _picks(list(samples.values()), rows, report, random_seed):
         file = f"panels/{group}_{key}.jpg"
@@ -93,12 +106,8 @@ def run(
         formats.write_image(layout.report / file, _panel(layout, sample, show, truth))
         shown.append(page.Shown(group, key, file, miou, " ".join(sample.tags)))
     html = page.render(
-        scores=formats.read_json(layout.scores),
-        per_class=formats.read_table(
-            layout.score_tables / "iou_by_link.tsv",
-            sep="\t",
-            columns=("link", "split", "class", "iou"),
-        ),
+        scores=page.read_scores(map(layout.scores, SCORED)),
+        per_class=_tables(layout, "iou.tsv", sep="\t"),
         classes=formats.read_json(layout.classes),
         shown=shown,
         columns=COLUMNS,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline import blocks, config, formats, infer, nets, runtime, saliency
+from pipeline import blocks, choices, formats, infer, nets, runtime, saliency
 from pipeline.arrays import VOID, Float
 from pipeline.errors import UserError
 from pipeline.formats import Sample
@@ -16,7 +16,7 @@ from stages import _run
 Maps = Iterator[tuple[Sample, Float]]
 
 
-def _net(layout: Layout, samples: list[Sample], options: config.SaliencyNet) -> Maps:
+def _net(layout: Layout, samples: list[Sample], options: choices.SaliencyNet) -> Maps:
     net, _ = nets.load(layout.saliency_model)
     for sample, outputs in infer.run(net, samples, options.infer, what="saliency"):
         foreground = infer.foreground(outputs).numpy()
@@ -26,22 +26,22 @@ def _net(layout: Layout, samples: list[Sample], options: config.SaliencyNet) -> 
         )
 
 
-def _onnx(layout: Layout, samples: list[Sample], options: config.SaliencyOnnx) -> Maps:
+def _onnx(layout: Layout, samples: list[Sample], options: choices.SaliencyOnnx) -> Maps:
     model = saliency.onnx_model(options)
     for sample in runtime.track(samples, total=len(samples), what="saliency"):
         yield sample, model(formats.read_image(sample.image))
 
 
-def _classical_map(job: tuple[Sample, config.SaliencyClassical]) -> Float:
+def _classical_map(job: tuple[Sample, choices.SaliencyClassical]) -> Float:
     return saliency.geodesic(formats.read_image(job[0].image), job[1])
 
 
-def _classical(layout: Layout, samples: list[Sample], options: config.SaliencyClassical) -> Maps:
+def _classical(layout: Layout, samples: list[Sample], options: choices.SaliencyClassical) -> Maps:
     maps = runtime.pool_map(_classical_map, [(s, options) for s in samples], what="saliency")
     yield from zip(samples, maps, strict=True)
 
 
-def _folder(layout: Layout, samples: list[Sample], options: config.SaliencyFolder) -> Maps:
+def _folder(layout: Layout, samples: list[Sample], options: choices.SaliencyFolder) -> Maps:
     for sample in runtime.track(samples, total=len(samples), what="saliency"):
         found = formats.read_grey(options.root / f"{sample.id}.png")
         yield sample, saliency.resize(found, height_px=sample.height_px, width_px=sample.width_px)
@@ -84,4 +84,4 @@ def run(layout: Layout, *, options: BaseModel) -> None:
 
 if __name__ == "__main__":
     source = sys.argv[1]
-    _run.main(run, options=(f"saliency.options.{source}", config.SALIENCY_OPTIONS[source]))
+    _run.main(run, options=(f"saliency.options.{source}", choices.SALIENCY_OPTIONS[source]))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pipeline import (
     blocks,
     boxes,
-    config,
+    choices,
     crf,
     deeplab,
     fit,
@@ -32,12 +32,12 @@ def _sample(boxed: boxes.Boxed) -> Sample:
     return Sample(boxed.image.stem, boxed.image, "train", (), height, width, "")
 
 
-def _first(job: tuple[boxes.Boxed, config.SaliencyNet, Path]) -> None:
+def _first(job: tuple[boxes.Boxed, choices.SaliencyNet, Path]) -> None:
     boxed, options, folder = job
     formats.write_label(folder / f"{boxed.image.stem}.png", saliency.first_label(boxed, options))
 
 
-def _next(job: tuple[boxes.Boxed, config.SaliencyNet, Path, Float, blocks.Crf]) -> None:
+def _next(job: tuple[boxes.Boxed, choices.SaliencyNet, Path, Float, blocks.Crf]) -> None:
     boxed, options, folder, probability, rule = job
     path = folder / f"{boxed.image.stem}.png"
     formats.write_label(
@@ -45,7 +45,9 @@ def _next(job: tuple[boxes.Boxed, config.SaliencyNet, Path, Float, blocks.Crf]) 
     )
 
 
-def run(layout: Layout, *, net: config.SaliencyNet, sets: blocks.CrfSets, random_seed: int) -> None:
+def run(
+    layout: Layout, *, net: choices.SaliencyNet, sets: blocks.CrfSets, random_seed: int
+) -> None:
     """Boxes -> masks -> network, then for each denoising round: masks -> network again."""
     classes = formats.read_json(layout.classes)
     train_set, left_out = saliency.read_training_set(net, target_classes=classes)
@@ -98,7 +100,7 @@ def _loss(stride: int) -> fit.LossOf:
 if __name__ == "__main__":
     _run.main(
         run,
-        net=("saliency.options.net", config.SaliencyNet),
+        net=("saliency.options.net", choices.SaliencyNet),
         sets=("crf", blocks.CrfSets),
         random_seed=("random_seed", int),
     )

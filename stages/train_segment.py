@@ -6,7 +6,18 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from pipeline import blocks, config, deeplab, fit, formats, loader, nets, params, runtime, sec
+from pipeline import (
+    choices,
+    config,
+    deeplab,
+    fit,
+    formats,
+    loader,
+    nets,
+    params,
+    runtime,
+    sec,
+)
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 from stages import _run
@@ -22,7 +33,7 @@ def _sec(
     net: nn.Module, image: Tensor, target: Sequence[Tensor], *, segment: config.SegmentModel
 ) -> Tensor:
     options, (label, tags) = segment.option(), target
-    assert isinstance(options, blocks.Sec)
+    assert isinstance(options, choices.Sec)
     logits, cue = deeplab.at_stride(net(image), label, stride=segment.loss_stride)
     return sec.loss(logits, image, cue, tags, options)
 

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from pipeline import blocks, config, layout, params
+from pipeline import blocks, choices, config, layout, params
 from pipeline.layout import Layout
 from stages import _run, relabel, train_segment
 from tests.contracts.imports import ROOT, closure
@@ -95,9 +95,10 @@ def test_a_stage_declares_no_param_it_does_not_read(name):
 def test_layout_equals_deps_and_outs():
     here = Layout()
     known = {getattr(here, n).as_posix() for n in layout.PATHS}
-    known |= {here.saliency(s).as_posix() for s in config.SALIENCY_OPTIONS}
+    known |= {here.saliency(s).as_posix() for s in choices.SALIENCY_OPTIONS}
     known |= {here.labels(s).as_posix() for s in blocks.SUPERVISIONS}
     known |= {here.segmenter(s).as_posix() for s in blocks.ROUNDS.values()}
+    known |= {of(g).as_posix() for g in layout.SCORED for of in (here.scores, here.score_tables)}
     for of in (here.logits, here.predictions, here.refined):
         known |= {of("guide").as_posix(), of("full").as_posix()}
     known |= {
@@ -109,7 +110,8 @@ def test_layout_equals_deps_and_outs():
     used = {p for n in STAGES for kind in ("deps", "outs", "metrics") for p in paths(n, kind)}
     data = {p for p in used if p.startswith("data/") and not p.endswith((".onnx", "raw/saliency"))}
     assert data - {"data/raw/shapes/tags.csv", "data/lists"} <= known
-    not_tracked = {"params.yaml", ".resume", "data/log"}
+    not_tracked = {"params.yaml", "ablation/params.yaml", "ablation/tables.yaml"}
+    not_tracked |= {".resume", "data/log"}
     assert {p for p in known if "full" not in p} - not_tracked <= used
 
 
@@ -118,13 +120,14 @@ def test_no_training_stage_sees_the_truth(name):
     """Tags go one way, masks another; the exceptions are declared choices."""
     truth = {Layout().truth.as_posix(), Layout().labels("full").as_posix()}
     seen = truth & paths(name, "deps")
-    if name in ("evaluate", "report", "saliency_oracle"):
+    assert Layout().difficult.as_posix() not in paths(name, "deps") or name == "evaluate_seed"
+    if name.startswith("evaluate_") or name in ("report", "saliency_oracle"):
         assert seen == truth
     else:
         assert not seen
     code = (ROOT / "stages" / f"{MODULES[name]}.py").read_text()
     if re.search(r"\.truth|labels\(\"full\"\)", code):
-        assert MODULES[name] in ("prepare", "evaluate", "report", "saliency")
+        assert re.fullmatch(r"prepare|evaluate_\w+|report|saliency", MODULES[name])
 
 
 def upstream(path, supervision, seen):
@@ -175,12 +178,21 @@ def test_presets_are_valid_over_the_base(path):
     params.validate(config.Params, base, where=path.name)
 
 
+def test_every_group_of_links_has_its_stage_and_part_of_the_chain_can_be_scored_alone():
+    for group in layout.SCORED:
+        outs = paths(f"evaluate_{group}", "outs") | paths(f"evaluate_{group}", "metrics")
+        assert outs == {f"data/scores/{group}", f"data/scores/{group}.json"}
+    assert not any("segment" in d or "saliency/" in d for d in paths("evaluate_seed", "deps"))
+    assert not any("segment" in d or "maps" in d for d in paths("evaluate_saliency", "deps"))
+    assert not any("segment" in d or "maps" in d for d in paths("evaluate_guide", "deps"))
+
+
 def test_every_choice_names_its_options():
     for choice, options, kinds in (
-        (PARAMS["seed"]["pooling"], PARAMS["seed"]["options"], config.POOLING_OPTIONS),
-        (PARAMS["segment"]["loss"], PARAMS["segment"]["options"], config.LOSS_OPTIONS),
-        (PARAMS["saliency"]["source"], PARAMS["saliency"]["options"], config.SALIENCY_OPTIONS),
-        (PARAMS["data"]["source"], PARAMS["data"]["options"], config.DATA_OPTIONS),
+        (PARAMS["seed"]["pooling"], PARAMS["seed"]["options"], choices.POOLING_OPTIONS),
+        (PARAMS["segment"]["loss"], PARAMS["segment"]["options"], choices.LOSS_OPTIONS),
+        (PARAMS["saliency"]["source"], PARAMS["saliency"]["options"], choices.SALIENCY_OPTIONS),
+        (PARAMS["data"]["source"], PARAMS["data"]["options"], choices.DATA_OPTIONS),
     ):
         assert choice in options and set(options) == set(kinds)
-    assert set(train_segment.LOSSES) == set(config.LOSS_OPTIONS)
+    assert set(train_segment.LOSSES) == set(choices.LOSS_OPTIONS)

@@ -55,6 +55,17 @@ def test_val_fraction_does_not_depend_on_the_order_of_lines(folder_params, folde
     assert splits[0] == splits[1] and list(splits[0].values()).count("val") == 2
 
 
+def test_a_voc_tag_is_difficult_if_every_such_object_is(voc_params, devkit):
+    objects = [("dog", 1), ("dog", 1), ("person", 1), ("person", 0), ("sofa", 1)]
+    said = "".join(
+        f"<object><name>{n}</name><difficult>{d}</difficult></object>" for n, d in objects
+    )
+    (devkit / "Annotations/a.xml").write_text(f"<annotation>{said}</annotation>")
+    found = {e.id: e for e in read(voc_params).entries}
+    assert found["a"].tags == ("dog", "person") and found["a"].difficult == ("dog",)
+    assert found["b"].difficult == ()
+
+
 def test_voc_remaps_indices_and_voids_other_classes(voc_params):
     rows = {s.id: (s, label) for s, label in checked(voc_params)}
     assert set(rows) == {"a", "b"}  # c holds no class of the list

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import backbones, blocks, deeplab, fit, formats, loader, sec
+from pipeline import backbones, blocks, choices, deeplab, fit, formats, loader, sec
 from pipeline.errors import UserError
 from tests.conftest import photo
 
@@ -90,7 +90,7 @@ def test_sec_resumes_to_the_same_bytes(views, tmp_path):
     both = loader.Views(views.images, views.targets, views.train, seed=0, tags=tags)
     rule = blocks.Crf(iterations=3, smooth_w=3, smooth_sxy=3, bilateral_w=10, bilateral_sxy=80,
                       bilateral_srgb=13)  # fmt: skip
-    options = blocks.Sec(decay_tags=0.996, decay_background=0.999, crf=rule)
+    options = choices.Sec(decay_tags=0.996, decay_background=0.999, crf=rule)
     calls = []
 
     def sec_loss(model, image, target, last=0):

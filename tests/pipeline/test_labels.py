@@ -14,6 +14,7 @@ RULE = Fuse(
     rule="g2", unlabelled="background", seed_threshold=0.2, saliency_threshold=0.5,
     min_seed_area_px=0, min_saliency_fraction=0,
 )  # fmt: skip
+CHANCE = (0, "a")
 CLASSES = np.array([3], np.uint8)
 
 
@@ -35,7 +36,7 @@ def test_oracle_labels_are_the_object_that_the_seed_touches():
     maps[0, 1, 1] = 1
     truth = np.zeros((4, 6), np.float32)
     truth[:3, :2], truth[3, 5] = 1, 1
-    found = labels.fused(maps, CLASSES, truth, RULE, chance=(0, "a")).label_HW
+    found = labels.fused(maps, CLASSES, truth, RULE, chance=CHANCE).label_HW
     expected = np.zeros((4, 6), np.uint8)
     expected[:3, :2] = 3
     assert (found == expected).all()
@@ -46,8 +47,8 @@ def test_fused_is_the_seed_rule_and_the_guide_rule(rng):
     classes = np.array([2, 5], np.uint8)
     rule = RULE.model_copy(update={"min_seed_area_px": 5, "min_saliency_fraction": 0.01})
     seeds = cam.seed_labels(maps, classes, threshold=0.2, height_px=24, width_px=32)
-    expected = guide.fuse(seeds, saliency >= 0.5, min_seed_area_px=5, min_saliency_fraction=0.01)
-    found = labels.fused(maps, classes, saliency, rule)
+    expected = guide.fuse(seeds, saliency >= 0.5, rule, tags=[2, 5], rng=rng)
+    found = labels.fused(maps, classes, saliency, rule, chance=(0, "a"))
     assert (found.label_HW == expected.label_HW).all()
     assert (found.seeds_HW == expected.seeds_HW).all() and found.seeds_HW.any()
 
@@ -65,9 +66,13 @@ def test_next_saliency_is_at_the_image_size():
 def test_a_sure_segmenter_mends_what_saliency_missed():
     """Saliency alone sees half the object; half its weight still carries it over the threshold."""
     maps, saliency = row(1, 1, 0, 0)[None], row(1, 0.4, 0, 0)
-    assert labels.fused(maps, CLASSES, saliency, RULE, chance=(0, "a")).label_HW.tolist() == [[3, 0, 0, 0]]
+    assert labels.fused(maps, CLASSES, saliency, RULE, chance=CHANCE).label_HW.tolist() == [
+        [3, 0, 0, 0]
+    ]
     mean = labels.next_saliency(row(0.9, 0.9, 0.1, 0), saliency)
-    assert labels.fused(maps, CLASSES, mean, RULE, chance=(0, "a")).label_HW.tolist() == [[3, 3, 0, 0]]
+    assert labels.fused(maps, CLASSES, mean, RULE, chance=CHANCE).label_HW.tolist() == [
+        [3, 3, 0, 0]
+    ]
 
 
 def test_cues_by_hand():
@@ -111,7 +116,9 @@ any_map = hnp.arrays(np.float32, (12, 15), elements=st.floats(0, 1, width=16))
 @given(maps_of_two, any_map, hnp.arrays(np.float32, (3, 4), elements=st.floats(0, 1, width=16)))
 def test_every_kind_of_label_keeps_to_the_tags(maps, saliency, foreground):
     tags = np.array([2, 7], np.uint8)
-    found = labels.fused(maps, tags, labels.next_saliency(foreground, saliency), RULE, chance=(0, "a"))
+    found = labels.fused(
+        maps, tags, labels.next_saliency(foreground, saliency), RULE, chance=(0, "a")
+    )
     assert set(np.unique(found.label_HW)) <= {0, 2, 7, CONTESTED}
     cue = labels.cues(maps, tags, seed_threshold=0.2, background_fraction=0.1,
                       height_px=12, width_px=15)  # fmt: skip

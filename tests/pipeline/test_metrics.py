@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from torchmetrics import JaccardIndex
+from torchmetrics import Accuracy, AveragePrecision, JaccardIndex
 
 from pipeline import metrics
 from pipeline.arrays import VOID
@@ -52,27 +52,156 @@ def test_average_precision_by_hand():
     assert np.isnan(metrics.average_precision(score, np.zeros(4, bool)))
 
 
-def test_seed_score_equals_thresholding_one_by_one(rng):
-    value = rng.random((30, 40)).astype(np.float32)
-    cls = rng.integers(1, 4, (30, 40)).astype(np.uint8)
-    real = rng.choice([0, 1, 2, 3, VOID], (30, 40)).astype(np.uint8)
-    score = metrics.seed_score(metrics.seed_counts(value, cls, real, classes=4))
-    for i in (1, 20, 57, 99):
-        seeds = np.where(value * 100 >= i, cls, 0).astype(np.uint8)
-        counts = metrics.confusion(seeds, real, classes=4)
-        assert score.miou_T[i] == pytest.approx(metrics.mean_iou(counts))
-        recall = np.diag(counts) / counts.sum(1)
-        assert score.bg_recall_T[i] == pytest.approx(recall[0])
-        assert score.fg_recall_T[i] == pytest.approx(recall[1:].mean())
-    best, threshold = score.best
-    assert best == score.miou_T.max() and score.miou_T[round(threshold * 100)] == best
+@settings(max_examples=30, deadline=None)
+@given(hnp.arrays(np.int64, (3, 4, 5), elements=st.integers(0, 9)))
+def test_iou_of_many_is_iou_one_by_one(counts):
+    np.testing.assert_array_equal(metrics.iou(counts), [metrics.iou(c) for c in counts])
 
 
-def test_mp_by_hand():
-    """Two classes; the map is the truth, so both precisions are 1."""
-    real = np.repeat([0, 1], 50).reshape(10, 10).astype(np.uint8)
-    counts = metrics.seed_counts(real * 0.5, np.ones_like(real), real, classes=2)
-    assert metrics.seed_score(counts).mp == pytest.approx(1.0)
+def test_average_precision_of_what_cannot_all_be_found():
+    """Two of four objects found: recall ends at a half, and so does the area."""
+    score, hit = np.array([0.9, 0.8, 0.7]), np.array([True, False, True])
+    assert metrics.average_precision(score, hit, positives=4) == pytest.approx(0.25 + 0.25 * 2 / 3)
+    assert metrics.average_precision(score, hit, positives=2) == metrics.average_precision(
+        score, hit
+    )
+    assert metrics.average_precision(score, np.zeros(3, bool), positives=4) == 0
+
+
+def test_average_precision_is_no_lower_than_the_step_sum_of_torchmetrics(rng):
+    """Theirs does not interpolate; with precision falling all along, the two agree."""
+    for _ in range(20):
+        score, hit = rng.random(40), rng.random(40) < 0.4
+        theirs = AveragePrecision(task="binary")(torch.tensor(score), torch.tensor(hit).int())
+        assert metrics.average_precision(score, hit) >= theirs.item() - 1e-6
+    hit = np.arange(40) < 15
+    assert metrics.average_precision(-np.arange(40.0), hit) == 1.0
+
+
+def test_average_precision_equals_a_naive_loop(rng):
+    for _ in range(20):
+        score, hit = rng.random(30), rng.random(30) < 0.4
+        points = []
+        for cut in score:
+            found = score >= cut
+            points.append((hit[found].sum() / hit.sum(), hit[found].mean()))
+        recalls = sorted({r for r, _ in points if r > 0})
+        area = sum(max(p for r, p in points if r >= at) for at in recalls) / hit.sum()
+        assert metrics.average_precision(score, hit) == pytest.approx(area)
+
+
+def images(rng, count=40, classes=4):
+    """Random confusion matrices of images: mostly right, some worse than others."""
+    counts = rng.integers(0, 30, (count, classes, classes + 1))
+    counts[:, range(classes), range(classes)] += rng.integers(0, 200, (count, classes))
+    return counts
+
+
+def test_interval_holds_the_score_and_is_the_same_every_time(rng):
+    counts = images(rng)
+    low, high = metrics.mean_iou_interval(counts, rng=np.random.default_rng(0))
+    assert low < metrics.mean_iou(counts.sum(axis=0)) < high
+    again = metrics.mean_iou_interval(counts, rng=np.random.default_rng(0))
+    assert again == (low, high)
+    wide = metrics.mean_iou_interval(counts[:10], rng=np.random.default_rng(0))
+    assert wide[1] - wide[0] > high - low
+
+
+def test_interval_of_equal_images_is_a_point(rng):
+    counts = np.repeat(images(rng, count=1), 12, axis=0)
+    ends = metrics.mean_iou_interval(counts, rng=rng)
+    assert ends == pytest.approx([metrics.mean_iou(counts[0])] * 2)
+
+
+def test_interval_equals_resampling_in_a_loop(rng):
+    counts = images(rng, count=25)
+    counts[3:, 2] = counts[3:, :, 2] = 0  # a class that many resamples hold, not all
+    weights = np.random.default_rng(5).multinomial(25, np.full(25, 1 / 25), size=200)
+    scores = []
+    for row in weights:
+        drawn = [counts[i] for i, times in enumerate(row) for _ in range(times)]
+        scores.append(metrics.mean_iou(sum(drawn)))
+    ends = metrics.mean_iou_interval(counts, rng=np.random.default_rng(5), resamples=200)
+    assert ends == pytest.approx(np.percentile(scores, [2.5, 97.5]))
+    narrow = metrics.mean_iou_interval(
+        counts, rng=np.random.default_rng(5), resamples=200, share=0.5
+    )
+    assert narrow == pytest.approx(np.percentile(scores, [25, 75]))
+
+
+def test_interval_of_nothing_is_nothing(rng):
+    assert np.isnan(metrics.mean_iou_interval(np.zeros((3, 2, 3), int), rng=rng)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(label, truth)
+def test_pixel_accuracy_and_frequency_weights_equal_references(pred, real):
+    counts = metrics.confusion(pred, real, classes=4)
+    known = real != VOID
+    if not known.any():
+        assert np.isnan(metrics.pixel_accuracy(counts))
+        assert np.isnan(metrics.frequency_weighted_iou(counts))
+        return
+    judge = Accuracy(task="multiclass", num_classes=4, ignore_index=VOID, average="micro")
+    theirs = judge(torch.tensor(pred[None].astype(int)), torch.tensor(real[None].astype(int)))
+    assert metrics.pixel_accuracy(counts) == pytest.approx(theirs.item())
+    weighted = sum(
+        (real[known] == c).mean() * (known & (pred == c) & (real == c)).sum()
+        / (known & ((pred == c) | (real == c))).sum()
+        for c in range(4) if (real[known] == c).any()
+    )  # fmt: skip
+    assert metrics.frequency_weighted_iou(counts) == pytest.approx(weighted)
+
+
+def naive_boundary(mask, known, distance):
+    """Pixels of the mask with a pixel outside it, or the image's end, in the square around."""
+    padded = np.pad(mask, distance)
+    size = 2 * distance + 1
+    out = np.zeros_like(mask)
+    for r, c in np.argwhere(mask):
+        out[r, c] = not padded[r : r + size, c : c + size].all()
+    return out & known
+
+
+def test_boundary_counts_equal_eroding_class_by_class(rng):
+    real = np.kron(rng.integers(0, 3, (4, 5)), np.ones((12, 12))).astype(np.uint8)
+    pred = np.roll(real, (3, -2), (0, 1))
+    real[20:23] = VOID
+    known = real != VOID
+    for dilation, distance in ((0.02, 2), (0.05, 4), (0.001, 1)):
+        counts = metrics.boundary_counts(pred, real, classes=3, dilation=dilation)
+        for c in range(3):
+            inside = naive_boundary((pred == c) & known, known, distance)
+            true = naive_boundary(real == c, known, distance)
+            assert counts[:, c].tolist() == [(inside & true).sum(), true.sum(), inside.sum()]
+
+
+def test_boundary_iou_by_hand():
+    """A square of 10 in 100 x 100, diagonal 141 px: a rim of 3 px; shifted by one it loses."""
+    real = np.zeros((100, 100), np.uint8)
+    real[40:50, 40:50] = 1
+    counts = metrics.boundary_counts(real, real, classes=2)
+    assert metrics.boundary_iou(counts) == 1.0
+    assert counts[:, 1].tolist() == [84] * 3  # 10 x 10 less the 4 x 4 within
+    moved = metrics.boundary_counts(np.roll(real, 1, axis=1), real, classes=2)
+    # the squares share 9 x 10 pixels; 4 x 5 of them lie within one rim or the other
+    assert moved[:, 1].tolist() == [70, 84, 84]
+    assert metrics.boundary_iou(moved[:, 1:]) == pytest.approx(70 / 98)
+    plain = metrics.mean_iou(metrics.confusion(np.roll(real, 1, axis=1), real, classes=2)[1:, 1:])
+    assert plain > 70 / 98
+
+
+def test_void_rim_does_not_cost_a_perfect_contour():
+    real = np.zeros((80, 80), np.uint8)
+    real[20:60, 20:60] = 1
+    pred = real.copy()
+    real[18:22, 18:62] = real[58:62, 18:62] = real[18:62, 18:22] = real[18:62, 58:62] = VOID
+    assert metrics.boundary_iou(metrics.boundary_counts(pred, real, classes=2)) == 1.0
+
+
+def test_boundary_iou_leaves_out_classes_that_do_not_occur():
+    assert np.isnan(metrics.boundary_iou(np.zeros((3, 4), int)))
+    assert metrics.boundary_iou(np.array([[1, 0], [2, 0], [1, 0]])) == 0.5
 
 
 def test_full_supervision_share():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pipeline import config
+from pipeline import choices
 from pipeline.pooling import POOLINGS, extremes
 
 MAP = torch.tensor([[[[4.0, 0.0], [-2.0, 6.0]]]])  # sorted: 6, 4, 0, -2
@@ -32,7 +32,7 @@ def test_by_hand(name):
 
 @pytest.mark.parametrize("name", POOLINGS)
 def test_options_are_the_functions_arguments(name):
-    model = config.POOLING_OPTIONS[name]
+    model = choices.POOLING_OPTIONS[name]
     assert set(BY_HAND[name][0]) == set(model.model_fields)
 
 

@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from pipeline import config, formats, saliency
+from pipeline import choices, formats, saliency
 from pipeline.blocks import Crf
 from pipeline.errors import UserError
 from tests.conftest import ROOT, photo
@@ -12,7 +12,7 @@ from tests.conftest import ROOT, photo
 @pytest.fixture
 def net_options(params, tmp_path):
     values = params["saliency"]["options"]["net"] | {"root": str(tmp_path)}
-    return config.SaliencyNet.model_validate(values)
+    return choices.SaliencyNet.model_validate(values)
 
 
 def test_normalise_by_the_own_maximum():
@@ -23,7 +23,7 @@ def test_normalise_by_the_own_maximum():
 def test_geodesic_finds_a_central_object(rng):
     image = rng.integers(60, 70, (80, 100, 3)).astype(np.uint8)
     image[25:55, 30:70] = (220, 60, 60)
-    options = config.SaliencyClassical(superpixels=150, compactness=10)
+    options = choices.SaliencyClassical(superpixels=150, compactness=10)
     found = saliency.normalise(saliency.geodesic(image, options))
     assert found[30:50, 35:65].mean() > 0.9 and found[:15].mean() < 0.2
 
@@ -41,7 +41,7 @@ def red_model(path, channel=0):
 
 def onnx_options(path, **kw):
     values = {"file": path, "size_px": 32, "divide_by": "255", "mean": (0, 0, 0), "std": (1, 1, 1)}
-    return config.SaliencyOnnx(**values | kw)
+    return choices.SaliencyOnnx(**values | kw)
 
 
 def test_onnx_model_sees_rgb_in_the_asked_range(tmp_path):
@@ -93,5 +93,5 @@ def test_denoising_round_on_a_small_copy(tmp_path, net_options):
 
 
 def test_every_source_says_what_it_learned_from():
-    assert set(config.TRAINED_ON) == set(config.SALIENCY_OPTIONS)
-    assert (ROOT / "sources/dvc.yaml").read_text().count("  saliency_") == len(config.TRAINED_ON)
+    assert set(choices.TRAINED_ON) == set(choices.SALIENCY_OPTIONS)
+    assert (ROOT / "sources/dvc.yaml").read_text().count("  saliency_") == len(choices.TRAINED_ON)

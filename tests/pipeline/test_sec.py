@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import blocks, crf, sec
+from pipeline import choices, crf, sec
 from pipeline.arrays import VOID
 from pipeline.blocks import Crf
 
 CRF = Crf(
     iterations=5, smooth_w=3, smooth_sxy=3, bilateral_w=10, bilateral_sxy=80, bilateral_srgb=13
 )
-OPTIONS = blocks.Sec(decay_tags=0.996, decay_background=0.999, crf=CRF)
+OPTIONS = choices.Sec(decay_tags=0.996, decay_background=0.999, crf=CRF)
 
 
 def random_probability(*shape):

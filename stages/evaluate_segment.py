@@ -1,0 +1,43 @@
+"""Score the segmenters' label images, before and after the CRF, and compare them (FS%)."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline import config, formats, metrics, scores, tally
+from pipeline.layout import Layout
+from pipeline.tally import Tallies
+from stages import _run
+
+
+def _write_tables(folder: Path, tallies: Tallies, classes: list[str]) -> None:
+    """Every link's IoU by class and mIoU by image; the last link's once more, for the plots."""
+    rows, last = scores.per_class(tallies, classes), scores.last_link(tallies)
+    formats.write_table(folder / "iou.tsv", rows, columns=scores.IOU, sep="\t")
+    formats.write_table(folder / "images.csv", scores.per_image(tallies), columns=scores.IMAGES)
+    final = [r for r in rows if r[:2] == last]
+    formats.write_table(folder / "iou_last.tsv", final, columns=scores.IOU, sep="\t")
+    pairs = scores.confusion_pairs(tallies[last].total_CC, classes) if last else []
+    formats.write_table(folder / "confusion.csv", pairs, columns=("truth", "prediction"))
+
+
+def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
+    """Write segment.json, and tables of each class, each image and each confusion."""
+    classes = ["background", *formats.read_json(layout.classes)]
+    scored = tally.read_scored(layout.samples, layout.truth)
+    folders = {f"segmenter_{s}": layout.predictions(s) for s in supervision}
+    folders |= {f"refined_{s}": layout.refined(s) for s in supervision}
+    what = "evaluate segment"
+    tallies = tally.count(folders, scored, classes=len(classes), what=what, boundary=True)
+    _write_tables(layout.score_tables("segment"), tallies, classes)
+    found: dict[str, Any] = dict(scores.labels(tallies))
+    weak, full = (found.get(f"refined_{s}", {}).get("val", {}) for s in ("guide", "full"))
+    if weak and full:
+        found["FS%"] = round(metrics.full_supervision_share(weak["mIoU"], full["mIoU"]), 1)
+    nets = {s: formats.read_json(layout.segmenter(s) / "net.json") for s in supervision}
+    run_on = {f"segmenter_{s}": net["trained_on"] for s, net in nets.items()}
+    found["about"] = {"images_scored": len(scored), "run_on": run_on}
+    formats.write_json(layout.scores("segment"), found)
+
+
+if __name__ == "__main__":
+    _run.main(run, supervision=("segment.supervision", config.Supervision))

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from pipeline import metrics, seed_curve
+from pipeline.arrays import VOID
+
+
+@pytest.fixture
+def maps(rng):
+    """Values, classes and truth of two images."""
+    value = rng.random((2, 30, 40)).astype(np.float32)
+    cls = rng.integers(1, 4, (2, 30, 40)).astype(np.uint8)
+    return value, cls, rng.choice([0, 1, 2, 3, VOID], (2, 30, 40)).astype(np.uint8)
+
+
+def test_seed_score_equals_thresholding_one_by_one(rng):
+    value = rng.random((30, 40)).astype(np.float32)
+    cls = rng.integers(1, 4, (30, 40)).astype(np.uint8)
+    real = rng.choice([0, 1, 2, 3, VOID], (30, 40)).astype(np.uint8)
+    score = seed_curve.score(seed_curve.count(value, cls, real, classes=4))
+    for i in (1, 20, 57, 99):
+        seeds = np.where(value * 100 >= i, cls, 0).astype(np.uint8)
+        counts = metrics.confusion(seeds, real, classes=4)
+        assert score.miou_T[i] == pytest.approx(metrics.mean_iou(counts))
+        recall = np.diag(counts) / counts.sum(1)
+        assert score.bg_recall_T[i] == pytest.approx(recall[0])
+        assert score.fg_recall_T[i] == pytest.approx(recall[1:].mean())
+    best, threshold = score.best
+    assert best == score.miou_T.max() and score.miou_T[round(threshold * 100)] == best
+
+
+def test_mp_by_hand():
+    """Two classes; the map is the truth, so both precisions are 1."""
+    real = np.repeat([0, 1], 50).reshape(10, 10).astype(np.uint8)
+    counts = seed_curve.count(real * 0.5, np.ones_like(real), real, classes=2)
+    assert seed_curve.score(counts).mp == pytest.approx(1.0)
+
+
+def test_mp_takes_the_first_recall_above_each_mark():
+    """One class, 10 foreground pixels: three found first, then false ones; recall 0.3 > 0.2."""
+    real = np.repeat([1, 0], [10, 90])[None].astype(np.uint8)
+    value = np.full((1, 100), 0.05)
+    value[0, :3], value[0, 10:16], value[0, 3:10] = 0.9, 0.9, 0.5
+    score = seed_curve.score(seed_curve.count(value, np.ones_like(real), real, classes=2))
+    # foreground: at 0.9 recall 3/10, precision 3/9; background: from 0.06 on 84 of 90, all right
+    assert score.mp == pytest.approx((3 / 9 + 84 / 84) / 2)
+    assert score.bg_recall_T[:6] == pytest.approx([0] * 6) and score.bg_recall_T[6] > 0.8
+
+
+def test_thresholds_below_zero_would_repeat_the_one_at_zero(maps):
+    value, cls, real = (a[0] for a in maps)
+    counts = metrics.confusion(cls, real, classes=4)  # every pixel foreground
+    assert seed_curve.score(seed_curve.count(value, cls, real, classes=4)).miou_T[0] == (
+        metrics.mean_iou(counts)
+    )
+    assert seed_curve.THRESHOLDS.tolist() == [pytest.approx(i / 100) for i in range(100)]
+
+
+def test_packed_counts_add_up(maps):
+    each = [seed_curve.count(*image, classes=4) for image in zip(*maps, strict=True)]
+    rows = [seed_curve.packed(c) for c in each]
+    assert (seed_curve.summed(rows, classes=4) == each[0] + each[1]).all()
+    assert rows[0][:, 3].min() > 0 and rows[0][:, 3].sum() == (maps[2][0] != VOID).sum()
+
+
+def test_confusion_at_one_threshold_equals_cutting_the_map(maps):
+    rows = [seed_curve.packed(seed_curve.count(*i, classes=4)) for i in zip(*maps, strict=True)]
+    got = seed_curve.confusion(rows, step=30, classes=4)
+    for image, value, cls, real in zip(got, *maps, strict=True):
+        seeds = np.where(value * 100 >= 30, cls, 0).astype(np.uint8)
+        assert (image == metrics.confusion(seeds, real, classes=4)[:, :4]).all()
