@@ -14,7 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline import formats, params, tables
+from pipeline import formats, params, scores, tables
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -99,11 +99,23 @@ def _link(path: Path, home: Path, work: Path) -> None:
 
 
 def gather(work: Path) -> dict[str, Any]:
-    """The scores of every group that the cell's chain reached."""
+    """The scores of every group that the cell's chain reached, with each class's IoU."""
     found: dict[str, Any] = {}
     for path in sorted((work / "data/scores").glob("*.json")):
         params.lay_over(found, formats.read_json(path))
+    for path in sorted((work / "data/scores").glob("*/iou.tsv")):
+        for row in formats.read_table(path, columns=("link", "split", "class", "iou"), sep="\t"):
+            each = found[row["link"]][row["split"]].setdefault("IoU", {})
+            if row["iou"] != "nan":
+                each[row["class"]] = float(row["iou"])
     return found
+
+
+def curve(work: Path) -> list[list[str]]:
+    """The points of the class maps' curve, `scores.CURVE`; none where seeds were not scored."""
+    path = work / "data/scores/seed/curve.tsv"
+    rows = formats.read_table(path, columns=scores.CURVE, sep="\t") if path.exists() else []
+    return [[row[c] for c in scores.CURVE] for row in rows]
 
 
 def write_table(
@@ -127,4 +139,10 @@ def write_table(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(write(table, lines, about), encoding="utf-8")
     formats.write_json(layout.table(table.name, "json"), {"params": base, "cells": records})
+    if curves := [(row, cell["random_seed"], *point) for row, found in records.items()
+                  for cell in found for point in cell["curve"]]:  # fmt: skip
+        columns = ("row", "random_seed", *scores.CURVE)
+        formats.write_table(
+            layout.table(table.name, "curves.tsv"), curves, columns=columns, sep="\t"
+        )
     return tables.markdown(table, lines, about)

@@ -28,6 +28,7 @@ def run(layout: Layout) -> None:
     _dvc(work, targets)
     record: dict[str, Any] = {
         "scores": cells.gather(work),
+        "curve": cells.curve(work),
         "row": row,
         "random_seed": seed,
         "params": cells.fingerprint(values),
