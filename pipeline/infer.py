@@ -3,7 +3,7 @@
 Shapes: N images of one size, K outputs, H, W size in px, h, w output size at scale 1.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -50,20 +50,35 @@ def foreground(outputs: Sequence[Tensor]) -> Tensor:
 
 @torch.inference_mode()
 def run(
-    net: nn.Module, samples: Sequence[Sample], infer: Infer, *, what: str, of: Of | None = None
+    net: nn.Module,
+    samples: Sequence[Sample],
+    infer: Infer,
+    *,
+    what: str,
+    done: Container[str] = (),
+    of: Of | None = None,
 ) -> Iterator[tuple[Sample, list[Tensor]]]:
     """For each sample the net's output (K, h, w) at every scale, on the CPU.
 
-    `of` makes the output out of a batch (N, 3, H, W) and its samples; by default it is the net's.
+    Args:
+        net: the network.
+        samples: the images.
+        infer: size, scales, flip.
+        what: the name that progress lines carry.
+        done: ids that need not come again; batches stay as they are, since a sum in another order
+            rounds otherwise, so an id comes again with others of its batch.
+        of: makes the output out of a batch (N, 3, H, W) and its samples; by default the net's.
     """
     make = of or (lambda image, _: net(image))
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
 
+    stride = max((16, *getattr(net, "strides", ())))  # a map then covers its image exactly
+    todo, batches = whole_batches(samples, infer, stride=stride, done=done)
+
     def each() -> Iterator[tuple[Sample, list[Tensor]]]:
-        stride = max((16, *getattr(net, "strides", ())))  # a map then covers its image exactly
-        for batch, views in whole_batches(samples, infer, stride=stride):
+        for batch, views in batches:
             outputs = [o.cpu() for o in forward(make, batch, views, flip=infer.flip)]
             for i, sample in enumerate(batch):
                 yield sample, [o[i] for o in outputs]
 
-    yield from runtime.track(each(), total=len(samples), what=what)
+    yield from runtime.track(each(), total=todo, what=what)

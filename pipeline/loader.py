@@ -5,7 +5,7 @@ Shapes: N batch, S crop side, H, W size in px.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,11 +143,15 @@ class Whole(Dataset[list[Tensor]]):
 
 
 def whole_batches(
-    samples: Sequence[Sample], infer: Infer, *, stride: int
-) -> Iterator[tuple[list[Sample], list[Tensor]]]:
+    samples: Sequence[Sample], infer: Infer, *, stride: int, done: Container[str] = ()
+) -> tuple[int, Iterator[tuple[list[Sample], list[Tensor]]]]:
     """Images of equal size together: (samples, one (N, 3, H, W) uint8 tensor a scale).
 
-    No padding: each side is rounded to the stride, so a map covers its image exactly.
+    No padding: each side is rounded to the stride, so a map covers its image exactly. Batches all
+    of whose ids are `done` are left out.
+
+    Returns:
+        How many images will come, and the batches.
     """
     sizes = [
         target_size(s.height_px, s.width_px, long_px=infer.size_px, stride=stride) for s in samples
@@ -155,16 +159,13 @@ def whole_batches(
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for i, size in enumerate(sizes):
         groups[size].append(i)
-    batches = [
-        group[k : k + INFER_BATCH]
-        for group in groups.values()
-        for k in range(0, len(group), INFER_BATCH)
-    ]
+    whole = (g[k : k + INFER_BATCH] for g in groups.values() for k in range(0, len(g), INFER_BATCH))
+    batches = [batch for batch in whole if any(samples[i].id not in done for i in batch)]
     loader = DataLoader(
         Whole(samples, sizes, infer.scales, stride),
         batch_sampler=batches,
         num_workers=min(_processes(), math.ceil(len(batches) / 2)),
         worker_init_fn=_one_thread,
     )
-    for batch, views in zip(batches, loader, strict=True):
-        yield [samples[i] for i in batch], views
+    found = zip(batches, loader, strict=True)
+    return sum(map(len, batches)), (([samples[i] for i in batch], views) for batch, views in found)

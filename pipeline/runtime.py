@@ -8,6 +8,7 @@ GUIDELABEL_WORKERS (loader and CRF processes).
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -139,12 +140,24 @@ def _bar(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         yield from progress.track(items, total=total, description=what)
 
 
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, however it was killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def pool_map(work: Callable[[T], R], items: list[T], *, what: str) -> Iterator[R]:
     """`map` over a process pool, in order, with progress; for work that uses no torch."""
     count = min(workers(), len(items))
     if count <= 1:
         yield from track(map(work, items), total=len(items), what=what)
         return
-    with ProcessPoolExecutor(count) as pool:
+    with ProcessPoolExecutor(count, initializer=_leave_with_parent) as pool:
         results = pool.map(work, items, chunksize=max(1, min(8, len(items) // (4 * count))))
         yield from track(results, total=len(items), what=what)

@@ -1,10 +1,11 @@
 """How every stage runs: load its slice of params.yaml, run, exit code; bad input is one line."""
 
+import contextlib
 import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,35 @@ def resume_folder(layout: Layout, *, weights: str, inputs: Sequence[Path], about
     files += [Path(weights)] if Path(weights).is_file() else []
     key = params.fingerprint(formats.digest(*files), about, str(runtime.describe()))
     return layout.resume / f"{_name()}-{key}"
+
+
+@contextlib.contextmanager
+def partial(
+    layout: Layout, outs: Sequence[Path], *, inputs: Sequence[Path], about: str
+) -> Iterator[Layout]:
+    """A layout to write per-image files by; what a killed run wrote is still there.
+
+    DVC deletes a stage's outputs before it runs, so they are made beside them and moved at the end.
+
+    Args:
+        layout: the project's paths.
+        outs: the folders that the stage makes.
+        inputs: files and folders it reads.
+        about: the fingerprint of the params.
+    """
+    folder = resume_folder(layout, weights="", inputs=inputs, about=about)
+    for out in outs:
+        (folder / out.relative_to(layout.root)).mkdir(parents=True, exist_ok=True)
+    yield Layout(folder)
+    for out in outs:
+        shutil.rmtree(out, ignore_errors=True)  # there is one only if run without DVC
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder / out.relative_to(layout.root), out)
+
+
+def finished(folder: Path) -> set[str]:
+    """The ids of the files that are in `folder`; half a file has another suffix."""
+    return {p.stem for p in folder.iterdir() if p.suffix != ".part"}
 
 
 def _name() -> str:

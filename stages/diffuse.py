@@ -1,27 +1,31 @@
 """The dense CRF spreads the seeds inside contested components: guide labels."""
 
-from pipeline import blocks, config, crf, formats, guide, runtime
+from pipeline import blocks, config, crf, formats, guide, params, runtime
 from pipeline.arrays import CONTESTED
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
 
 
-def _one(job: tuple[Layout, Sample, config.Diffuse, blocks.Crf]) -> None:
-    layout, sample, how, rule = job
+def _one(job: tuple[Layout, Layout, Sample, config.Diffuse, blocks.Crf]) -> None:
+    layout, work, sample, how, rule = job
     label = formats.read_label(layout.fused / f"{sample.id}.png")
     if (label == CONTESTED).any():
         seeds = formats.read_label(layout.seeds / f"{sample.id}.png")
         fused = guide.Fused(seeds, label)
         label = guide.diffuse(formats.read_image(sample.image), fused, how, rule)
-    formats.write_label(layout.labels("guide") / f"{sample.id}.png", label)
+    formats.write_label(work.labels("guide") / f"{sample.id}.png", label)
 
 
 def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets) -> None:
     """Write the guide label of every image."""
     rule = crf.chosen(sets, diffuse.crf)
-    jobs = [(layout, s, diffuse, rule) for s in formats.read_samples(layout.samples)]
-    list(runtime.pool_map(_one, jobs, what="diffuse"))
+    samples, inputs = formats.read_samples(layout.samples), [layout.seeds, layout.fused]
+    about = params.fingerprint(diffuse, rule)
+    with _run.partial(layout, [layout.labels("guide")], inputs=inputs, about=about) as work:
+        done = _run.finished(work.labels("guide"))
+        jobs = [(layout, work, s, diffuse, rule) for s in samples if s.id not in done]
+        list(runtime.pool_map(_one, jobs, what="diffuse"))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import sys
 
-from pipeline import config, crf, formats, infer, nets
+from pipeline import config, crf, formats, infer, nets, params
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 from stages import _run
@@ -18,11 +18,15 @@ def run(layout: Layout, *, predict: config.Predict) -> None:
             "add train, or set data.options.folder.val_fraction"
         )
     net, _ = nets.load(layout.segmenter(supervision))
-    for sample, outputs in infer.run(net, samples, predict, what=f"predict ({supervision})"):
-        logits = infer.merge([o[None] for o in outputs])[0].numpy()
-        formats.write_logits(layout.logits(supervision) / f"{sample.id}.npz", logits)
-        label = crf.argmax(logits, height_px=sample.height_px, width_px=sample.width_px)
-        formats.write_label(layout.predictions(supervision) / f"{sample.id}.png", label)
+    outs = [layout.logits(supervision), layout.predictions(supervision)]
+    inputs = [layout.samples, layout.segmenter(supervision)]
+    with _run.partial(layout, outs, inputs=inputs, about=params.fingerprint(predict)) as work:
+        done, what = _run.finished(work.predictions(supervision)), f"predict ({supervision})"
+        for sample, outputs in infer.run(net, samples, predict, what=what, done=done):
+            logits = infer.merge([o[None] for o in outputs])[0].numpy()
+            formats.write_logits(work.logits(supervision) / f"{sample.id}.npz", logits)
+            label = crf.argmax(logits, height_px=sample.height_px, width_px=sample.width_px)
+            formats.write_label(work.predictions(supervision) / f"{sample.id}.png", label)
 
 
 if __name__ == "__main__":

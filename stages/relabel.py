@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pipeline import blocks, config, crf, formats, guide, infer, labels, nets, runtime
-from pipeline.arrays import Float
+from pydantic import BaseModel
+
+from pipeline import blocks, config, crf, formats, guide, infer, labels, nets, params, runtime
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -24,24 +26,35 @@ class Rules:
     random_seed: int
 
 
-Job = tuple[Layout, str, str, Sample, Rules, Float | None]
+Job = tuple[Layout, Layout, str, str, Sample, Rules]
 
 
 def _train(layout: Layout) -> list[Sample]:
     return [s for s in formats.read_samples(layout.samples) if s.split == "train"]
 
 
+def _foreground(work: Layout, sample: Sample) -> Path:
+    return work.root / "foreground" / f"{sample.id}.npz"
+
+
 def _guide(job: Job) -> None:
-    """Fuse and diffuse one image; a segmenter's foreground takes part in its saliency."""
-    layout, name, source, sample, how, foreground = job
+    """Fuse and diffuse one image; in a round a segmenter takes part in its saliency."""
+    layout, work, name, source, sample, how = job
     maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
     saliency = formats.read_grey(layout.saliency(source) / f"{sample.id}.png")
-    if foreground is not None:
+    if name in blocks.ROUNDS:
+        foreground = formats.read_logits(_foreground(work, sample))[0]
         saliency = labels.next_saliency(foreground, saliency)
     chance = (how.random_seed, sample.id)
     fused = labels.fused(maps, classes, saliency, how.fuse, chance=chance)
     label = guide.diffuse(formats.read_image(sample.image), fused, how.diffuse, how.crf)
-    formats.write_label(layout.labels(name) / f"{sample.id}.png", label)
+    formats.write_label(work.labels(name) / f"{sample.id}.png", label)
+
+
+def _relabel(layout: Layout, work: Layout, name: str, source: str, how: Rules) -> None:
+    done = _run.finished(work.labels(name))
+    jobs = [(layout, work, name, source, s, how) for s in _train(layout) if s.id not in done]
+    list(runtime.pool_map(_guide, jobs, what=f"relabel ({name})"))
 
 
 def _rules(
@@ -50,28 +63,36 @@ def _rules(
     return Rules(fuse, diffuse, crf.chosen(sets, diffuse.crf), random_seed)
 
 
+def _about(how: Rules, *more: BaseModel | str) -> str:
+    return params.fingerprint(how.fuse, how.diffuse, how.crf, str(how.random_seed), *more)
+
+
 def _oracle(layout: Layout, **rules: Any) -> None:
     """Guide labels whose saliency is the truth."""
-    how = _rules(**rules)
-    jobs = [(layout, "oracle", "oracle", s, how, None) for s in _train(layout)]
-    list(runtime.pool_map(_guide, jobs, what="relabel (oracle)"))
+    how, out = _rules(**rules), [layout.labels("oracle")]
+    inputs = [layout.samples, layout.maps, layout.saliency("oracle")]
+    with _run.partial(layout, out, inputs=inputs, about=_about(how)) as work:
+        _relabel(layout, work, "oracle", "oracle", how)
 
 
 def _round(layout: Layout, *, source: str, predict: config.Predict, **rules: Any) -> None:
     """Guide labels whose saliency is the mean of the maps and the last round's segmenter."""
-    name = sys.argv[1]
-    net, _ = nets.load(layout.segmenter(blocks.ROUNDS[name]))
-    foreground = {
-        s.id: 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, 0].numpy()
-        for s, outputs in infer.run(net, _train(layout), predict, what=f"relabel ({name}): predict")
-    }
-    how = _rules(**rules)
-    jobs = [(layout, name, source, s, how, foreground[s.id]) for s in _train(layout)]
-    list(runtime.pool_map(_guide, jobs, what=f"relabel ({name})"))
+    name, how = sys.argv[1], _rules(**rules)
+    model, out = layout.segmenter(blocks.ROUNDS[name]), [layout.labels(name)]
+    inputs = [layout.samples, layout.maps, layout.saliency(source), model]
+    with _run.partial(layout, out, inputs=inputs, about=_about(how, predict)) as work:
+        net, _ = nets.load(model)
+        folder = work.root / "foreground"
+        done = _run.finished(folder) if folder.exists() else ()
+        what = f"relabel ({name}): predict"
+        for s, outputs in infer.run(net, _train(layout), predict, what=what, done=done):
+            foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
+            formats.write_logits(_foreground(work, s), foreground)
+        _relabel(layout, work, name, source, how)
 
 
-def _cue(job: tuple[Layout, Sample, float, float]) -> None:
-    layout, sample, threshold, fraction = job
+def _cue(job: tuple[Layout, Layout, Sample, float, float]) -> None:
+    layout, work, sample, threshold, fraction = job
     label = labels.cues(
         *formats.read_maps(layout.maps / f"{sample.id}.npz"),
         seed_threshold=threshold,
@@ -79,13 +100,17 @@ def _cue(job: tuple[Layout, Sample, float, float]) -> None:
         height_px=sample.height_px,
         width_px=sample.width_px,
     )
-    formats.write_label(layout.labels("seed") / f"{sample.id}.png", label)
+    formats.write_label(work.labels("seed") / f"{sample.id}.png", label)
 
 
 def _seed(layout: Layout, *, threshold: float, relabel: config.Relabel) -> None:
     """SEC's cues: seeds, background where least speaks for a tag, void elsewhere."""
-    jobs = [(layout, s, threshold, relabel.background_fraction) for s in _train(layout)]
-    list(runtime.pool_map(_cue, jobs, what="relabel (seed)"))
+    inputs, share = [layout.samples, layout.maps], relabel.background_fraction
+    about = params.fingerprint(relabel, str(threshold))
+    with _run.partial(layout, [layout.labels("seed")], inputs=inputs, about=about) as work:
+        done = _run.finished(work.labels("seed"))
+        jobs = [(layout, work, s, threshold, share) for s in _train(layout) if s.id not in done]
+        list(runtime.pool_map(_cue, jobs, what="relabel (seed)"))
 
 
 RULES: Slices = {

@@ -1,12 +1,13 @@
 """Saliency maps of every image, from one source (named on the command line)."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from typing import cast
 
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline import blocks, choices, formats, infer, nets, runtime, saliency
+from pipeline import blocks, choices, formats, infer, nets, params, runtime, saliency
 from pipeline.arrays import VOID, Float
 from pipeline.errors import UserError
 from pipeline.formats import Sample
@@ -16,9 +17,11 @@ from stages import _run
 Maps = Iterator[tuple[Sample, Float]]
 
 
-def _net(layout: Layout, samples: list[Sample], options: choices.SaliencyNet) -> Maps:
+def _net(
+    layout: Layout, samples: list[Sample], options: choices.SaliencyNet, done: Container[str] = ()
+) -> Maps:
     net, _ = nets.load(layout.saliency_model)
-    for sample, outputs in infer.run(net, samples, options.infer, what="saliency"):
+    for sample, outputs in infer.run(net, samples, options.infer, what="saliency", done=done):
         foreground = infer.foreground(outputs).numpy()
         yield (
             sample,
@@ -65,7 +68,6 @@ def _none(layout: Layout, samples: list[Sample], options: blocks.NoOptions) -> M
 
 
 MAKERS = {
-    "net": _net,
     "onnx": _onnx,
     "folder": _folder,
     "classical": _classical,
@@ -77,9 +79,20 @@ MAKERS = {
 def run(layout: Layout, *, options: BaseModel) -> None:
     """Write each image's map, divided by its own maximum."""
     source = sys.argv[1]
-    samples = formats.read_samples(layout.samples)
-    for sample, found in MAKERS[source](layout, samples, options):  # type: ignore[operator]
-        formats.write_grey(layout.saliency(source) / f"{sample.id}.png", saliency.normalise(found))
+    samples, inputs = formats.read_samples(layout.samples), [layout.samples]
+    inputs += [layout.saliency_model] if source == "net" else []
+    inputs += [layout.truth, layout.labels("full")] if source == "oracle" else []
+    about, out = params.fingerprint(options), layout.saliency(source)
+    with _run.partial(layout, [out], inputs=inputs, about=about) as work:
+        done = _run.finished(work.saliency(source))
+        if source == "net":  # whose batches stay as they are
+            found = _net(layout, samples, cast(choices.SaliencyNet, options), done)
+        else:
+            left = [s for s in samples if s.id not in done]
+            found = MAKERS[source](layout, left, options)  # type: ignore[operator]
+        for sample, salient in found:
+            path = work.saliency(source) / f"{sample.id}.png"
+            formats.write_grey(path, saliency.normalise(salient))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Class maps of every image's tags, and the classifier's scores."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline import config, formats, gradients, infer, nets, regions
+from pipeline import config, formats, gradients, infer, nets, params, regions
 from pipeline.arrays import Float
 from pipeline.classifier import Classifier
 from pipeline.formats import Sample
@@ -18,7 +18,11 @@ Outputs = Iterator[tuple[Sample, list[Tensor]]]
 
 
 def _other(
-    net: Classifier, samples: list[Sample], maps: config.SeedMaps, names: list[str]
+    net: Classifier,
+    samples: list[Sample],
+    maps: config.SeedMaps,
+    names: list[str],
+    done: Container[str],
 ) -> Outputs:
     """The same images again, with maps of another kind."""
     kind = gradients.KINDS[maps.kind]
@@ -28,37 +32,44 @@ def _other(
         with torch.inference_mode(False), torch.enable_grad():
             return kind(net, image.clone(), wanted)
 
-    return infer.run(net, samples, maps, what=f"seed ({maps.kind})", of=of)
+    return infer.run(net, samples, maps, what=f"seed ({maps.kind})", of=of, done=done)
 
 
 def _probability(net: Classifier, outputs: list[Tensor], scales: tuple[float, ...]) -> list[float]:
     """Taken at scale 1 and above: objects shrunk further are not what the net was trained on."""
     large = [o for o, scale in zip(outputs, scales, strict=True) if scale >= 1] or outputs
-    found: list[float] = (
-        torch.stack([net.logits(o[None])[0] for o in large]).mean(0).sigmoid().tolist()
-    )
-    return found
+    logits = torch.stack([net.logits(o[None])[0] for o in large]).mean(0)
+    return logits.sigmoid().tolist()
 
 
-def run(layout: Layout, *, maps: config.SeedMaps) -> None:
-    """Write a map for each tag of each image, and the probability of every class."""
-    samples = formats.read_samples(layout.samples)
+def _write(layout: Layout, work: Layout, samples: list[Sample], maps: config.SeedMaps) -> list[str]:
+    """Write the maps, and beside them for a killed run the probabilities; the classes."""
     loaded, spec = nets.load(layout.seed_model)
     net, classes = cast(Classifier, loaded), spec["classes"]
-    plain = infer.run(net, samples, maps, what="seed")
-    other = None if maps.kind == "class_maps" else _other(net, samples, maps, classes)
-    scores = {}
+    done = _run.finished(work.maps)
+    plain = infer.run(net, samples, maps, what="seed", done=done)
+    other = None if maps.kind == "class_maps" else _other(net, samples, maps, classes, done)
     for sample, outputs in plain:
-        scores[sample.id] = _probability(net, outputs, maps.scales)
         shown = outputs if other is None else next(other)[1]
         index = [classes.index(t) for t in sample.tags]
         found: Float = infer.merge([o[None].relu() for o in shown])[0][index].numpy()
         if net.superpixels:
             found = regions.flatten(found, formats.read_image(sample.image), net.superpixels)
+        probability = _probability(net, outputs, maps.scales)
+        formats.write_json(work.root / "probability" / f"{sample.id}.json", probability)
         formats.write_maps(
-            layout.maps / f"{sample.id}.npz", found, np.array(index, np.uint8) + np.uint8(1)
+            work.maps / f"{sample.id}.npz", found, np.array(index, np.uint8) + np.uint8(1)
         )
-    rows = [(s.id, *(f"{p:.5f}" for p in scores[s.id])) for s in samples]
+    return classes
+
+
+def run(layout: Layout, *, maps: config.SeedMaps) -> None:
+    """Write a map for each tag of each image, and the probability of every class."""
+    samples, inputs = formats.read_samples(layout.samples), [layout.samples, layout.seed_model]
+    with _run.partial(layout, [layout.maps], inputs=inputs, about=params.fingerprint(maps)) as work:
+        classes = _write(layout, work, samples, maps)
+        found = {s.id: formats.read_json(work.root / f"probability/{s.id}.json") for s in samples}
+    rows = [(s.id, *(f"{p:.5f}" for p in found[s.id])) for s in samples]
     formats.write_table(layout.tag_scores, rows, columns=("id", *classes))
 
 

@@ -1,10 +1,12 @@
 """Small data sets the tests make, and a copy of the project to run in."""
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -157,4 +159,33 @@ def built(tmp_path_factory):
     project.change(TINY)
     project.commit()
     project.first_run = project.repro()
+    return project
+
+
+TINY_CHAIN = (
+    "generate", "prepare", "train_seed", "seed", "evaluate_seed", "train_saliency", "saliency net",
+    "evaluate_saliency", "fuse", "diffuse", "evaluate_guide", "train_segment guide",
+    "predict guide", "refine guide", "evaluate_segment",
+)  # fmt: skip
+
+
+def run_stages(*stages: str) -> None:
+    """Run stages as `python -m stages.NAME` does, here, without starting a Python for each."""
+    with mock.patch.dict(os.environ, {"GUIDELABEL_WORKERS": "1"}):
+        for name, *args in map(str.split, stages):
+            with mock.patch("sys.argv", [name, *args]):
+                runpy.run_module(f"stages.{name}", run_name="__main__", alter_sys=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_chain(tmp_path_factory):
+    """A project in which every stage has run on a tiny generated set; base.yaml: its params."""
+    project, here = Project(tmp_path_factory.mktemp("tiny")), os.getcwd()
+    project.change(TINY)
+    os.chdir(project.root)
+    try:
+        run_stages(*TINY_CHAIN)
+    finally:
+        os.chdir(here)
+    shutil.copy(project.root / "params.yaml", project.root / "base.yaml")
     return project

@@ -1,9 +1,6 @@
 """Every variant runs in the chain: its stages, in this process, on a tiny generated set."""
 
-import os
-import runpy
 import shutil
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,42 +10,20 @@ from pipeline.classifier import HIDDEN, LOSSES
 from pipeline.deeplab import HEADS
 from pipeline.gradients import KINDS
 from pipeline.layout import Layout
-from tests.conftest import TINY, Project
+from tests.conftest import run_stages
 
 SEED = ["train_seed", "seed", "evaluate_seed"]
 GUIDE = ["fuse", "diffuse", "evaluate_guide"]
 SEGMENT = ["train_segment guide", "predict guide", "refine guide", "evaluate_segment"]
-SALIENCY = ["train_saliency", "saliency net", "evaluate_saliency"]
 VGG = {"weights": "none", "train": {"frozen_stages": 0, "epochs": 0.5, "batch": 8}}
 
 
-def run(project, *stages):
-    """Run stages as `python -m stages.NAME` does, without starting a Python for each."""
-    with mock.patch.dict(os.environ, {"GUIDELABEL_WORKERS": "1"}):
-        for name, *args in map(str.split, stages):
-            with mock.patch("sys.argv", [name, *args]):
-                runpy.run_module(f"stages.{name}", run_name="__main__", alter_sys=True)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """The chain, run once with the base's params."""
-    project = Project(tmp_path_factory.mktemp("variants"))
-    project.change(TINY)
-    here = os.getcwd()
-    os.chdir(project.root)
-    run(project, "generate", "prepare", *SEED, *SALIENCY, *GUIDE, *SEGMENT)
-    shutil.copy("params.yaml", "base.yaml")
-    yield project
-    os.chdir(here)
-
-
 @pytest.fixture
-def project(base, monkeypatch):
-    """The base project, with its params restored."""
-    monkeypatch.chdir(base.root)
+def project(tiny_chain, monkeypatch):
+    """The finished tiny chain, with its params restored."""
+    monkeypatch.chdir(tiny_chain.root)
     shutil.copy("base.yaml", "params.yaml")
-    return base
+    return tiny_chain
 
 
 def check_maps(layout):
@@ -75,7 +50,7 @@ SEEDS = {
 @pytest.mark.parametrize("changes", SEEDS.values(), ids=SEEDS)
 def test_seeds(project, changes):
     project.change({"seed": changes})
-    run(project, *(SEED if set(changes) != {"maps"} else SEED[1:]))
+    run_stages(*(SEED if set(changes) != {"maps"} else SEED[1:]))
     check_maps(Layout())
     assert 0 <= formats.read_json(Layout().scores("seed"))["maps"]["train"]["best_mIoU"] <= 100
 
@@ -98,7 +73,7 @@ GUIDES = {
 @pytest.mark.parametrize("changes", GUIDES.values(), ids=GUIDES)
 def test_guides(project, changes):
     project.change(changes)
-    run(project, *GUIDE)
+    run_stages(*GUIDE)
     layout = Layout()
     classes, void = formats.read_json(layout.classes), set()
     for s in formats.read_samples(layout.samples):
@@ -111,14 +86,14 @@ def test_guides(project, changes):
 @pytest.mark.parametrize("source", ["none", "classical", "oracle"])
 def test_saliency(project, source):
     project.change({"saliency": {"source": source}})
-    run(project, f"saliency {source}", *GUIDE, "evaluate_saliency")
+    run_stages(f"saliency {source}", *GUIDE, "evaluate_saliency")
     found = formats.read_json(Layout().scores("saliency"))["saliency"]["train"]
     assert found["IoU"] == {"none": 0, "oracle": 100}.get(source, found["IoU"])
 
 
 def test_no_saliency_is_seeds_alone(project):
     project.change({"saliency": {"source": "none"}})
-    run(project, "saliency none", *GUIDE)
+    run_stages("saliency none", *GUIDE)
     found = formats.read_json(Layout().scores("guide"))
     assert found["guide"]["train"] == found["seeds"]["train"]
 
@@ -135,13 +110,13 @@ SEGMENTERS = {
 @pytest.mark.parametrize("changes", SEGMENTERS.values(), ids=SEGMENTERS)
 def test_segmenters(project, changes):
     project.change({"segment": changes})
-    run(project, "fuse", "diffuse", *SEGMENT)
+    run_stages("fuse", "diffuse", *SEGMENT)
     assert 0 <= formats.read_json(Layout().scores("segment"))["refined_guide"]["val"]["mIoU"] <= 100
 
 
 def test_no_crf_after_the_segmenter_is_the_plain_segmenter(project):
     project.change({"refine": {"crf": "none"}})
-    run(project, "refine guide", "evaluate_segment")
+    run_stages("refine guide", "evaluate_segment")
     found = formats.read_json(Layout().scores("segment"))
     assert found["refined_guide"] == found["segmenter_guide"]
 
@@ -153,10 +128,10 @@ def test_supervisions(project, supervision):
     loss = "sec" if supervision == "seed" else "cross_entropy"
     project.change({"segment": {"supervision": chosen, "loss": loss}})
     if supervision == "oracle":
-        run(project, "saliency oracle")
+        run_stages("saliency oracle")
     if supervision == "round2":
-        run(project, "fuse", "diffuse", *SEGMENT[:1])
+        run_stages("fuse", "diffuse", *SEGMENT[:1])
     if supervision != "full":
-        run(project, f"relabel {supervision}")
-    run(project, *(s.replace("guide", supervision) for s in SEGMENT[:3]), "evaluate_segment")
+        run_stages(f"relabel {supervision}")
+    run_stages(*(s.replace("guide", supervision) for s in SEGMENT[:3]), "evaluate_segment")
     assert f"refined_{supervision}" in formats.read_json(Layout().scores("segment"))
