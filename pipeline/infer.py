@@ -3,7 +3,7 @@
 Shapes: N images of one size, K outputs, H, W size in px, h, w output size at scale 1.
 """
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +48,6 @@ def foreground(outputs: Sequence[Tensor]) -> Tensor:
     return merge([o[None].softmax(1) for o in outputs])[0, 1]
 
 
-@torch.inference_mode()
 def run(
     net: nn.Module,
     samples: Sequence[Sample],
@@ -69,16 +68,18 @@ def run(
             rounds otherwise, so an id comes again with others of its batch.
         of: makes the output out of a batch (N, 3, H, W) and its samples; by default the net's.
     """
-    make = of or (lambda image, _: net(image))
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
-
     stride = max((16, *getattr(net, "strides", ())))  # a map then covers its image exactly
     todo, batches = whole_batches(samples, infer, stride=stride, done=done)
+    found = _each(of or (lambda image, _: net(image)), batches, flip=infer.flip)
+    return runtime.track(found, total=todo, what=what)
 
-    def each() -> Iterator[tuple[Sample, list[Tensor]]]:
-        for batch, views in batches:
-            outputs = [o.cpu() for o in forward(make, batch, views, flip=infer.flip)]
-            for i, sample in enumerate(batch):
-                yield sample, [o[i] for o in outputs]
 
-    yield from runtime.track(each(), total=todo, what=what)
+@torch.inference_mode()
+def _each(
+    of: Of, batches: Iterable[tuple[list[Sample], list[Tensor]]], *, flip: bool
+) -> Iterator[tuple[Sample, list[Tensor]]]:
+    for batch, views in batches:
+        outputs = [o.cpu() for o in forward(of, batch, views, flip=flip)]
+        for i, sample in enumerate(batch):
+            yield sample, [o[i] for o in outputs]

@@ -82,7 +82,7 @@ def tag_vectors(
 
 def balanced(tags: Sequence[np.ndarray[Any, Any]]) -> list[float]:
     """Chances (N,) that give rare classes their share: an image counts by its rarest tag (K,)."""
-    known = np.stack(tags)
+    known = np.stack(tags).astype(float)
     rarity = (known / np.maximum(known.sum(0), 1)).max(1)
     rarity = np.where(rarity > 0, rarity, rarity[rarity > 0].min(initial=1.0))
     return (rarity / rarity.sum()).tolist()

@@ -173,6 +173,7 @@ def run_stages(*stages: str) -> None:
     """Run stages as `python -m stages.NAME` does, here, without starting a Python for each."""
     with mock.patch.dict(os.environ, {"GUIDELABEL_WORKERS": "1"}):
         for name, *args in map(str.split, stages):
+            sys.modules.pop(f"stages.{name}", None)  # runpy warns of a module imported before
             with mock.patch("sys.argv", [name, *args]):
                 runpy.run_module(f"stages.{name}", run_name="__main__", alter_sys=True)
 

@@ -149,7 +149,7 @@ def test_a_second_round_pulls_in_its_labels_and_is_scored(built):
         ran = built.repro()
         assert ran == [
             "sources/dvc.yaml:relabel@round2", "train_segment@round2", "predict@round2",
-            "refine@round2", "evaluate", "report",
+            "refine@round2", "evaluate_segment", "report",
         ]  # fmt: skip
         assert {"segmenter_round2", "refined_round2"} <= set(scores_of(built))
         said = built.python("cli.py", "status").stdout
@@ -181,7 +181,7 @@ def test_oracle_and_seed_supervision_without_the_guide_trained_by_sec(built):
         assert {"refined_seed", "refined_oracle"} <= set(scores_of(built))
         said = built.python("cli.py", "status").stdout
         assert said.count("up to date") == len(CHAIN) + 3 + 3
-        assert "segmenter + CRF, seeds as cues" in said
+        assert "segmenter + CRF, seed cues" in said
     finally:
         built.change({"segment": {"supervision": ["guide"], "loss": "cross_entropy",
                                   "head": "v3plus"}})  # fmt: skip

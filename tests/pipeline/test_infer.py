@@ -47,6 +47,13 @@ def test_batches_do_not_change_results(samples):
         torch.testing.assert_close(alone[0], together[s.id])
 
 
+def test_only_whole_batches_that_are_done_are_left_out(samples):
+    """0 and 2 share a batch; 1 and 3 have sizes of their own."""
+    left = [s.id for s, _ in infer.run(Corner(), samples, how(), what="test", done={"0", "1"})]
+    assert sorted(left) == ["0", "2", "3"]
+    assert not list(infer.run(Corner(), samples, how(), what="test", done={"0", "1", "2", "3"}))
+
+
 def test_flip_averages_the_mirror(samples):
     ((_, plain),) = infer.run(Corner(), samples[:1], how(), what="test")
     ((_, both),) = infer.run(Corner(), samples[:1], how(flip=True), what="test")
