@@ -56,7 +56,12 @@ def remove(outs):
         shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("stage", PER_IMAGE)
+SHORT = ("seed", "fuse", "refine guide")  # one that runs a network, a rule, the CRF
+
+
+@pytest.mark.parametrize(
+    "stage", [s if s in SHORT else pytest.param(s, marks=pytest.mark.slow) for s in PER_IMAGE]
+)
 def test_killed_stage_goes_on_and_ends_with_the_same_bytes(project, stage):
     outs = [project.root / out for out in PER_IMAGE[stage]]
     name, *args = stage.split()
