@@ -20,7 +20,8 @@ def _one(job: tuple[Layout, Layout, Sample, config.Diffuse, blocks.Crf]) -> None
 def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets) -> None:
     """Write the guide label of every image."""
     rule = crf.chosen(sets, diffuse.crf)
-    samples, inputs = formats.read_samples(layout.samples), [layout.seeds, layout.fused]
+    samples, inputs = formats.read_samples(layout.samples), [layout.samples, layout.seeds]
+    inputs.append(layout.fused)
     about = params.fingerprint(diffuse, rule)
     with _run.partial(layout, [layout.labels("guide")], inputs=inputs, about=about) as work:
         done = _run.finished(work.labels("guide"))

@@ -21,7 +21,7 @@ def run(layout: Layout, *, refine: config.Refine, sets: blocks.CrfSets) -> None:
     there = {p.stem for p in layout.logits(supervision).glob("*.npz")}
     samples = [s for s in formats.read_samples(layout.samples) if s.id in there]
     rule = crf.chosen(sets, refine.crf)
-    out, inputs = layout.refined(supervision), [layout.logits(supervision)]
+    out, inputs = layout.refined(supervision), [layout.samples, layout.logits(supervision)]
     with _run.partial(layout, [out], inputs=inputs, about=params.fingerprint(rule)) as work:
         done = _run.finished(work.refined(supervision))
         jobs = [(layout, work, supervision, s, rule) for s in samples if s.id not in done]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Container, Iterator
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -76,12 +77,22 @@ MAKERS = {
 }
 
 
+def _reads(layout: Layout, options: BaseModel) -> list[Path]:
+    """What the chosen source reads beside the images."""
+    if isinstance(options, choices.SaliencyNet):
+        return [layout.saliency_model]
+    if isinstance(options, choices.SaliencyOnnx):
+        return [options.file]
+    if isinstance(options, choices.SaliencyFolder):
+        return [options.root]
+    return [layout.labels("full")] if sys.argv[1] == "oracle" else []
+
+
 def run(layout: Layout, *, options: BaseModel) -> None:
     """Write each image's map, divided by its own maximum."""
     source = sys.argv[1]
     samples, inputs = formats.read_samples(layout.samples), [layout.samples]
-    inputs += [layout.saliency_model] if source == "net" else []
-    inputs += [layout.truth, layout.labels("full")] if source == "oracle" else []
+    inputs += [path for path in _reads(layout, options) if path.exists()]
     about, out = params.fingerprint(options), layout.saliency(source)
     with _run.partial(layout, [out], inputs=inputs, about=about) as work:
         done = _run.finished(work.saliency(source))
