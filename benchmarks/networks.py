@@ -1,0 +1,163 @@
+"""Training steps and class maps against the bare networks."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from benchmarks.data import CLASSES, project
+from benchmarks.measure import Row, compare
+from pipeline import (
+    backbones,
+    blocks,
+    classifier,
+    deeplab,
+    fit,
+    formats,
+    infer,
+    loader,
+    params,
+    runtime,
+)
+from pipeline.backbones import Trunk
+from pipeline.formats import Sample
+from pipeline.layout import Layout
+
+BASE = params.read_yaml(Path("presets/shapes.yaml"))
+STEPS = 6
+
+
+def _trunk(classify: bool) -> Trunk:
+    return backbones.build(
+        "efficientnet_lite0", output_stride=16, weights="none", classify=classify
+    )
+
+
+def _classifier() -> classifier.Classifier:
+    return classifier.Classifier(_trunk(True), classes=len(CLASSES), hidden="none", pooling="gap",
+                                 options={})  # fmt: skip
+
+
+def _train(size_px: int, batch: int) -> blocks.Train:
+    epochs = {"epochs": 1, "size_px": size_px, "batch": batch, "frozen_stages": 2}
+    return blocks.Train.model_validate(BASE["seed"]["train"] | epochs)
+
+
+def _bare(
+    net: torch.nn.Module, loss_of: fit.LossOf, train: blocks.Train, target: torch.Tensor
+) -> int:
+    """Forward, backward and the optimizer on one batch in memory."""
+    on = runtime.device()
+    net.trunk.freeze(train.frozen_stages)
+    net.to(on).to(memory_format=torch.channels_last).train()
+    optimizer = fit.optimizer_for(net, train)
+    image = torch.randint(0, 255, (train.batch, 3, train.size_px, train.size_px), dtype=torch.uint8)
+    image, target = image.to(on).contiguous(memory_format=torch.channels_last), target.to(on)
+    for _ in range(STEPS):
+        with runtime.autocast(on):
+            loss = loss_of(net, image, target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+    return STEPS * train.batch
+
+
+def training() -> list[Row]:
+    """One epoch of `fit` from JPEG files, loader and checkpoint included, against the bare net."""
+    train = _train(320, 16)
+    rows = []
+    with project(train.batch * STEPS) as (layout, samples):
+        tags = loader.tag_vectors(samples, CLASSES)
+        masks = [layout.labels("full") / f"{s.id}.png" for s in samples]
+
+        def tag_loss(net, image, target):
+            return classifier.sigmoid(net.scores(image), target)
+
+        def mask_loss(net, image, target):
+            return deeplab.pixel_loss(net(image), target, stride=4)
+
+        nets = {
+            "classifier": (_classifier(), tag_loss, tags, torch.zeros(train.batch, len(CLASSES))),
+            "segmenter": (
+                deeplab.DeepLab(_trunk(False), head="v3plus", outputs=6), mask_loss, masks,
+                torch.zeros(train.batch, 320, 320, dtype=torch.uint8),
+            ),
+        }  # fmt: skip
+        for name, (net, loss_of, targets, target) in nets.items():
+            views = loader.Views([s.image for s in samples], targets, train, 0)
+            runs = iter(range(10**6))
+
+            def ours(net=net, views=views, loss_of=loss_of, runs=runs) -> int:
+                fit.fit(net, views, loss_of, resume=layout.resume / str(next(runs)), what="bench")
+                return len(views)
+
+            def bare(net=net, loss_of=loss_of, target=target) -> int:
+                return _bare(net, loss_of, train, target)
+
+            rows.append(compare(f"training step, {name}", ours, bare, repeats=5, reach="0.95",
+                                peer="forward + backward on a batch in memory", unit="images/s"))  # fmt: skip
+    return rows
+
+
+def _write(
+    layout: Layout, net: classifier.Classifier, samples: list[Sample], how: blocks.Infer
+) -> int:
+    for sample, outputs in infer.run(net, samples, how, what="bench"):
+        merged = infer.merge([o[None].relu() for o in outputs])[0]
+        formats.write_maps(
+            layout.maps / f"{sample.id}.npz", merged.numpy(), np.arange(1, 6, dtype=np.uint8)
+        )
+    return len(samples)
+
+
+@torch.inference_mode()
+def _passes(net: classifier.Classifier, views: list[torch.Tensor], times: int) -> int:
+    for _ in range(times):
+        for view in views:
+            with runtime.autocast(view.device):
+                net(view)
+    return times * len(views[0]) // 2
+
+
+@torch.inference_mode()
+def _one_by_one(
+    layout: Layout, net: classifier.Classifier, samples: list[Sample], scales: tuple[float, ...]
+) -> int:
+    """An image, a scale, a side at a time in float32, as irn and its descendants do."""
+    for sample in samples:
+        image = (
+            torch.from_numpy(formats.read_image(sample.image).copy()).permute(2, 0, 1)[None].float()
+        )
+        maps = []
+        for scale in scales:
+            size = [
+                16 * round(side * scale * 320 / max(image.shape[2:]) / 16)
+                for side in image.shape[2:]
+            ]
+            view = F.interpolate(image, size, mode="bilinear", align_corners=False)
+            maps += [net(view), net(view.flip(3)).flip(3)]
+        merged = infer.merge(maps)[0].relu()
+        formats.write_maps(
+            layout.maps / f"{sample.id}.npz", merged.numpy(), np.arange(1, 6, dtype=np.uint8)
+        )
+    return len(samples)
+
+
+def class_maps() -> list[Row]:
+    """Class maps at four scales with flip, from files to files."""
+    how = blocks.Infer(size_px=320, scales=(0.5, 1.0, 1.5, 2.0), flip=True)
+    net = _classifier().eval().to(memory_format=torch.channels_last)
+    with project(32) as (layout, samples):
+        _, batches = loader.whole_batches(samples[: loader.INFER_BATCH], how, stride=16)
+        views = [torch.cat([v, v.flip(3)]).contiguous(memory_format=torch.channels_last)
+                 for v in next(iter(batches))[1]]  # fmt: skip
+        times = len(samples) // (len(views[0]) // 2)
+        ours = compare("class maps, 4 scales, flip", lambda: _write(layout, net, samples, how),
+                       lambda: _passes(net, views, times), peer="the bare forward passes",
+                       unit="images/s", reach="0.90", repeats=5)  # fmt: skip
+        slow = compare("class maps, 4 scales, flip", lambda: _write(layout, net, samples, how),
+                       lambda: _one_by_one(layout, net, samples, how.scales), repeats=3, reach="3",
+                       peer="one image at a time in float32", unit="images/s")  # fmt: skip
+        return [ours, slow]

@@ -1,0 +1,104 @@
+"""Guide labels, dense CRF and evaluation against the plain ways."""
+
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage.measure import label as number
+
+from benchmarks.data import CLASSES, cues, inside, project
+from benchmarks.measure import Row, compare
+from pipeline import config, crf, formats, guide, params, tally
+from pipeline.blocks import Crf
+
+BASE = params.read_yaml(Path("presets/shapes.yaml"))
+FUSE = config.Fuse.model_validate(BASE["fuse"])
+DIFFUSE = config.Diffuse.model_validate(BASE["diffuse"])
+DEEPLAB = Crf.model_validate(BASE["crf"]["deeplab"])
+
+
+def _plain_guide(image: np.ndarray, seeds: np.ndarray, salient: np.ndarray) -> np.ndarray:
+    """The release's way: every pair of components by itself, a CRF over every image."""
+    out = np.zeros(seeds.shape, np.uint8)
+    regions = number(salient, connectivity=2)
+    parts = [(c, ids == i) for c in np.unique(seeds[seeds > 0])
+             for ids in [number(seeds == c, connectivity=2)] for i in range(1, ids.max() + 1)]  # fmt: skip
+    for r in range(1, regions.max() + 1):
+        region = regions == r
+        claims = []
+        for c, part in parts:
+            shared, whole = (part & region).sum(), (part | region).sum()
+            if shared / whole > 0:
+                claims.append(c)
+        if len(set(claims)) == 1:
+            out[region] = claims[0]
+    classes = np.unique(seeds[seeds > 0])
+    if len(classes):
+        maps = np.stack([guide._blurred(seeds == c, DIFFUSE.blur_sigma_px) for c in classes])
+        winner = classes[crf.dense_crf(image, -maps, DEEPLAB).argmax(0)]
+        contested = (out == 0) & salient
+        out[contested] = winner[contested]
+    return out
+
+
+def guides() -> list[Row]:
+    """Fusion and diffusion, from arrays to labels."""
+    with project(24) as (layout, samples):
+        rng, work = np.random.default_rng(0), []
+        for s in samples:
+            label = formats.read_label(layout.labels("full") / f"{s.id}.png")
+            seeds, salient = cues(label, rng)
+            work.append((formats.read_image(s.image), seeds, salient >= 0.5))
+
+        def ours() -> int:
+            for image, seeds, salient in work:
+                fused = guide.fuse(seeds, salient, FUSE, tags=[1], rng=rng)
+                guide.diffuse(image, fused, DIFFUSE, DEEPLAB)
+            return len(work)
+
+        def plain() -> int:
+            for image, seeds, salient in work:
+                _plain_guide(image, seeds, salient)
+            return len(work)
+
+        return [compare("guide labels", ours, plain, peer="pairs of components, CRF over every image",
+                        unit="images/s", reach="10", repeats=5)]  # fmt: skip
+
+
+def _refine(job: tuple[Path, np.ndarray]) -> int:
+    crf.label_of(formats.read_image(job[0]), job[1], DEEPLAB)
+    return 1
+
+
+def crf_pool() -> list[Row]:
+    """The dense CRF over a split: a process pool against one process."""
+    with project(24) as (_, samples):
+        rng = np.random.default_rng(0)
+        jobs = [(s.image, rng.normal(size=(6, s.height_px // 8, s.width_px // 8)).astype(np.float32))
+                for s in samples]  # fmt: skip
+        with ProcessPoolExecutor() as pool:
+            return [compare("dense CRF over a split", lambda: sum(pool.map(_refine, jobs)),
+                            lambda: sum(map(_refine, jobs)), peer="one process", unit="images/s",
+                            reach="1.9 on 2 cores", repeats=5)]  # fmt: skip
+
+
+def evaluation() -> list[Row]:
+    """Decode, count, sum up, against decoding the PNGs alone; one process each."""
+    with project(64) as (layout, _), inside(layout.root):
+        scored = tally.read_scored(layout.samples, layout.truth)
+        folders = {"guide": layout.labels("full")}
+
+        def ours() -> int:
+            for sample, mask in scored:
+                tally._one((folders, sample.id, mask, 1 + len(CLASSES), False))
+            return 2 * len(scored)
+
+        def decode() -> int:
+            for _ in range(2):
+                for _, mask in scored:
+                    np.asarray(Image.open(mask))
+            return 2 * len(scored)
+
+        return [compare("evaluation", ours, decode, peer="decoding the PNGs", unit="PNGs/s",
+                        reach="0.7")]  # fmt: skip
