@@ -287,7 +287,7 @@ def test_tables_reuse_the_chain_and_a_failed_cell_leaves_the_others_standing(bui
     rows = built.root / "ablation/params.yaml"
     edit(rows, "  neglog: {diffuse: {unary: neglog}}",
          "  neglog: {saliency: {source: folder, options: {folder: {root: nowhere}}}}")  # fmt: skip
-    chosen = ("--row", "net", "--row", "contested_none", "--row", "neglog", "--seed", "0")
+    chosen = ("--row", "as_is", "--row", "contested_none", "--row", "neglog", "--seed", "0")
     try:
         done = built.python("cli.py", "table", "T6", *chosen)
         ran = [line for line in done.stdout.splitlines() if "Running stage" in line]
@@ -295,9 +295,9 @@ def test_tables_reuse_the_chain_and_a_failed_cell_leaves_the_others_standing(bui
         assert "nowhere" in done.stdout + done.stderr
         table = (built.root / "data/tables/T6.md").read_text().splitlines()
         own = scores_of(built)["guide"]["train"]["mIoU"]
-        assert f"| as in params.yaml | {own:.1f} (" in "".join(table)
+        assert f"CRF set deeplab | {own:.1f} (" in "".join(table)
         assert next(line for line in table if "unary -log" in line).count("missing") == 1
-        assert not (built.root / ".cells/net-0").exists()
+        assert not (built.root / ".cells/as_is-0").exists()
         again = built.python("cli.py", "table", "T6", *chosen[:4], "--seed", "0").stdout
         assert "Running stage" not in again
         assert (built.root / "data/tables/T6.tex").exists()

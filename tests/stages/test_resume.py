@@ -43,6 +43,23 @@ runpy.run_module("stages." + sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
+KILLED_IN_A_MOVE = """
+import os, runpy, shutil, sys
+left, real = 1, shutil.move
+
+def dies(source, target):
+    global left
+    if left == 0:
+        os._exit(137)
+    left -= 1
+    real(source, target)
+
+shutil.move = dies
+sys.argv = sys.argv[1:]
+runpy.run_module("stages." + sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
 @pytest.fixture
 def project(tiny_chain, monkeypatch):
     monkeypatch.chdir(tiny_chain.root)
@@ -80,6 +97,19 @@ def test_killed_stage_goes_on_and_ends_with_the_same_bytes(project, stage):
     if name in ("fuse", "diffuse", "refine"):  # the others keep more, or make batches again
         assert kept <= moved
     assert not list((project.root / ".resume").iterdir())
+
+
+def test_killed_between_two_moves_loses_nothing_for_good(project):
+    """The first output is in its place, where DVC deletes it; the second is not."""
+    outs = [project.root / out for out in PER_IMAGE["fuse"]]
+    project.python("-m", "stages.fuse")
+    whole = formats.digest(*outs)
+    remove(outs)
+    done = project.python("-c", KILLED_IN_A_MOVE, "fuse", check=False, GUIDELABEL_WORKERS="1")
+    assert done.returncode == 137 and outs[0].exists() and not outs[1].exists()
+    remove(outs)
+    project.python("-m", "stages.fuse")
+    assert formats.digest(*outs) == whole
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):
