@@ -190,3 +190,11 @@ def tiny_chain(tmp_path_factory):
         os.chdir(here)
     shutil.copy(project.root / "params.yaml", project.root / "base.yaml")
     return project
+
+
+@pytest.fixture
+def project(tiny_chain, monkeypatch):
+    """The finished tiny chain, with its params restored, as the working folder."""
+    monkeypatch.chdir(tiny_chain.root)
+    shutil.copy("base.yaml", "params.yaml")
+    return tiny_chain

@@ -60,13 +60,6 @@ runpy.run_module("stages." + sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.fixture
-def project(tiny_chain, monkeypatch):
-    monkeypatch.chdir(tiny_chain.root)
-    shutil.copy("base.yaml", "params.yaml")
-    return tiny_chain
-
-
 def remove(outs):
     """As DVC does before a stage runs."""
     for out in map(Layout().root.joinpath, outs):
