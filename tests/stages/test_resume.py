@@ -66,7 +66,7 @@ def remove(outs):
         shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
 
 
-SHORT = ("seed", "fuse", "refine guide")  # one that runs a network, a rule, the CRF
+SHORT = ("fuse", "refine guide")  # a rule, the CRF
 
 
 @pytest.mark.parametrize(
