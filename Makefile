@@ -50,6 +50,6 @@ system:
 	  { echo "missing: the headers of $(PYTHON). Debian: apt install python3-dev"; exit 1; }
 
 clean:
-	rm -rf .resume data/raw/shapes data/raw/shapes_boxed data/prepared data/labels data/models \
+	rm -rf .resume .cells data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/labels data/models \
 	  data/maps data/tag_scores.csv data/saliency data/fused data/logits data/predictions \
 	  data/refined data/scores data/report data/log

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -61,14 +62,20 @@ def run(
             "\nStopped; what was finished is kept. Mend what the error names, then run again."
         )
         raise typer.Exit(1)
-    if not target or target.startswith("evaluate"):
+    if not target:
         scores()
+    elif target.startswith("evaluate_"):  # the other links may be older
+        _print_scores([target.removeprefix("evaluate_")])
 
 
 @app.command()
 def scores() -> None:
     """Print the scores of the last run, link by link."""
-    found = page.read_scores(map(LAYOUT.scores, SCORED))
+    _print_scores(SCORED)
+
+
+def _print_scores(groups: Sequence[str]) -> None:
+    found = page.read_scores(map(LAYOUT.scores, groups))
     if not found:
         raise UserError("no scores yet; run `python cli.py run` first")
     table = Table(box=None, pad_edge=False)
@@ -182,10 +189,14 @@ def table(
     if not rows:
         raise UserError(f"no row {row} in {name or 'the tables'}")
     seeds = seed or ablation["random_seeds"]
-    _dvc("repro", "--keep-going", *(tables.address(ablation, r, s) for r in rows for s in seeds))
+    cells_of = (tables.address(ablation, r, s) for r in rows for s in seeds)
+    code = _dvc("repro", "--keep-going", *cells_of)
     base = params.read_yaml(LAYOUT.params)
     for each in chosen:
         out.print(cells.write_table(LAYOUT, each, base, ablation), markup=False)
+    if code:
+        out.print("Some cells failed: see above; they are missing in the table.")
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -47,6 +47,11 @@ def fingerprint(values: dict[str, Any]) -> str:
     return params.fingerprint(json.dumps(values, sort_keys=True))
 
 
+def code(home: Path) -> str:
+    """A short name of the code: cells of other code are not shown beside each other."""
+    return formats.digest(*sorted(home.glob("pipeline/*.py")), *sorted(home.glob("stages/*.py")))
+
+
 def prepare(work: Path, home: Path, values: dict[str, Any], *, made: tuple[Path, ...]) -> None:
     """Lay out the project `home` in `work` with the params `values`.
 
@@ -58,9 +63,10 @@ def prepare(work: Path, home: Path, values: dict[str, Any], *, made: tuple[Path,
     """
     for name in CODE:
         _copy(home / name, work / name)
-    for value in _texts(values):
-        if (home / value).exists() and Path(value) not in made:
-            _link(Path(value), home, work)
+    paths = {Path(text) for text in _texts(values) if text and (home / text).exists()}
+    for path in sorted(paths):  # a folder before what is in it
+        if not any(path.is_relative_to(own) for own in made):
+            _link(path, home, work)
     with (work / "params.yaml").open("w", encoding="utf-8") as f:
         YAML().dump(values, f)
     (work / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
@@ -87,15 +93,14 @@ def _texts(values: Any) -> Iterator[str]:
 
 
 def _link(path: Path, home: Path, work: Path) -> None:
-    """Make the relative `path` name in `work` what it names in `home`, by one symbolic link."""
-    if path.is_absolute():
-        return
-    here, there = work, home
-    for part in path.parts:
-        here, there = Path(os.path.normpath(here / part)), there / part
-        if not here.exists():
-            here.symlink_to(there.resolve())
-            return
+    """Make the relative `path` name in `work` what it names in `home`, by a symbolic link.
+
+    Its parents are folders of the cell's own: what the chain makes in them stays in the cell.
+    """
+    here = Path(os.path.normpath(work / path))
+    if not path.is_absolute() and not here.exists():
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.symlink_to((home / path).resolve())
 
 
 def gather(work: Path) -> dict[str, Any]:
@@ -118,18 +123,25 @@ def curve(work: Path) -> list[list[str]]:
     return [[row[c] for c in scores.CURVE] for row in rows]
 
 
+def _cell(
+    layout: Layout, base: dict[str, Any], ablation: dict[str, Any], row: str, seed: int
+) -> dict[str, Any] | None:
+    """A cell's record; None if it did not run, or ran with other params or code."""
+    if not (path := layout.cell_scores(row, seed)).exists():
+        return None
+    found: dict[str, Any] = formats.read_json(path)
+    values = row_params(copy.deepcopy(base), ablation, row, seed)
+    fits = found["params"] == fingerprint(values) and found["code"] == code(layout.root)
+    return found if fits else None
+
+
 def write_table(
     layout: Layout, table: tables.Table, base: dict[str, Any], ablation: dict[str, Any]
 ) -> str:
-    """Write a table in every form out of the cells that fit today's params; its Markdown."""
+    """Write a table in every form out of the cells of today's params and code; its Markdown."""
+    seeds = ablation["random_seeds"]
     records = {
-        row: [
-            cell
-            for seed in ablation["random_seeds"]
-            if (path := layout.cell_scores(row, seed)).exists()
-            and (cell := formats.read_json(path))["params"]
-            == fingerprint(row_params(copy.deepcopy(base), ablation, row, seed))
-        ]
+        row: [c for seed in seeds if (c := _cell(layout, base, ablation, row, seed))]
         for row in table.rows
     }
     table = tables.expand(table, records)
@@ -139,10 +151,12 @@ def write_table(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(write(table, lines, about), encoding="utf-8")
     formats.write_json(layout.table(table.name, "json"), {"params": base, "cells": records})
-    if curves := [(row, cell["random_seed"], *point) for row, found in records.items()
-                  for cell in found for point in cell["curve"]]:  # fmt: skip
-        columns = ("row", "random_seed", *scores.CURVE)
-        formats.write_table(
-            layout.table(table.name, "curves.tsv"), curves, columns=columns, sep="\t"
-        )
+    curves = [
+        (row, cell["random_seed"], *point)
+        for row, found in records.items()
+        for cell in found
+        for point in cell["curve"]
+    ]
+    columns = ("row", "random_seed", *scores.CURVE)
+    formats.write_table(layout.table(table.name, "curves.tsv"), curves, columns=columns, sep="\t")
     return tables.markdown(table, lines, about)

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from pipeline.blocks import (
     Count,
-    Crf,
     Fraction,
     Frozen,
     Head,
@@ -86,11 +85,11 @@ POOLING_OPTIONS: dict[str, type[Frozen]] = {
 
 
 class Sec(Frozen):
-    """SEC's losses; decays as on the released 41x41 map, the CRF in px of the training view."""
+    """SEC's losses; decays as on the released 41x41 map, `crf` a set of section `crf`."""
 
     decay_tags: Fraction
     decay_background: Fraction
-    crf: Crf
+    crf: str
 
 
 LOSS_OPTIONS: dict[str, type[Frozen]] = {"cross_entropy": NoOptions, "sec": Sec}

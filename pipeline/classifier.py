@@ -70,17 +70,21 @@ class Classifier(nn.Module):
         """Class maps (N, K, h, w), before any ReLU."""
         return self.class_maps(self.features(image_N3HW))
 
-    def logits(self, maps_NKhw: Tensor) -> Tensor:
-        """Scores (N, K): the chosen pooling of the maps."""
-        return self.pooling(maps_NKhw.float(), **self.options)
+    def logits(self, maps_NKhw: Tensor, image_N3HW: Tensor) -> Tensor:
+        """Scores (N, K): the chosen pooling of the maps.
+
+        With `superpixels` each of the image's superpixels is one position; else the image, of any
+        size, has no say.
+        """
+        maps = maps_NKhw.float()
+        if not self.superpixels:
+            return self.pooling(maps, **self.options)
+        pooled = regions.pool(maps, image_N3HW, self.superpixels)
+        return torch.cat([self.pooling(one, **self.options) for one in pooled])
 
     def scores(self, image_N3HW: Tensor) -> Tensor:
-        """Scores (N, K) of images, each superpixel one position where `superpixels` are set."""
-        maps = self(image_N3HW)
-        if not self.superpixels:
-            return self.logits(maps)
-        pooled = regions.pool(maps, image_N3HW, self.superpixels)
-        return torch.cat([self.logits(one) for one in pooled])
+        """Scores (N, K) of images."""
+        return self.logits(self(image_N3HW), image_N3HW)
 
 
 def _attention(inside: int, width: int) -> nn.Module:

@@ -22,6 +22,7 @@ from pipeline.choices import (
     POOLING_OPTIONS,
     SALIENCY_OPTIONS,
     SaliencyNet,
+    Sec,
 )
 
 
@@ -172,6 +173,8 @@ class Params(Frozen):
     def _check_crf(self) -> Self:
         net = self.saliency.option()
         named = {"diffuse.crf": self.diffuse.crf, "refine.crf": self.refine.crf}
+        if isinstance(loss := self.segment.option(), Sec):
+            named["segment.options.sec.crf"] = loss.crf
         if isinstance(net, SaliencyNet):
             named["saliency.options.net.denoise.crf"] = net.denoise.crf
         for param, name in named.items():

@@ -21,7 +21,7 @@ def gradient(net: Classifier, image_N3HW: Tensor, wanted: Sequence[int]) -> Tens
     Classes that are not `wanted` stay 0. Source: Simonyan, Vedaldi & Zisserman, 2014, section 3.
     """
     image = image_N3HW.float().clone().requires_grad_()
-    logits = net.logits(net(image)).float()
+    logits = net.scores(image).float()
     out = logits.new_zeros(len(image), logits.shape[1], *image.shape[2:])
     for k in wanted:
         (slope,) = torch.autograd.grad(logits[:, k].sum(), image, retain_graph=True)
@@ -44,7 +44,7 @@ def grad_cam(net: Classifier, image_N3HW: Tensor, wanted: Sequence[int]) -> Tens
     With gap pooling this is the class map, up to a factor. Source: Selvaraju et al., ICCV 2017.
     """
     features = net.features(image_N3HW).detach().float().requires_grad_()
-    logits = net.logits(net.class_maps(features)).float()
+    logits = net.logits(net.class_maps(features), image_N3HW).float()
     out = logits.new_zeros(len(features), logits.shape[1], *features.shape[2:])
     for k in wanted:
         (slope,) = torch.autograd.grad(logits[:, k].sum(), features, retain_graph=True)

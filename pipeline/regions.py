@@ -33,7 +33,7 @@ def pool(maps_NKhw: Tensor, image_N3HW: Tensor, count: int) -> list[Tensor]:
     """
     out = []
     for maps, image in zip(maps_NKhw.float(), image_N3HW, strict=True):
-        ids = superpixels(image.permute(1, 2, 0).cpu().numpy(), count)
+        ids = superpixels(image.detach().permute(1, 2, 0).byte().cpu().numpy(), count)
         flat = torch.from_numpy(ids.ravel().astype(np.int64)).to(maps.device)
         fine = F.interpolate(maps[None], ids.shape, mode="bilinear", align_corners=False)[0]
         area = torch.bincount(flat).clamp(min=1)

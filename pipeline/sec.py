@@ -101,7 +101,12 @@ def smoothed(image_N3HW: Tensor, probability_NChw: Tensor, crf: Crf) -> Tensor:
 
 
 def loss(
-    logits_NChw: Tensor, image_N3HW: Tensor, cue_Nhw: Tensor, tags_NK: Tensor, options: Sec
+    logits_NChw: Tensor,
+    image_N3HW: Tensor,
+    cue_Nhw: Tensor,
+    tags_NK: Tensor,
+    options: Sec,
+    crf: Crf,
 ) -> Tensor:
     """The sum of the three.
 
@@ -110,7 +115,8 @@ def loss(
         image_N3HW: RGB grey levels, what the segmenter saw.
         cue_Nhw: class indices at map size, VOID where there is no cue.
         tags_NK: 1 for the image's tags, 0 for other classes.
-        options: decays and CRF.
+        options: the decays.
+        crf: in px of what the segmenter saw.
     """
     probability = probabilities(logits_NChw)
     stretch = RELEASED_POSITIONS / probability[0, 0].numel()
@@ -120,5 +126,5 @@ def loss(
         decay_tags=options.decay_tags**stretch,
         decay_background=options.decay_background**stretch,
     )
-    constrained = constrain_loss(probability, smoothed(image_N3HW, probability, options.crf))
+    constrained = constrain_loss(probability, smoothed(image_N3HW, probability, crf))
     return seed_loss(probability, cue_Nhw) + expansion + constrained

@@ -90,11 +90,21 @@ def expand(table: Table, records: Records) -> Table:
 
 
 def look_up(scores: Any, path: str) -> Any:
-    """What stands at a dotted path whose parts may be patterns; None where there is nothing."""
-    for part in path.split("."):
-        key = next((k for k in scores or {} if fnmatch(k, part)), None)
-        scores = scores[key] if key is not None else None
-    return scores
+    """What stands at the path LINK.SPLIT.SCORE[.CLASS]; None where there is nothing.
+
+    The link may be a pattern, such as `refined_*`; a class may have dots in its name.
+
+    Raises:
+        ValueError: two links match, and which is meant nobody knows.
+    """
+    link, *rest = path.split(".", 3)
+    keys = [k for k in scores if fnmatch(k, link)]
+    if len(keys) > 1:
+        raise ValueError(f"{path}: {' and '.join(keys)} match")
+    found = scores[keys[0]] if keys else None
+    for part in rest:
+        found = (found or {}).get(part)
+    return found
 
 
 def value(cells: Sequence[dict[str, Any]], path: str) -> Value | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline import formats, params, runtime
 from pipeline.errors import UserError
+from pipeline.formats import Sample
 from pipeline.layout import Layout
 
 
@@ -74,14 +75,44 @@ def partial(
         (folder / out.relative_to(layout.root)).mkdir(parents=True, exist_ok=True)
     yield Layout(folder)
     for out in outs:
-        shutil.rmtree(out, ignore_errors=True)  # there is one only if run without DVC
+        if out.exists():  # only if run without DVC
+            shutil.rmtree(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / out.relative_to(layout.root), out)
 
 
-def finished(folder: Path) -> set[str]:
-    """The ids of the files that are in `folder`; half a file has another suffix."""
-    return {p.stem for p in folder.iterdir() if p.suffix != ".part"}
+def finished(*folders: Path) -> set[str]:
+    """The ids of the files that are in all `folders`; half a file has another suffix."""
+    ids = ({p.stem for p in f.iterdir() if p.suffix != ".part"} for f in folders)
+    return set.intersection(*ids)
+
+
+def each(
+    layout: Layout,
+    make: Callable[[Any], None],
+    samples: Sequence[Sample],
+    *more: Any,
+    outs: Sequence[Path],
+    inputs: Sequence[Path],
+    about: str,
+) -> None:
+    """Make the files of every image: `pool`, in a `partial` layout."""
+    with partial(layout, outs, inputs=[layout.samples, *inputs], about=about) as work:
+        pool(layout, work, make, samples, *more, outs=outs)
+
+
+def pool(
+    layout: Layout,
+    work: Layout,
+    make: Callable[[Any], None],
+    samples: Sequence[Sample],
+    *more: Any,
+    outs: Sequence[Path],
+) -> None:
+    """`make((layout, work, sample, *more))` in processes, for images not yet in all `outs`."""
+    done = finished(*(work.root / out.relative_to(layout.root) for out in outs))
+    jobs = [(layout, work, s, *more) for s in samples if s.id not in done]
+    list(runtime.pool_map(make, jobs, what=_name().replace("_", " ")))
 
 
 def _name() -> str:

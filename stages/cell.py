@@ -32,6 +32,7 @@ def run(layout: Layout) -> None:
         "row": row,
         "random_seed": seed,
         "params": cells.fingerprint(values),
+        "code": cells.code(home),
         "data": formats.digest(work / layout.samples, work / layout.truth)[:12],
     }
     formats.write_json(layout.cell_scores(row, seed), record)

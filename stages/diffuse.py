@@ -1,6 +1,6 @@
 """The dense CRF spreads the seeds inside contested components: guide labels."""
 
-from pipeline import blocks, config, crf, formats, guide, params, runtime
+from pipeline import blocks, config, crf, formats, guide, params
 from pipeline.arrays import CONTESTED
 from pipeline.formats import Sample
 from pipeline.layout import Layout
@@ -20,13 +20,15 @@ def _one(job: tuple[Layout, Layout, Sample, config.Diffuse, blocks.Crf]) -> None
 def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets) -> None:
     """Write the guide label of every image."""
     rule = crf.chosen(sets, diffuse.crf)
-    samples, inputs = formats.read_samples(layout.samples), [layout.samples, layout.seeds]
-    inputs.append(layout.fused)
-    about = params.fingerprint(diffuse, rule)
-    with _run.partial(layout, [layout.labels("guide")], inputs=inputs, about=about) as work:
-        done = _run.finished(work.labels("guide"))
-        jobs = [(layout, work, s, diffuse, rule) for s in samples if s.id not in done]
-        list(runtime.pool_map(_one, jobs, what="diffuse"))
+    _run.each(
+        layout,
+        _one,
+        formats.read_samples(layout.samples),
+        *(diffuse, rule),
+        outs=[layout.labels("guide")],
+        inputs=[layout.seeds, layout.fused],
+        about=params.fingerprint(diffuse, rule),
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Seeds and saliency -> labels the guide rule settles, and the components it cannot."""
 
-from pipeline import config, formats, labels, params, runtime
+from pipeline import config, formats, labels, params
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -20,13 +20,15 @@ def _one(job: Job) -> None:
 
 def run(layout: Layout, *, fuse: config.Fuse, source: str, random_seed: int) -> None:
     """Write seed labels and fused labels of every image."""
-    samples, outs = formats.read_samples(layout.samples), [layout.seeds, layout.fused]
-    inputs = [layout.samples, layout.maps, layout.saliency(source)]
-    about = params.fingerprint(fuse, source, str(random_seed))
-    with _run.partial(layout, outs, inputs=inputs, about=about) as work:
-        done = _run.finished(work.fused)
-        jobs = [(layout, work, s, fuse, source, random_seed) for s in samples if s.id not in done]
-        list(runtime.pool_map(_one, jobs, what="fuse"))
+    _run.each(
+        layout,
+        _one,
+        formats.read_samples(layout.samples),
+        *(fuse, source, random_seed),
+        outs=[layout.seeds, layout.fused],
+        inputs=[layout.maps, layout.saliency(source)],
+        about=params.fingerprint(fuse, source, str(random_seed)),
+    )
 
 
 if __name__ == "__main__":

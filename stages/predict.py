@@ -20,8 +20,9 @@ def run(layout: Layout, *, predict: config.Predict) -> None:
     net, _ = nets.load(layout.segmenter(supervision))
     outs = [layout.logits(supervision), layout.predictions(supervision)]
     inputs = [layout.samples, layout.segmenter(supervision)]
+    what = f"predict ({supervision})"
     with _run.partial(layout, outs, inputs=inputs, about=params.fingerprint(predict)) as work:
-        done, what = _run.finished(work.predictions(supervision)), f"predict ({supervision})"
+        done = _run.finished(work.logits(supervision), work.predictions(supervision))
         for sample, outputs in infer.run(net, samples, predict, what=what, done=done):
             logits = infer.merge([o[None] for o in outputs])[0].numpy()
             formats.write_logits(work.logits(supervision) / f"{sample.id}.npz", logits)

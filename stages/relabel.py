@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline import blocks, config, crf, formats, guide, infer, labels, nets, params, runtime
+from pipeline import blocks, config, crf, formats, guide, infer, labels, nets, params
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -26,35 +26,25 @@ class Rules:
     random_seed: int
 
 
-Job = tuple[Layout, Layout, str, str, Sample, Rules]
+Job = tuple[Layout, Layout, Sample, str, str, Rules, Path | None]
 
 
 def _train(layout: Layout) -> list[Sample]:
     return [s for s in formats.read_samples(layout.samples) if s.split == "train"]
 
 
-def _foreground(work: Layout, sample: Sample) -> Path:
-    return work.root / "foreground" / f"{sample.id}.npz"
-
-
 def _guide(job: Job) -> None:
     """Fuse and diffuse one image; in a round a segmenter takes part in its saliency."""
-    layout, work, name, source, sample, how = job
+    layout, work, sample, name, source, how, foregrounds = job
     maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
     saliency = formats.read_grey(layout.saliency(source) / f"{sample.id}.png")
-    if name in blocks.ROUNDS:
-        foreground = formats.read_logits(_foreground(work, sample))[0]
+    if foregrounds is not None:
+        foreground = formats.read_logits(foregrounds / f"{sample.id}.npz")[0]
         saliency = labels.next_saliency(foreground, saliency)
     chance = (how.random_seed, sample.id)
     fused = labels.fused(maps, classes, saliency, how.fuse, chance=chance)
     label = guide.diffuse(formats.read_image(sample.image), fused, how.diffuse, how.crf)
     formats.write_label(work.labels(name) / f"{sample.id}.png", label)
-
-
-def _relabel(layout: Layout, work: Layout, name: str, source: str, how: Rules) -> None:
-    done = _run.finished(work.labels(name))
-    jobs = [(layout, work, name, source, s, how) for s in _train(layout) if s.id not in done]
-    list(runtime.pool_map(_guide, jobs, what=f"relabel ({name})"))
 
 
 def _rules(
@@ -69,26 +59,31 @@ def _about(how: Rules, *more: BaseModel | str) -> str:
 
 def _oracle(layout: Layout, **rules: Any) -> None:
     """Guide labels whose saliency is the truth."""
-    how, out = _rules(**rules), [layout.labels("oracle")]
-    inputs = [layout.samples, layout.maps, layout.saliency("oracle")]
-    with _run.partial(layout, out, inputs=inputs, about=_about(how)) as work:
-        _relabel(layout, work, "oracle", "oracle", how)
+    how = _rules(**rules)
+    _run.each(
+        layout,
+        _guide,
+        _train(layout),
+        *("oracle", "oracle", how, None),
+        outs=[layout.labels("oracle")],
+        inputs=[layout.maps, layout.saliency("oracle")],
+        about=_about(how),
+    )
 
 
 def _round(layout: Layout, *, source: str, predict: config.Predict, **rules: Any) -> None:
     """Guide labels whose saliency is the mean of the maps and the last round's segmenter."""
     name, how = sys.argv[1], _rules(**rules)
-    model, out = layout.segmenter(blocks.ROUNDS[name]), [layout.labels(name)]
+    model, outs = layout.segmenter(blocks.ROUNDS[name]), [layout.labels(name)]
     inputs = [layout.samples, layout.maps, layout.saliency(source), model]
-    with _run.partial(layout, out, inputs=inputs, about=_about(how, predict)) as work:
+    with _run.partial(layout, outs, inputs=inputs, about=_about(how, predict)) as work:
+        (folder := work.root / "foreground").mkdir(exist_ok=True)  # goes when the stage is done
         net, _ = nets.load(model)
-        folder = work.root / "foreground"
-        done = _run.finished(folder) if folder.exists() else ()
-        what = f"relabel ({name}): predict"
+        done, what = _run.finished(folder), f"relabel {name}: predict"
         for s, outputs in infer.run(net, _train(layout), predict, what=what, done=done):
             foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
-            formats.write_logits(_foreground(work, s), foreground)
-        _relabel(layout, work, name, source, how)
+            formats.write_logits(folder / f"{s.id}.npz", foreground)
+        _run.pool(layout, work, _guide, _train(layout), *(name, source, how, folder), outs=outs)
 
 
 def _cue(job: tuple[Layout, Layout, Sample, float, float]) -> None:
@@ -105,12 +100,15 @@ def _cue(job: tuple[Layout, Layout, Sample, float, float]) -> None:
 
 def _seed(layout: Layout, *, threshold: float, relabel: config.Relabel) -> None:
     """SEC's cues: seeds, background where least speaks for a tag, void elsewhere."""
-    inputs, share = [layout.samples, layout.maps], relabel.background_fraction
-    about = params.fingerprint(relabel, str(threshold))
-    with _run.partial(layout, [layout.labels("seed")], inputs=inputs, about=about) as work:
-        done = _run.finished(work.labels("seed"))
-        jobs = [(layout, work, s, threshold, share) for s in _train(layout) if s.id not in done]
-        list(runtime.pool_map(_cue, jobs, what="relabel (seed)"))
+    _run.each(
+        layout,
+        _cue,
+        _train(layout),
+        *(threshold, relabel.background_fraction),
+        outs=[layout.labels("seed")],
+        inputs=[layout.maps],
+        about=params.fingerprint(relabel, str(threshold)),
+    )
 
 
 RULES: Slices = {

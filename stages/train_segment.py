@@ -7,8 +7,10 @@ from functools import partial
 from torch import Tensor, nn
 
 from pipeline import (
+    blocks,
     choices,
     config,
+    crf,
     deeplab,
     fit,
     formats,
@@ -24,24 +26,36 @@ from stages import _run
 
 
 def _cross_entropy(
-    net: nn.Module, image: Tensor, label: Tensor, *, segment: config.SegmentModel
+    net: nn.Module,
+    image: Tensor,
+    label: Tensor,
+    *,
+    segment: config.SegmentModel,
+    sets: blocks.CrfSets,
 ) -> Tensor:
     return deeplab.pixel_loss(net(image), label, stride=segment.loss_stride)
 
 
 def _sec(
-    net: nn.Module, image: Tensor, target: Sequence[Tensor], *, segment: config.SegmentModel
+    net: nn.Module,
+    image: Tensor,
+    target: Sequence[Tensor],
+    *,
+    segment: config.SegmentModel,
+    sets: blocks.CrfSets,
 ) -> Tensor:
     options, (label, tags) = segment.option(), target
     assert isinstance(options, choices.Sec)
     logits, cue = deeplab.at_stride(net(image), label, stride=segment.loss_stride)
-    return sec.loss(logits, image, cue, tags, options)
+    return sec.loss(logits, image, cue, tags, options, crf.chosen(sets, options.crf))
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": _cross_entropy, "sec": _sec}
 
 
-def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> None:
+def run(
+    layout: Layout, *, segment: config.SegmentModel, sets: blocks.CrfSets, random_seed: int
+) -> None:
     """Write the segmenter trained on the labels that the command line names."""
     supervision = sys.argv[1]
     classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
@@ -64,12 +78,17 @@ def run(layout: Layout, *, segment: config.SegmentModel, random_seed: int) -> No
         layout,
         weights=segment.weights,
         inputs=[layout.samples, labels],
-        about=params.fingerprint(segment, str(random_seed)),
+        about=params.fingerprint(segment, str(sets), str(random_seed)),
     )
-    loss_of: fit.LossOf = partial(LOSSES[segment.loss], segment=segment)
+    loss_of: fit.LossOf = partial(LOSSES[segment.loss], segment=segment, sets=sets)
     losses = fit.fit(net, views, loss_of, resume=resume, what=f"train_segment ({supervision})")
     nets.save(layout.segmenter(supervision), net, spec, losses)
 
 
 if __name__ == "__main__":
-    _run.main(run, segment=("segment", config.SegmentModel), random_seed=("random_seed", int))
+    _run.main(
+        run,
+        segment=("segment", config.SegmentModel),
+        sets=("crf", blocks.CrfSets),
+        random_seed=("random_seed", int),
+    )

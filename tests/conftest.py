@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import formats
+from pipeline import formats, page
 from pipeline import params as reading
+from pipeline.layout import SCORED, Layout
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("GUIDELABEL_REAL_DATA", ROOT.parent / "shared/data"))
@@ -152,6 +153,11 @@ class Project:
             YAML().dump(values, f)
 
 
+def scores_of(project: Project) -> dict:
+    """The scores of all links of its last run."""
+    return page.read_scores(Layout(project.root).scores(group) for group in SCORED)
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """The project after one whole tiny run."""
@@ -190,3 +196,11 @@ def tiny_chain(tmp_path_factory):
         os.chdir(here)
     shutil.copy(project.root / "params.yaml", project.root / "base.yaml")
     return project
+
+
+@pytest.fixture
+def project(tiny_chain, monkeypatch):
+    """The finished tiny chain, with its params restored, as the working folder."""
+    monkeypatch.chdir(tiny_chain.root)
+    shutil.copy("base.yaml", "params.yaml")
+    return tiny_chain

@@ -1,7 +1,5 @@
 """Every variant runs in the chain: its stages, in this process, on a tiny generated set."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -16,14 +14,6 @@ SEED = ["train_seed", "seed", "evaluate_seed"]
 GUIDE = ["fuse", "diffuse", "evaluate_guide"]
 SEGMENT = ["train_segment guide", "predict guide", "refine guide", "evaluate_segment"]
 VGG = {"weights": "none", "train": {"frozen_stages": 0, "epochs": 0.5, "batch": 8}}
-
-
-@pytest.fixture
-def project(tiny_chain, monkeypatch):
-    """The finished tiny chain, with its params restored."""
-    monkeypatch.chdir(tiny_chain.root)
-    shutil.copy("base.yaml", "params.yaml")
-    return tiny_chain
 
 
 def check_maps(layout):

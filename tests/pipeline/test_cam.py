@@ -14,8 +14,9 @@ def net(pooling="gap"):
 def test_mean_of_the_map_is_the_logit():
     model = net()
     with torch.no_grad():
-        maps = model(torch.randint(0, 255, (2, 3, 64, 64)))
-    torch.testing.assert_close(model.logits(maps), maps.mean((2, 3)))
+        image = torch.randint(0, 255, (2, 3, 64, 64))
+        maps = model(image)
+    torch.testing.assert_close(model.logits(maps, image), maps.mean((2, 3)))
 
 
 def test_each_map_is_divided_by_its_own_maximum():

@@ -5,6 +5,7 @@ import pytest
 from pipeline import cells
 from pipeline import params as reading
 from pipeline.errors import UserError
+from pipeline.layout import Layout
 from tests.conftest import ROOT
 
 
@@ -20,7 +21,22 @@ def test_relative_paths_mean_the_same_in_the_cell(tmp_path):
         cells._link(cells.Path(path), home, work)
     assert (work / "../shared/photos/a.jpg").read_text() == "a"
     assert (work / "data/raw/mine/b.jpg").read_text() == "b"
-    assert not (work / "data").is_symlink() and (work / "data/raw").is_symlink()
+    assert (work / "data/raw/mine").is_symlink() and not (work / "data/raw").is_symlink()
+
+
+def test_what_the_chain_makes_stays_in_the_cell(tmp_path, params):
+    """The project's generated set lies where the cell will make its own."""
+    home, work = tmp_path / "project", tmp_path / "cell"
+    for name in (*cells.CODE, ".dvcignore"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("") if "." in name else (home / name).mkdir()
+    for name in ("shapes/tags.csv", "shapes_boxed/boxes.json", "u2netp.onnx"):
+        (home / "data/raw" / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / "data/raw" / name).write_text("the project's")
+    made = (Layout().shapes, Layout().shapes_boxed)
+    cells.prepare(work, home, params, made=made)
+    assert (work / "data/raw/u2netp.onnx").is_symlink()
+    assert sorted(p.name for p in (work / "data/raw").iterdir()) == ["u2netp.onnx"]
 
 
 def test_a_cell_holds_the_code_and_its_own_params(tmp_path, params):

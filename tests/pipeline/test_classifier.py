@@ -56,13 +56,13 @@ def test_attended_maps_have_the_logit_as_their_mean(image):
         torch.testing.assert_close(weight.sum(2), torch.ones(2, 1))
         bag = (features.flatten(2) * weight).sum(2)
         expected = torch.nn.functional.linear(bag, model.score.weight[:, :, 0, 0])
-        torch.testing.assert_close(model.logits(model(image)), expected)
+        torch.testing.assert_close(model.logits(model(image), image), expected)
 
 
 def test_scores_are_the_pooled_maps(image):
     model = net()
     with torch.no_grad():
-        torch.testing.assert_close(model.scores(image), model.logits(model(image)))
+        torch.testing.assert_close(model.scores(image), model.logits(model(image), image))
 
 
 def test_a_superpixel_counts_once_whatever_its_area():

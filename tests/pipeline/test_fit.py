@@ -90,7 +90,7 @@ def test_sec_resumes_to_the_same_bytes(views, tmp_path):
     both = loader.Views(views.images, views.targets, views.train, seed=0, tags=tags)
     rule = blocks.Crf(iterations=3, smooth_w=3, smooth_sxy=3, bilateral_w=10, bilateral_sxy=80,
                       bilateral_srgb=13)  # fmt: skip
-    options = choices.Sec(decay_tags=0.996, decay_background=0.999, crf=rule)
+    options = choices.Sec(decay_tags=0.996, decay_background=0.999, crf="seed")
     calls = []
 
     def sec_loss(model, image, target, last=0):
@@ -98,7 +98,7 @@ def test_sec_resumes_to_the_same_bytes(views, tmp_path):
         if len(calls) == last:
             raise KeyboardInterrupt
         logits, cue = deeplab.at_stride(model(image), target[0], stride=4)
-        return sec.loss(logits, image, cue, target[1], options)
+        return sec.loss(logits, image, cue, target[1], options, rule)
 
     losses, whole = fitted(both, tmp_path / "a", sec_loss)
     assert losses[-1] < losses[0]

@@ -26,7 +26,7 @@ def test_gradient_equals_finite_differences(net, image):
     net = net.double()
     net.trunk.normalise = lambda x: x.double() / 100
     x = image[:1].double().requires_grad_()
-    net.logits = lambda maps: maps.mean((2, 3))
+    net.logits = lambda maps, image: maps.mean((2, 3))
     (slope,) = torch.autograd.grad(net(x)[0, 1].mean(), x)
     at = tuple(torch.unravel_index(slope[0].abs().argmax(), slope[0].shape))
     step = torch.zeros_like(x)
@@ -39,7 +39,7 @@ def test_gradient_equals_finite_differences(net, image):
 def test_gradient_is_the_largest_channel_in_4x4_means(net, image):
     found = gradients.gradient(net, image, [1])
     x = image.float().requires_grad_()
-    (slope,) = torch.autograd.grad(net.logits(net(x))[:, 1].sum(), x)
+    (slope,) = torch.autograd.grad(net.logits(net(x), x)[:, 1].sum(), x)
     expected = nn.functional.avg_pool2d(slope.abs().amax(1, keepdim=True), 4)
     torch.testing.assert_close(found[:, 1:2], expected)
     assert not found[:, 0].any() and not found[:, 2].any()

@@ -13,7 +13,7 @@ from pipeline.blocks import Crf
 CRF = Crf(
     iterations=5, smooth_w=3, smooth_sxy=3, bilateral_w=10, bilateral_sxy=80, bilateral_srgb=13
 )
-OPTIONS = choices.Sec(decay_tags=0.996, decay_background=0.999, crf=CRF)
+OPTIONS = choices.Sec(decay_tags=0.996, decay_background=0.999, crf="seed")
 
 
 def random_probability(*shape):
@@ -102,16 +102,14 @@ def test_crf_result_is_a_constant_in_the_gradient():
     assert not sec.smoothed(torch.zeros(1, 3, 8, 8), p, CRF).requires_grad
 
 
-def total(logits, cue, tags, options=OPTIONS):
+def total(logits, cue, tags, crf=CRF):
     image = torch.zeros(len(logits), 3, 4 * logits.shape[2], 4 * logits.shape[3])
-    return sec.loss(logits, image, cue, tags, options)
+    return sec.loss(logits, image, cue, tags, OPTIONS, crf)
 
 
 def test_decays_weigh_the_same_shares_on_any_map():
     """A map of 82x82 that repeats each value of a 41x41 one four times has the same loss."""
-    rule = OPTIONS.model_copy(
-        update={"crf": CRF.model_copy(update={"smooth_w": 0.0, "bilateral_w": 0.0})}
-    )
+    rule = CRF.model_copy(update={"smooth_w": 0.0, "bilateral_w": 0.0})
     torch.manual_seed(0)
     logits, cue = torch.randn(1, 3, 41, 41), torch.full((1, 41, 41), VOID)
     tags = torch.tensor([[1.0, 0.0]])
