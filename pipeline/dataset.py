@@ -53,13 +53,18 @@ class Read:
 # --- sources ------------------------------------------------------------------------------------
 
 
+def _words(tags: str) -> list[str]:
+    """Tags as people write them, with blanks or commas between."""
+    return tags.replace(",", " ").replace(";", " ").split()
+
+
 def read_folder(data: Data) -> Read:
     """images/ + tags.csv (id, tags, optional split) + optional masks/ (ID.png, index = class)."""
     options = data.option()
     rows = formats.read_table(data.tags, columns=("id", "tags"))
     images = _by_stem(data.root / "images", SUFFIXES)
     masks = _by_stem(data.root / "masks", (".png",)) if (data.root / "masks").is_dir() else {}
-    classes = data.classes or tuple(sorted({t for r in rows for t in r["tags"].split()}))
+    classes = data.classes or tuple(sorted({t for r in rows for t in _words(r["tags"])}))
     entries = []
     val = _val_ids([r["id"] for r in rows], getattr(options, "val_fraction", 0.0))
     for row in rows:
@@ -69,7 +74,7 @@ def read_folder(data: Data) -> Read:
         split = row.get("split") or ("val" if key in val else "train")
         if split not in ("train", "val"):
             raise UserError(f"{data.tags}: id '{key}': split '{split}' is neither train nor val")
-        tags = tuple(row["tags"].split())
+        tags = tuple(_words(row["tags"]))
         for tag in tags:
             if tag not in classes:
                 raise UserError(
@@ -138,7 +143,7 @@ TagsOf = Callable[[str], dict[str, bool]]  # image -> tag -> whether every such 
 
 def _csv_tags(path: Path) -> TagsOf:
     rows = formats.read_table(path, columns=("image_id", "tags"))
-    tags = {r["image_id"]: dict.fromkeys(r["tags"].split(), False) for r in rows}
+    tags = {r["image_id"]: dict.fromkeys(_words(r["tags"]), False) for r in rows}
     for key, names in tags.items():
         if unknown := sorted(names.keys() - set(VOC_CLASSES)):
             raise UserError(f"{path}: id '{key}': tag '{unknown[0]}' is no VOC class")

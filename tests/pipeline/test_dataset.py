@@ -153,3 +153,8 @@ def test_real_devkit_reads(real_data, params):
     assert entry.tags == ("cow", "person")
     size = formats.read_image(entry.image).shape[:2]
     assert set(np.unique(dataset.read_mask(entry, found.classes, size))) <= {0, 2, 6, VOID}
+
+
+@pytest.mark.parametrize("tags", ["cat dog", "cat, dog", "cat;dog", " cat,  dog "])
+def test_tags_may_stand_with_commas(tags):
+    assert dataset._words(tags) == ["cat", "dog"]
