@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import formats
+from pipeline import formats, page
 from pipeline import params as reading
+from pipeline.layout import SCORED, Layout
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("GUIDELABEL_REAL_DATA", ROOT.parent / "shared/data"))
@@ -150,6 +151,11 @@ class Project:
         reading.lay_over(values, changes)
         with (self.root / "params.yaml").open("w") as f:
             YAML().dump(values, f)
+
+
+def scores_of(project: Project) -> dict:
+    """The scores of all links of its last run."""
+    return page.read_scores(Layout(project.root).scores(group) for group in SCORED)
 
 
 @pytest.fixture(scope="session")

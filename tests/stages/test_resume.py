@@ -24,40 +24,33 @@ PER_IMAGE = {
     "refine guide": ["data/refined/guide"],
 }
 KILLED = """
-import os, runpy, sys
-from pipeline import formats
-left, real = int(sys.argv[1]), formats._replace
-
-def dies(path, write):
-    global left
-    if left == 0:
-        with path.with_name(path.name + ".part").open("wb") as half:
-            half.write(b"half a file")
-        os._exit(137)
-    left -= 1
-    real(path, write)
-
-formats._replace = dies
-sys.argv = sys.argv[2:]
-runpy.run_module("stages." + sys.argv[0], run_name="__main__", alter_sys=True)
-"""
-
-
-KILLED_IN_A_MOVE = """
 import os, runpy, shutil, sys
-left, real = 1, shutil.move
+from pipeline import formats
+where, name, left = {"write": (formats, "_replace"), "move": (shutil, "move")}[sys.argv[1]] + (
+    int(sys.argv[2]),)
+real = getattr(where, name)
 
-def dies(source, target):
+def dies(first, second):
     global left
     if left == 0:
+        if name == "_replace":
+            with first.with_name(first.name + ".part").open("wb") as half:
+                half.write(b"half a file")
         os._exit(137)
     left -= 1
-    real(source, target)
+    real(first, second)
 
-shutil.move = dies
-sys.argv = sys.argv[1:]
+setattr(where, name, dies)
+sys.argv = sys.argv[3:]
 runpy.run_module("stages." + sys.argv[0], run_name="__main__", alter_sys=True)
 """
+
+
+def killed(project, stage, *, at, after):
+    """Run a stage and kill it at its write or move number `after` + 1."""
+    done = project.python("-c", KILLED, at, str(after), *stage.split(), check=False,
+                          GUIDELABEL_WORKERS="1")  # fmt: skip
+    assert done.returncode == 137, done.stderr
 
 
 def remove(outs):
@@ -78,8 +71,7 @@ def test_killed_stage_goes_on_and_ends_with_the_same_bytes(project, stage):
     project.python("-m", f"stages.{name}", *args)
     whole = formats.digest(*outs)
     remove(outs)
-    done = project.python("-c", KILLED, "7", name, *args, check=False, GUIDELABEL_WORKERS="1")
-    assert done.returncode == 137, done.stderr
+    killed(project, stage, at="write", after=7)
     kept = {p.stat().st_ino for p in (project.root / ".resume").rglob("*")
             if p.is_file() and p.suffix != ".part"}  # fmt: skip
     assert len(kept) == 7
@@ -98,8 +90,8 @@ def test_killed_between_two_moves_loses_nothing_for_good(project):
     project.python("-m", "stages.fuse")
     whole = formats.digest(*outs)
     remove(outs)
-    done = project.python("-c", KILLED_IN_A_MOVE, "fuse", check=False, GUIDELABEL_WORKERS="1")
-    assert done.returncode == 137 and outs[0].exists() and not outs[1].exists()
+    killed(project, "fuse", at="move", after=1)
+    assert outs[0].exists() and not outs[1].exists()
     remove(outs)
     project.python("-m", "stages.fuse")
     assert formats.digest(*outs) == whole

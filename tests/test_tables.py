@@ -1,0 +1,60 @@
+"""What a researcher does with the project: add a part, make a table."""
+
+import json
+
+from tests.conftest import TINY, Project, scores_of
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_pooling_is_added_in_three_edits(tmp_path):
+    """As the README says, word by word."""
+    project = Project(tmp_path / "project")
+    edit(project.root / "pipeline/pooling.py", "POOLINGS: dict[str, Callable[..., Tensor]] = {",
+         "def top_mean(maps_NKhw: Tensor, *, share: float) -> Tensor:\n"
+         "    flat = maps_NKhw.flatten(2)\n"
+         "    return flat.topk(max(1, int(share * flat.shape[2]))).values.mean(2)\n\n\n"
+         'POOLINGS: dict[str, Callable[..., Tensor]] = {\n    "top_mean": top_mean,')  # fmt: skip
+    edit(project.root / "pipeline/choices.py", "POOLING_OPTIONS: dict[str, type[Frozen]] = {",
+         "class TopMean(Frozen):\n    share: Fraction\n\n\n"
+         'POOLING_OPTIONS: dict[str, type[Frozen]] = {\n    "top_mean": TopMean,')  # fmt: skip
+    edit(project.root / "presets/shapes.yaml", "    gap: {}\n",
+         "    gap: {}\n    top_mean: {share: 0.3}\n")  # fmt: skip
+    project.python("cli.py", "use", "shapes")
+    project.change(TINY | {"seed": TINY["seed"] | {"pooling": "top_mean"}})
+    assert project.repro("seed")[-1] == "seed"
+    spec = json.loads((project.root / "data/models/seed/net.json").read_text())
+    assert spec["pooling"] == "top_mean" and spec["options"] == {"share": 0.3}
+
+
+def test_tables_reuse_the_chain_and_a_failed_cell_leaves_the_others_standing(built):
+    rows = built.root / "ablation/params.yaml"
+    edit(rows, "  neglog: {diffuse: {unary: neglog}}",
+         "  neglog: {saliency: {source: folder, options: {folder: {root: nowhere}}}}")  # fmt: skip
+    chosen = ("--row", "as_is", "--row", "contested_none", "--row", "neglog", "--seed", "0")
+    try:
+        done = built.python("cli.py", "table", "T6", *chosen, check=False)
+        assert done.returncode == 1 and "Some cells failed" in done.stdout
+        ran = [line for line in done.stdout.splitlines() if "Running stage" in line]
+        assert not [line for line in ran if "train" in line or "'seed'" in line]
+        assert "nowhere" in done.stdout + done.stderr
+        table = (built.root / "data/tables/T6.md").read_text().splitlines()
+        own = scores_of(built)["guide"]["train"]["mIoU"]
+        assert f"CRF set deeplab | {own:.1f} (" in "".join(table)
+        assert next(line for line in table if "unary -log" in line).count("missing") == 1
+        assert not (built.root / ".cells/as_is-0").exists()
+        again = built.python("cli.py", "table", "T6", *chosen[:4], "--seed", "0").stdout
+        assert "Running stage" not in again
+        assert (built.root / "data/tables/T6.tex").exists()
+    finally:
+        built.run("git", "checkout", "ablation/params.yaml")
+
+
+def test_unknown_tables_and_rows_are_named(built):
+    for args, words in ((("T99",), "no table 'T99'"), (("T1", "--row", "x"), "no row")):
+        done = built.python("cli.py", "table", *args, check=False)
+        assert done.returncode == 1 and words in done.stderr
