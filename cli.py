@@ -45,8 +45,10 @@ def _dvc(*args: str) -> int:
 def run(
     target: Annotated[str | None, typer.Argument(help="Stop after this stage.")] = None,
     set_param: Overrides = None,
+    nproc: Annotated[int, typer.Option(help="Processes, or GPUs, that share each stage.")] = 1,
 ) -> None:
     """Run the chain, or what is needed up to TARGET; what did not change is not run again."""
+    os.environ.update({"GUIDELABEL_NPROC": str(nproc)} if nproc > 1 else {})
     if target or set_param:
         params.load(LAYOUT.params)
     else:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline import loader, runtime
+from pipeline import loader, ranks, runtime
 from pipeline.blocks import Train
 from pipeline.errors import UserError
 
@@ -141,6 +141,11 @@ def fit(
     batch = min(train.batch, len(views))
     if batch < 2:
         raise UserError(f"{what}: {len(views)} image to learn from; needs at least 2")
+    if batch % ranks.world() or batch < 2 * ranks.world():
+        raise UserError(
+            f"{what}: {ranks.world()} ranks cannot share batches of {batch}; set train.batch to a "
+            "multiple, two images or more a rank"
+        )
     per_epoch = len(views) // batch
     net.trunk.freeze(train.frozen_stages)  # type: ignore[operator,union-attr]
     net.to(on).to(memory_format=torch.channels_last)
@@ -149,16 +154,19 @@ def fit(
     if saved.exists():
         run.restore(saved)
         runtime.say(f"{what}: going on after {run.done}/{run.steps} steps")
+    step = _step(net, loss_of)
     epochs = range(-(-run.done // per_epoch), -(-run.steps // per_epoch))
     keys = [loader.epoch_batches(views, batch=batch, epoch=e) for e in epochs]
     batches = loader.train_batches(views, [k for ks in keys for k in ks][: run.steps - run.done])
     for epoch in epochs:
-        runtime.seed_all(views.seed, epoch)
+        runtime.seed_all(views.seed, epoch + 1_000 * ranks.rank())
         steps = min(per_epoch, run.steps - run.done)
         _epoch(
-            run, itertools.islice(batches, steps), steps, loss_of, what=f"{what}, epoch {epoch + 1}"
+            run, step, itertools.islice(batches, steps), steps, what=f"{what}, epoch {epoch + 1}"
         )
-        run.save(saved)
+        if ranks.first():
+            run.save(saved)
+        ranks.barrier()
     net.eval()
     return list(run.losses)
 
@@ -169,11 +177,30 @@ def _to(target: loader.Target, on: torch.device) -> loader.Target:
     return [t.to(on, non_blocking=True) for t in target]
 
 
+class _Loss(nn.Module):
+    """A net and its loss as one module, whose gradients the ranks can share."""
+
+    def __init__(self, net: nn.Module, loss_of: LossOf) -> None:
+        super().__init__()
+        self.net, self.loss_of = net, loss_of
+
+    def forward(self, image_N3SS: Tensor, target: loader.Target) -> Tensor:
+        return self.loss_of(self.net, image_N3SS, target)
+
+
+def _step(net: nn.Module, loss_of: LossOf) -> nn.Module:
+    """From a batch to its loss; with ranks, gradients are means over them."""
+    step = _Loss(net, loss_of)
+    if ranks.world() == 1:
+        return step
+    return nn.parallel.DistributedDataParallel(step)
+
+
 def _epoch(
     run: Run,
+    step: nn.Module,
     batches: Iterator[tuple[Tensor, loader.Target]],
     steps: int,
-    loss_of: LossOf,
     *,
     what: str,
 ) -> None:
@@ -184,16 +211,15 @@ def _epoch(
         run.set_lr()
         image = view.to(on, non_blocking=True).contiguous(memory_format=torch.channels_last)
         with runtime.autocast(on):
-            loss = loss_of(run.net, image, _to(target, on))
+            loss = step(image, _to(target, on))
         run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         run.optimizer.step()
         run.done += 1
         images += len(view)
         total += loss.item()
         if not math.isfinite(total):
             raise UserError(f"{what}: the loss is not a number any more; lower train.lr")
-    run.losses = (*run.losses, total / steps)
-    runtime.say(
-        f"{what}: loss {run.losses[-1]:.4f}, {images / (time.monotonic() - start):.1f} images/s"
-    )
+    run.losses = (*run.losses, ranks.mean(total / steps))
+    rate = images * ranks.world() / (time.monotonic() - start)
+    runtime.say(f"{what}: loss {run.losses[-1]:.4f}, {rate:.1f} images/s")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline import formats, runtime
+from pipeline import formats, ranks, runtime
 from pipeline.augment import random_view
 from pipeline.blocks import Infer, Train
 from pipeline.formats import Sample
@@ -89,14 +89,14 @@ def balanced(tags: Sequence[np.ndarray[Any, Any]]) -> list[float]:
 
 
 def epoch_batches(views: Views, *, batch: int, epoch: int) -> list[list[tuple[int, int]]]:
-    """The shuffled full batches of one epoch, as keys into `views`."""
+    """The shuffled full batches of one epoch, of each this rank's share, as keys into `views`."""
     rng, count = np.random.default_rng([views.seed, epoch]), len(views)
     if views.chance is None:
         order = rng.permutation(count).tolist()
     else:
         order = rng.choice(count, count, p=views.chance).tolist()
     full = range(0, len(order) - batch + 1, batch)
-    return [[(epoch, i) for i in order[start : start + batch]] for start in full]
+    return [[(epoch, i) for i in ranks.mine(order[start : start + batch])] for start in full]
 
 
 def train_batches(
@@ -145,7 +145,7 @@ class Whole(Dataset[list[Tensor]]):
 def whole_batches(
     samples: Sequence[Sample], infer: Infer, *, stride: int, done: Container[str] = ()
 ) -> tuple[int, Iterator[tuple[list[Sample], list[Tensor]]]]:
-    """Images of equal size together: (samples, one (N, 3, H, W) uint8 tensor a scale).
+    """This rank's images, those of equal size together: (samples, (N, 3, H, W) uint8 a scale).
 
     No padding: each side is rounded to the stride, so a map covers its image exactly. Batches all
     of whose ids are `done` are left out.
@@ -159,8 +159,9 @@ def whole_batches(
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for i, size in enumerate(sizes):
         groups[size].append(i)
-    whole = (g[k : k + INFER_BATCH] for g in groups.values() for k in range(0, len(g), INFER_BATCH))
-    batches = [batch for batch in whole if any(samples[i].id not in done for i in batch)]
+    whole = [g[k : k + INFER_BATCH] for g in groups.values() for k in range(0, len(g), INFER_BATCH)]
+    left = ranks.mine(whole)
+    batches = [batch for batch in left if any(samples[i].id not in done for i in batch)]
     loader = DataLoader(
         Whole(samples, sizes, infer.scales, stride),
         batch_sampler=batches,

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from pipeline import backbones, formats, runtime
+from pipeline import backbones, formats, ranks, runtime
 from pipeline.blocks import Net
 from pipeline.choices import SaliencyNet
 from pipeline.classifier import Classifier
@@ -63,7 +63,9 @@ def build(spec: Spec, *, weights: str) -> nn.Module:
 
 
 def save(folder: Path, net: nn.Module, spec: Spec, losses: list[float]) -> None:
-    """Write weights, description, and the loss curve as a table that `dvc plots` reads."""
+    """Write weights, description, and the loss curve as a table that `dvc plots` reads; once."""
+    if not ranks.first():
+        return
     formats.write_weights(folder / "weights.safetensors", net.state_dict())
     formats.write_json(folder / "net.json", {**spec, "trained_on": runtime.describe()})
     rows = [(i, f"{loss:.5f}") for i, loss in enumerate(losses, 1)]

@@ -29,13 +29,11 @@ def workers() -> int:
     asked = os.environ.get("GUIDELABEL_WORKERS", "")
     if asked and not asked.isdigit():
         raise UserError(f"GUIDELABEL_WORKERS={asked}: must be a whole number")
-    return (
-        max(1, int(asked))
-        if asked
-        else len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    if asked:
+        return max(1, int(asked))
+    share = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if share else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def device() -> "torch.device":
@@ -49,7 +47,9 @@ def device() -> "torch.device":
         "cpu": True,
     }
     if asked == "auto":
-        return torch.device(next(name for name, ok in there.items() if ok))
+        asked = next(name for name, ok in there.items() if ok)
+        if asked == "cuda" and "LOCAL_RANK" in os.environ:
+            asked = f"cuda:{os.environ['LOCAL_RANK']}"
     if not there.get(asked.split(":")[0], False):
         raise UserError(f"GUIDELABEL_DEVICE={asked}: not on this machine; use auto or cpu")
     return torch.device(asked)

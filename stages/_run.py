@@ -1,6 +1,7 @@
 """How every stage runs: load its slice of params.yaml, run, exit code; bad input is one line."""
 
 import contextlib
+import os
 import resource
 import shutil
 import sys
@@ -9,33 +10,50 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import formats, params, runtime
+from pipeline import formats, params, ranks, runtime
 from pipeline.errors import UserError
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 
+Slice = tuple[str, type[Any]]  # dotted name in params.yaml, its model
 
-def main(run: Callable[..., None], **slices: tuple[str, type[Any]]) -> None:
+
+def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> None:
     """Run a stage with its params.
 
     Args:
         run: takes the layout, and one keyword for each of `slices`.
+        shared: whether ranks can share the work; else the stage runs in one process.
         slices: keyword -> (dotted name in params.yaml, its model). They equal what dvc.yaml
             declares for the stage.
     """
     layout, start = Layout(), time.monotonic()
     name = _name()
+    if shared and (command := ranks.launcher()):
+        _become([*command, "-m", f"stages.{sys.argv[0].rpartition('/')[2].removesuffix('.py')}"])
     try:
-        run(layout, **load(layout, slices))
+        with ranks.group():
+            run(layout, **load(layout, slices))
+            ranks.barrier()
     except UserError as e:
-        print(f"error: {name}: {e}", file=sys.stderr)
+        who = f"{name}, rank {ranks.rank()}" if ranks.world() > 1 else name
+        print(f"error: {who}: {e}", file=sys.stderr)
         sys.exit(1)
+    if not ranks.first():
+        return
     for leftover in layout.resume.glob(f"{name}-*"):
         shutil.rmtree(leftover)
     _log(layout, name, time.monotonic() - start)
 
 
-def load(layout: Layout, slices: dict[str, tuple[str, type[Any]]]) -> dict[str, Any]:
+def _become(command: list[str]) -> None:
+    """Replace this process by the launcher of the ranks, which share the cores."""
+    count = int(os.environ.get("GUIDELABEL_NPROC", "1"))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, runtime.workers() // count)))
+    os.execvp(command[0], [*command, *sys.argv[1:]])
+
+
+def load(layout: Layout, slices: dict[str, Slice]) -> dict[str, Any]:
     """The validated slices of params.yaml."""
     values = params.read_yaml(layout.params)
     return {key: params.section(values, name, model) for key, (name, model) in slices.items()}
@@ -74,7 +92,8 @@ def partial(
     for out in outs:
         (folder / out.relative_to(layout.root)).mkdir(parents=True, exist_ok=True)
     yield Layout(folder)
-    for out in outs:
+    ranks.barrier()
+    for out in outs if ranks.first() else ():
         if out.exists():  # only if run without DVC
             shutil.rmtree(out)
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +130,7 @@ def pool(
 ) -> None:
     """`make((layout, work, sample, *more))` in processes, for images not yet in all `outs`."""
     done = finished(*(work.root / out.relative_to(layout.root) for out in outs))
-    jobs = [(layout, work, s, *more) for s in samples if s.id not in done]
+    jobs = [(layout, work, s, *more) for s in ranks.mine(samples) if s.id not in done]
     list(runtime.pool_map(make, jobs, what=_name().replace("_", " ")))
 
 

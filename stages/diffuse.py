@@ -32,4 +32,4 @@ def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets) -> Non
 
 
 if __name__ == "__main__":
-    _run.main(run, diffuse=("diffuse", config.Diffuse), sets=("crf", blocks.CrfSets))
+    _run.main(run, shared=True, diffuse=("diffuse", config.Diffuse), sets=("crf", blocks.CrfSets))

@@ -34,6 +34,7 @@ def run(layout: Layout, *, fuse: config.Fuse, source: str, random_seed: int) -> 
 if __name__ == "__main__":
     _run.main(
         run,
+        shared=True,
         fuse=("fuse", config.Fuse),
         source=("saliency.source", str),
         random_seed=("random_seed", int),

@@ -31,4 +31,4 @@ def run(layout: Layout, *, predict: config.Predict) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, predict=("segment.predict", config.Predict))
+    _run.main(run, shared=True, predict=("segment.predict", config.Predict))

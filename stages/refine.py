@@ -33,4 +33,4 @@ def run(layout: Layout, *, refine: config.Refine, sets: blocks.CrfSets) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, refine=("refine", config.Refine), sets=("crf", blocks.CrfSets))
+    _run.main(run, shared=True, refine=("refine", config.Refine), sets=("crf", blocks.CrfSets))

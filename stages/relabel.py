@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline import blocks, config, crf, formats, guide, infer, labels, nets, params
+from pipeline import blocks, config, crf, formats, guide, infer, labels, nets, params, ranks
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -83,6 +83,7 @@ def _round(layout: Layout, *, source: str, predict: config.Predict, **rules: Any
         for s, outputs in infer.run(net, _train(layout), predict, what=what, done=done):
             foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
             formats.write_logits(folder / f"{s.id}.npz", foreground)
+        ranks.barrier()
         _run.pool(layout, work, _guide, _train(layout), *(name, source, how, folder), outs=outs)
 
 
@@ -135,4 +136,4 @@ MAKERS: dict[str, tuple[Callable[..., None], Slices]] = {
 
 if __name__ == "__main__":
     make, slices = MAKERS[sys.argv[1]]
-    _run.main(make, **slices)
+    _run.main(make, shared=True, **slices)

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline import blocks, choices, formats, infer, nets, params, runtime, saliency
+from pipeline import blocks, choices, formats, infer, nets, params, ranks, runtime, saliency
 from pipeline.arrays import VOID, Float
 from pipeline.errors import UserError
 from pipeline.formats import Sample
@@ -99,7 +99,7 @@ def run(layout: Layout, *, options: BaseModel) -> None:
         if source == "net":  # whose batches stay as they are
             found = _net(layout, samples, cast(choices.SaliencyNet, options), done)
         else:
-            left = [s for s in samples if s.id not in done]
+            left = [s for s in ranks.mine(samples) if s.id not in done]
             found = MAKERS[source](layout, left, options)  # type: ignore[operator]
         for sample, salient in found:
             path = work.saliency(source) / f"{sample.id}.png"
@@ -107,5 +107,5 @@ def run(layout: Layout, *, options: BaseModel) -> None:
 
 
 if __name__ == "__main__":
-    source = sys.argv[1]
-    _run.main(run, options=(f"saliency.options.{source}", choices.SALIENCY_OPTIONS[source]))
+    slices = {"options": (f"saliency.options.{sys.argv[1]}", choices.SALIENCY_OPTIONS[sys.argv[1]])}
+    _run.main(run, shared=True, **slices)

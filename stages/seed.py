@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline import config, formats, gradients, infer, nets, params, regions
+from pipeline import config, formats, gradients, infer, nets, params, ranks, regions
 from pipeline.arrays import Float, UInt8
 from pipeline.classifier import Classifier
 from pipeline.formats import Sample
@@ -79,10 +79,13 @@ def run(layout: Layout, *, maps: config.SeedMaps) -> None:
     samples, inputs = formats.read_samples(layout.samples), [layout.samples, layout.seed_model]
     with _run.partial(layout, [layout.maps], inputs=inputs, about=params.fingerprint(maps)) as work:
         classes = _write(layout, work, samples, maps)
+        ranks.barrier()
+        if not ranks.first():
+            return
         each = [formats.read_json(_probability_file(work, s)) for s in samples]
         rows = [(s.id, *(f"{p:.5f}" for p in row)) for s, row in zip(samples, each, strict=True)]
         formats.write_table(layout.tag_scores, rows, columns=("id", *classes))
 
 
 if __name__ == "__main__":
-    _run.main(run, maps=("seed.maps", config.SeedMaps))
+    _run.main(run, shared=True, maps=("seed.maps", config.SeedMaps))

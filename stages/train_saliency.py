@@ -17,6 +17,7 @@ from pipeline import (
     loader,
     nets,
     params,
+    ranks,
     runtime,
     saliency,
 )
@@ -57,7 +58,9 @@ def run(
     runtime.say(f"train_saliency: {len(train_set)} images, {left_out} left out (target classes)")
     labels, spec = layout.saliency_labels, nets.deeplab_spec(net, ["salient"])
     paths = [labels / f"{b.image.stem}.png" for b in train_set]
-    list(runtime.pool_map(_first, [(b, net, labels) for b in train_set], what="boxes to masks"))
+    jobs = [(b, net, labels) for b in ranks.mine(train_set)]
+    list(runtime.pool_map(_first, jobs, what="boxes to masks"))
+    ranks.barrier()
     losses: list[float] = []
     rule = crf.chosen(sets, net.denoise.crf)
     rounds = net.denoise.rounds if net.train_set == "boxes" else 0
@@ -85,8 +88,10 @@ def run(
                     model, [_sample(b) for b in train_set], net.infer, what="denoise: predict"
                 )
             }
-            jobs = [(b, net, labels, maps[b.image.stem], rule) for b in train_set]
-            list(runtime.pool_map(_next, jobs, what="denoise: CRF"))
+            seen = [b for b in train_set if b.image.stem in maps]  # this rank's
+            later = [(b, net, labels, maps[b.image.stem], rule) for b in seen]
+            list(runtime.pool_map(_next, later, what="denoise: CRF"))
+            ranks.barrier()
     nets.save(layout.saliency_model, model, spec, losses)
 
 
@@ -100,6 +105,7 @@ def _loss(stride: int) -> fit.LossOf:
 if __name__ == "__main__":
     _run.main(
         run,
+        shared=True,
         net=("saliency.options.net", choices.SaliencyNet),
         sets=("crf", blocks.CrfSets),
         random_seed=("random_seed", int),

@@ -35,4 +35,4 @@ def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, seed=("seed", config.SeedModel), random_seed=("random_seed", int))
+    _run.main(run, shared=True, seed=("seed", config.SeedModel), random_seed=("random_seed", int))

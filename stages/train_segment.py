@@ -88,6 +88,7 @@ def run(
 if __name__ == "__main__":
     _run.main(
         run,
+        shared=True,
         segment=("segment", config.SegmentModel),
         sets=("crf", blocks.CrfSets),
         random_seed=("random_seed", int),

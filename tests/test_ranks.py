@@ -1,0 +1,102 @@
+"""Two processes share a stage: the same files, the same training, and an end when one dies."""
+
+import os
+
+import pytest
+
+from pipeline import formats, ranks
+from pipeline.layout import Layout
+
+PER_IMAGE = {
+    "seed": ["data/maps", "data/tag_scores.csv"],
+    "saliency net": ["data/saliency/net"],
+    "fuse": ["data/fused/seeds", "data/fused/labels"],
+    "diffuse": ["data/labels/guide"],
+    "relabel round2": ["data/labels/round2"],
+    "predict guide": ["data/logits/guide", "data/predictions/guide"],
+    "refine guide": ["data/refined/guide"],
+}
+SHORT = ("seed", "fuse")
+TWO = {"GUIDELABEL_NPROC": "2", "OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1"}
+
+
+def stage(project, text, check=True, **env):
+    name, *args = text.split()
+    one = {"OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1"}
+    return project.python("-m", f"stages.{name}", *args, check=check, **{**one, **env})
+
+
+@pytest.mark.parametrize(
+    "text", [s if s in SHORT else pytest.param(s, marks=pytest.mark.slow) for s in PER_IMAGE]
+)
+def test_per_image_files_are_the_single_processs(project, text):
+    outs = [project.root / out for out in PER_IMAGE[text]]
+    stage(project, text)
+    alone = formats.digest(*outs)
+    said = stage(project, text, **TWO).stderr
+    assert formats.digest(*outs) == alone
+    if text in SHORT:  # both say how far they are; a split may be too small for two batches
+        assert said.count("/s") >= 2
+
+
+@pytest.mark.parametrize(
+    "text", ["train_segment guide", pytest.param("train_seed", marks=pytest.mark.slow),
+             pytest.param("train_saliency", marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_training_agrees_within_tolerance(project, text):
+    folder = {"train_segment guide": Layout().segmenter("guide"), "train_seed": Layout().seed_model,
+              "train_saliency": Layout().saliency_model}[text]  # fmt: skip
+
+    def losses():
+        rows = formats.read_table(folder / "loss.tsv", columns=("epoch", "loss"), sep="\t")
+        return [float(r["loss"]) for r in rows]
+
+    stage(project, text)
+    alone = losses()
+    stage(project, text, **TWO)
+    assert losses() == pytest.approx(alone, rel=0.15) and len(alone) >= 1
+
+
+def test_a_dead_rank_ends_the_run_with_its_name_and_the_stage_goes_on(project):
+    outs = [project.root / out for out in PER_IMAGE["refine guide"]]
+    stage(project, "refine guide")
+    whole = formats.digest(*outs)
+    victim = next(s for s in formats.read_samples(Layout().samples) if s.split == "val")
+    kept = victim.image.read_bytes()
+    try:
+        victim.image.write_bytes(b"no image")
+        done = stage(project, "refine guide", check=False, **TWO)
+        assert done.returncode != 0
+        assert "rank 0: " in done.stderr  # the first image of what it refines
+        assert victim.image.name in done.stderr
+    finally:
+        victim.image.write_bytes(kept)
+    stage(project, "refine guide", **TWO)
+    assert formats.digest(*outs) == whole
+
+
+def test_batches_that_ranks_cannot_share_are_named(project):
+    project.change({"segment": {"train": {"batch": 15}}})
+    done = stage(project, "train_segment guide", check=False, **TWO)
+    assert done.returncode != 0 and "2 ranks cannot share batches of 15" in done.stderr
+
+
+def test_a_rank_takes_its_share(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    found = []
+    for i in range(3):
+        monkeypatch.setenv("RANK", str(i))
+        found += ranks.mine(range(8))
+    assert sorted(found) == list(range(8))
+
+
+def test_what_starts_the_ranks(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    assert ranks.launcher() == []
+    monkeypatch.setenv("GUIDELABEL_NPROC", "4")
+    assert ranks.launcher()[-1] == "--nproc-per-node=4"
+    monkeypatch.setenv("MASTER", "node0")
+    monkeypatch.setenv("GUIDELABEL_LAUNCH", "srun torchrun --rdzv-endpoint=$MASTER:29500")
+    assert ranks.launcher() == ["srun", "torchrun", "--rdzv-endpoint=node0:29500"]
+    monkeypatch.setenv("RANK", "0")
+    assert ranks.launcher() == [] and os.environ["RANK"] == "0"
