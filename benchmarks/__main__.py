@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import networks, per_image
+from benchmarks import networks, per_image, scale
 from benchmarks.measure import Row, markdown, record
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
@@ -17,18 +17,35 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
 }
 
 
+DOCS = Path("docs")
+HEAD = """# Benchmarks
+
+`make bench` measures this. Medians; both sides in turn in one run; losses stand beside wins.
+
+"""
+SCALE = """
+## More and more images
+
+The whole chain on generated images of 64 px, one epoch each; seconds of every stage, the exponent
+from 1,000 images on (1 is linear), and the peak memory of a stage's largest process.
+
+"""
+
+
 def main(names: list[str]) -> None:
-    """Measure the benchmarks `names`, or all of them."""
+    """Measure the benchmarks `names`; all of them, and how they scale, without."""
     rows = []
     for name in names or BENCHMARKS:
         print(f"-- {name}", file=sys.stderr, flush=True)
         rows += BENCHMARKS[name]()
-    found = record(rows)
-    print(markdown(found))
-    if not names:
-        Path("docs/benchmarks.json").write_text(json.dumps(found, indent=2) + "\n")
-        head = "# Benchmarks\n\n`make bench` measures this. Medians; both sides in turn in one run.\n\n"
-        Path("docs/benchmarks.md").write_text(head + markdown(found))
+        print(markdown(record(rows)), flush=True)
+    if names:
+        return
+    found = record(rows) | {"scale": scale.measure()}
+    (DOCS / "benchmarks.json").write_text(json.dumps(found, indent=2) + "\n")
+    scale.plot(found["scale"], DOCS / "scale.png")
+    parts = (HEAD, markdown(found), SCALE, scale.markdown(found["scale"]), "\n![seconds over images](scale.png)\n")
+    (DOCS / "benchmarks.md").write_text("".join(parts))
 
 
 if __name__ == "__main__":
