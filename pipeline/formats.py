@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pipeline import shards
 from pipeline.arrays import Float, UInt8
 from pipeline.errors import UserError
 
@@ -40,7 +41,7 @@ PALETTE = voc_palette()
 
 def _open(path: Path, *, least_px: int = 0) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with shards.open_file(path) as file, Image.open(file) as image:
             if least_px:
                 factor = least_px / max(image.size)
                 image.draft(
@@ -129,7 +130,7 @@ def _replace(path: Path, write: Any) -> None:
 
 def read_maps(path: Path) -> tuple[Float, UInt8]:
     """Read class maps: `maps` (K, h, w) and `classes` (K,) indices from 1."""
-    with np.load(path, allow_pickle=False) as z:
+    with shards.open_file(path) as file, np.load(file, allow_pickle=False) as z:
         return z["maps"].astype(np.float32), z["classes"]
 
 
@@ -141,7 +142,7 @@ def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
 
 def read_logits(path: Path) -> Float:
     """Read logits (1 + K, h, w); channel 0 is the background."""
-    with np.load(path, allow_pickle=False) as z:
+    with shards.open_file(path) as file, np.load(file, allow_pickle=False) as z:
         return z["logits"].astype(np.float32)
 
 

@@ -1,11 +1,11 @@
 """Check every image and mask once; write what training may see and what only scoring may see."""
 
-from pipeline import config, dataset, formats, runtime
+from pipeline import config, dataset, formats, runtime, shards
 from pipeline.layout import Layout
 from stages import _run
 
 
-def run(layout: Layout, *, data: config.Data) -> None:
+def run(layout: Layout, *, data: config.Data, shard: int) -> None:
     """Write samples.csv, truth.csv and what else only scoring may see, the class list, counts."""
     read = dataset.SOURCES[data.source](data)
     samples, truth = [], []
@@ -17,6 +17,8 @@ def run(layout: Layout, *, data: config.Data) -> None:
             path = layout.labels("full") / f"{sample.id}.png"
             formats.write_label(path, label)
             truth.append((sample.id, path.as_posix()))
+    if shard:
+        shards.pack(layout.labels("full"), per_shard=shard)
     formats.write_samples(layout.samples, samples)
     formats.write_table(layout.truth, truth, columns=("id", "mask"))
     difficult = [(e.id, " ".join(e.difficult)) for e in read.entries if e.difficult]
@@ -28,4 +30,4 @@ def run(layout: Layout, *, data: config.Data) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, data=("data", config.Data))
+    _run.main(run, data=("data", config.Data), shard=_run.SHARD)

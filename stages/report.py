@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import cam, config, formats, page, viz
+from pipeline import cam, config, formats, page, shards, viz
 from pipeline.arrays import UInt8
 from pipeline.formats import Sample
 from pipeline.layout import SCORED, Layout
@@ -37,7 +37,7 @@ def _scored_images(layout: Layout) -> list[dict[str, str]]:
 
 
 def _label(path: Path) -> UInt8 | None:
-    return formats.read_label(path) if path.exists() else None
+    return formats.read_label(path) if shards.exists(path) else None
 
 
 def _panel(layout: Layout, sample: Sample, show: Show, truth: dict[str, Path]) -> UInt8:

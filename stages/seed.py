@@ -74,10 +74,11 @@ def _write(layout: Layout, work: Layout, samples: list[Sample], maps: config.See
     return classes
 
 
-def run(layout: Layout, *, maps: config.SeedMaps) -> None:
+def run(layout: Layout, *, maps: config.SeedMaps, shard: int) -> None:
     """Write a map for each tag of each image, and the probability of every class."""
     samples, inputs = formats.read_samples(layout.samples), [layout.samples, layout.seed_model]
-    with _run.partial(layout, [layout.maps], inputs=inputs, about=params.fingerprint(maps)) as work:
+    about = params.fingerprint(maps)
+    with _run.partial(layout, [layout.maps], inputs=inputs, about=about, shard=shard) as work:
         classes = _write(layout, work, samples, maps)
         ranks.barrier()
         if not ranks.first():
@@ -88,4 +89,4 @@ def run(layout: Layout, *, maps: config.SeedMaps) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, shared=True, maps=("seed.maps", config.SeedMaps))
+    _run.main(run, shared=True, maps=("seed.maps", config.SeedMaps), shard=_run.SHARD)
