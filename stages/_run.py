@@ -30,9 +30,9 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
     """
     layout, start = Layout(), time.monotonic()
     name = _name()
-    if shared and (command := ranks.launcher()):
-        _become([*command, "-m", f"stages.{sys.argv[0].rpartition('/')[2].removesuffix('.py')}"])
     try:
+        if shared and (command := ranks.launcher()):
+            _become([*command, "-m", sys.modules["__main__"].__spec__.name])  # type: ignore[union-attr]
         with ranks.group():
             run(layout, **load(layout, slices))
             ranks.barrier()
@@ -49,8 +49,8 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
 
 def _become(command: list[str]) -> None:
     """Replace this process by the launcher of the ranks, which share the cores."""
-    count = int(os.environ.get("GUIDELABEL_NPROC", "1"))
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, runtime.workers() // count)))
+    if count := os.environ.get("GUIDELABEL_NPROC"):
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, runtime.workers() // int(count))))
     os.execvp(command[0], [*command, *sys.argv[1:]])
 
 

@@ -22,7 +22,13 @@ def test_a_chain_of_archives_gives_the_same_scores(project, tmp_path, monkeypatc
     copy.change({"shard": 10})
     run_stages(*AGAIN)
     layout = Layout()
-    packed = [layout.maps, layout.saliency("net"), layout.seeds, layout.fused, layout.labels("full")]
+    packed = [
+        layout.maps,
+        layout.saliency("net"),
+        layout.seeds,
+        layout.fused,
+        layout.labels("full"),
+    ]
     packed += [layout.labels("guide"), layout.logits("guide"), layout.refined("guide")]
     for folder in packed:
         assert {p.suffix for p in folder.iterdir()} == {".zip"}
