@@ -30,7 +30,8 @@ def _other(
     kind = gradients.KINDS[maps.kind]
 
     def of(image: Tensor, batch: list[Sample]) -> Tensor:
-        wanted = sorted({names.index(t) for s in batch for t in s.tags})
+        wanted = [[names.index(t) for t in s.tags] for s in batch]
+        wanted *= len(image) // len(batch)  # with flip, the mirrored images after the others
         with torch.inference_mode(False), torch.enable_grad():
             return kind(net, image.clone(), wanted)
 
