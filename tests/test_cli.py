@@ -72,7 +72,7 @@ def test_bad_input_is_one_line(copy, args, said):
 def test_a_misspelt_param_stops_before_anything_runs(copy):
     copy.change({"fuse": {"seed_treshold": 0.3}})
     done = copy.python("cli.py", "run", check=False)
-    assert done.returncode == 1 and "fuse.seed_treshold: no such param" in done.stderr
+    assert done.returncode == 1 and "did you mean seed_threshold?" in done.stderr
     assert not (copy.root / "data/raw").exists()
 
 
