@@ -88,6 +88,19 @@ def test_doctor_names_the_fix_of_what_is_missing(copy):
     assert "FAIL  saliency" in done.stdout and "saliency.options.net.root" in done.stdout
 
 
+def test_a_bad_tag_is_seen_by_doctor_and_before_anything_runs(copy, folder_set, folder_params):
+    copy.change({"data": folder_params["data"]})
+    assert f"folder: {folder_set}, 4 images, 2 classes" in copy.python(
+        "cli.py", "doctor", check=False
+    ).stdout  # fmt: skip
+    (folder_set / "tags.csv").write_text("id,tags\np0,cat bird\n")
+    said = "tags.csv: id 'p0': tag 'bird' is not in data.classes"
+    done = copy.python("cli.py", "doctor", check=False)
+    assert done.returncode == 1 and f"FAIL  data     {folder_set}/{said}" in done.stdout
+    done = copy.python("cli.py", "run", check=False)
+    assert done.returncode == 1 and said in done.stderr and "Running" not in done.stdout
+
+
 def test_what_is_missing_is_said_before_anything_runs(copy):
     copy.change({"saliency": {"source": "onnx"}})
     done = copy.python("cli.py", "run", check=False)
