@@ -120,7 +120,7 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
 
 @app.command()
 def status() -> None:
-    """Show which links are up to date, which must run again and why, and their scores."""
+    """Show which links are up to date, which must run again and why or follow, and the scores."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml", "sources/dvc.yaml"],
         capture_output=True,
