@@ -38,7 +38,15 @@ def _dvc(*args: str) -> int:
     """Run dvc, its stages with this very Python: the environment need not be activated."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "dvc", *args]
-    return subprocess.run(command, check=False, env={**os.environ, "PATH": path}).returncode
+    with subprocess.Popen(command, env={**os.environ, "PATH": path}) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt as e:  # dvc and its stage got it too
+            if "--keep-going" in args:
+                process.kill()  # it would go on with the next cell
+            process.wait()
+            out.print("\nStopped; what was finished is kept. Run it again to go on.")
+            raise typer.Exit(130) from e
 
 
 @app.command()

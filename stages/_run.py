@@ -30,6 +30,8 @@ def main(run: Callable[..., None], **slices: tuple[str, type[Any]]) -> None:
     except UserError as e:
         print(f"error: {name}: {e}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:  # what it has made so far stays in `layout.resume`
+        sys.exit(130)
     for leftover in layout.resume.glob(f"{name}-*"):
         shutil.rmtree(leftover)
     _log(layout, name, time.monotonic() - start)

@@ -1,7 +1,11 @@
 """The command line: every command answers, and bad input is one line."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -106,3 +110,62 @@ def test_what_is_missing_is_said_before_anything_runs(copy):
     done = copy.python("cli.py", "run", check=False)
     assert done.returncode == 1 and "correct saliency.options.onnx.file" in done.stderr
     assert not (copy.root / "data/raw").exists()
+
+
+SLEEPS = """
+import time
+from pathlib import Path
+from pipeline import runtime
+from stages import _run
+
+def run(layout, **_):
+    Path("started").touch()
+    list(runtime.pool_map(time.sleep, [60] * 4, what="sleep"))
+
+if __name__ == "__main__":
+    _run.main(run)
+"""
+GOES_ON = """
+import signal, time
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+Path("started").touch()
+time.sleep(60)
+"""
+
+
+def interrupted(project, *args):
+    """Press Ctrl-C once `started` is there: everything in the terminal gets it."""
+    with subprocess.Popen(
+        [sys.executable, "cli.py", *args], cwd=project.root, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "GUIDELABEL_WORKERS": "2"},
+    ) as run:  # fmt: skip
+        try:
+            while not (project.root / "started").exists():
+                assert run.poll() is None, run.communicate()
+                time.sleep(0.1)
+            time.sleep(0.5)  # the pool has begun
+            os.killpg(run.pid, signal.SIGINT)
+            out, err = run.communicate(timeout=20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # as it should be
+                os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 130, out + err
+    assert "Traceback" not in err, err
+    assert out.splitlines()[-1].startswith("Stopped; what was finished is kept.")
+    return out, err
+
+
+def test_ctrl_c_during_a_stage_ends_with_one_line(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    (copy.root / "stages/prepare.py").write_text(SLEEPS)
+    _, err = interrupted(copy, "run", "prepare")
+    assert "exited with 130" in err
+    assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")  # dvc came to its end too
+
+
+def test_ctrl_c_stops_a_table_though_failed_cells_do_not(copy):
+    (copy.root / "dvc.py").write_text(GOES_ON)
+    out, _ = interrupted(copy, "table", "T1", "--row", "gap", "--seed", "0")
+    assert "##" not in out
