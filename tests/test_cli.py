@@ -169,3 +169,28 @@ def test_ctrl_c_stops_a_table_though_failed_cells_do_not(copy):
     (copy.root / "dvc.py").write_text(GOES_ON)
     out, _ = interrupted(copy, "table", "T1", "--row", "gap", "--seed", "0")
     assert "##" not in out
+
+
+HINTS = """
+import sys, time
+from pathlib import Path
+print("Running stage 'fuse':", flush=True)
+while not Path("go").exists():
+    time.sleep(0.05)
+print("Updating lock file 'dvc.lock'")
+print("\\nTo track the changes with git, run:\\n\\n\\tgit add dvc.lock sources/dvc.lock")
+print("\\nTo enable auto staging, run:\\n\\n\\tdvc config core.autostage true")
+print("Use `dvc push` to send your updates to remote storage.")
+print("Ran experiment(s): one")
+"""
+
+
+def test_dvcs_lines_come_at_once_and_its_hints_do_not(copy):
+    (copy.root / "dvc.py").write_text(HINTS)
+    with subprocess.Popen([sys.executable, "cli.py", "run", "fuse"], cwd=copy.root, text=True,
+                          stdout=subprocess.PIPE) as run:  # fmt: skip
+        first = run.stdout.readline()  # dvc waits
+        (copy.root / "go").touch()
+        rest, _ = run.communicate(timeout=20)
+    assert (first, rest) == ("Running stage 'fuse':\n", "\nRan experiment(s): one\n")
+    assert run.returncode == 0
