@@ -40,6 +40,8 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
         who = f"{name}, rank {ranks.rank()}" if ranks.world() > 1 else name
         print(f"error: {who}: {e}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:  # what it has made so far stays in `layout.resume`
+        sys.exit(130)
     if not ranks.first():
         return
     for leftover in layout.resume.glob(f"{name}-*"):

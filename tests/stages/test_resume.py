@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import formats
 from pipeline.layout import Layout
+from stages import _run
 from tests.conftest import ROOT
 
 PER_IMAGE = {
@@ -97,6 +98,28 @@ def test_killed_between_two_moves_loses_nothing_for_good(project):
     remove(outs)
     project.python("-m", "stages.fuse")
     assert formats.digest(*outs) == whole
+
+
+def test_an_interrupted_stage_keeps_what_it_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_run, "_name", lambda: "fuse")
+    Path("params.yaml").write_text("fuse: {}")
+    kept = tmp_path / ".resume/fuse-0123"
+    kept.mkdir(parents=True)
+
+    def interrupted(layout):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as left:
+        _run.main(interrupted)
+    assert left.value.code == 130 and kept.exists()
+
+
+@pytest.mark.parametrize("error, said", [("KeyboardInterrupt", False), ("ValueError", True)])
+def test_an_interrupt_while_a_stage_imports_is_silent(error, said):
+    done = subprocess.run([sys.executable, "-c", f"import stages; raise {error}"], cwd=ROOT,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode and bool(done.stderr) == said
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):
