@@ -12,12 +12,12 @@ from typing import Any
 
 import timm
 import torch
-import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
 from pipeline import formats
 from pipeline.errors import UserError
+from pipeline.interleaved import interleave
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -92,41 +92,6 @@ class TimmTrunk(Trunk):
         end = self.ends[min(self.frozen, len(self.ends)) - 1]
         inside = [i for i, (n, _) in enumerate(leaves) if n == end or n.startswith(end + ".")]
         return [m for _, m in leaves[: max(inside, default=-1) + 1]]
-
-
-class Interleaved(nn.Conv2d):
-    """A dilated depthwise convolution as a plain one on each of rate x rate interleaved images.
-
-    The result is the same; a CPU's backward pass through the dilated one is several times slower.
-    """
-
-    def forward(self, image_NCHW: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape."""
-        (n, c, height, width), rate = image_NCHW.shape, self.dilation[0]
-        x = F.pad(image_NCHW, (0, -width % rate, 0, -height % rate))
-        h, w = x.shape[2] // rate, x.shape[3] // rate
-        x = x.view(n, c, h, rate, w, rate).permute(3, 5, 0, 1, 2, 4).reshape(-1, c, h, w)
-        x = x.contiguous(memory_format=torch.channels_last)
-        padding = [(k - 1) // 2 for k in self.kernel_size]
-        x = F.conv2d(x, self.weight, self.bias, padding=padding, groups=self.groups)
-        x = x.view(rate, rate, n, c, h, w).permute(2, 3, 4, 0, 5, 1).reshape(n, c, h * rate, -1)
-        x = x[:, :, :height, :width]
-        return x.contiguous(memory_format=torch.channels_last)
-
-
-def _interleave(net: nn.Module) -> None:
-    """Make every dilated depthwise convolution that keeps the size an `Interleaved` one."""
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d) and _dilated_depthwise(layer):
-            layer.__class__ = Interleaved  # the same weights under the same names
-
-
-def _dilated_depthwise(conv: nn.Conv2d) -> bool:
-    rate = conv.dilation[0]
-    same = tuple(rate * (k - 1) // 2 for k in conv.kernel_size)
-    depthwise = conv.groups == conv.in_channels > 1
-    keeps = conv.stride == (1, 1) and conv.padding == same
-    return depthwise and rate > 1 and conv.dilation == (rate, rate) and keeps
 
 
 def _load(module: nn.Module, state: dict[str, Tensor], *, source: str) -> None:
@@ -316,5 +281,5 @@ def build(name: str, *, output_stride: int, weights: str, classify: bool = False
         trunk = TRUNKS[name](output_stride, weights, classify=classify)
     else:
         trunk = timm_trunk(name, output_stride, weights)
-    _interleave(trunk)
+    interleave(trunk)
     return trunk
