@@ -3,7 +3,6 @@
 Shapes: N batch, C channels, H, W size.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
