@@ -4,9 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -26,6 +26,15 @@ app = typer.Typer(
 out = Console(soft_wrap=True, highlight=False)
 LAYOUT = Layout()
 BASE = Path("presets/shapes.yaml")
+HINTS = (  # of dvc, which has no setting to leave them out
+    "Generating lock file",
+    "Updating lock file",
+    "To track the changes with git, run:",
+    "\tgit add ",
+    "To enable auto staging, run:",
+    "\tdvc config core.autostage",
+    "Use `dvc push`",
+)
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -38,7 +47,26 @@ def _dvc(*args: str) -> int:
     """Run dvc, its stages with this very Python: the environment need not be activated."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "dvc", *args]
-    return subprocess.run(command, check=False, env={**os.environ, "PATH": path}).returncode
+    env = {**os.environ, "PATH": path}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            _relay(cast(IO[str], process.stdout))
+            return process.wait()
+        except KeyboardInterrupt as e:  # dvc and its stage got it too
+            if "--keep-going" in args:
+                process.kill()  # it would go on with the next cell
+            process.communicate()  # until the last of them has ended
+            out.print("\nStopped; what was finished is kept. Run it again to go on.")
+            raise typer.Exit(130) from e
+
+
+def _relay(lines: Iterable[str]) -> None:
+    """Print dvc's lines as they come, without its hints; progress and errors are on stderr."""
+    blank = False
+    for line in lines:
+        if not line.startswith(HINTS) and not (blank and line.isspace()):
+            print(line, end="", flush=True)
+            blank = line.isspace()
 
 
 @app.command()
@@ -122,7 +150,7 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
 
 @app.command()
 def status() -> None:
-    """Show which links are up to date, which must run again and why, and their scores."""
+    """Show which links are up to date, which must run again and why or follow, and the scores."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml", "sources/dvc.yaml"],
         capture_output=True,

@@ -8,6 +8,8 @@ import numpy as np
 
 from pipeline.arrays import VOID, UInt8
 
+LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B, ITU-R BT.601
+
 
 def random_view(
     image_HW3: UInt8,
@@ -63,11 +65,15 @@ def _window(array: UInt8, top: int, left: int, size: int, *, mode: str) -> UInt8
 
 
 def _recolour(image_HW3: UInt8, jitter: float, rng: np.random.Generator) -> UInt8:
-    """Brightness, contrast and saturation, each by a factor in [1 - jitter, 1 + jitter]."""
+    """Brightness, contrast and saturation, each by a factor in [1 - jitter, 1 + jitter].
+
+    All three together are one affine map of a pixel's colour.
+    """
     bright, contrast, colour = 1 + jitter * rng.uniform(-1, 1, 3)
+    image = np.ascontiguousarray(image_HW3)
     if jitter == 0:
-        return np.ascontiguousarray(image_HW3)
-    x = image_HW3.astype(np.float32)
-    grey = cv2.cvtColor(x, cv2.COLOR_RGB2GRAY)[..., None]
-    x = (x * colour + grey * (1 - colour) - grey.mean()) * contrast + grey.mean()
-    return np.clip(x * bright, 0, 255).astype(np.uint8)
+        return image
+    grey = float(LUMA @ cv2.mean(image)[:3])
+    matrix = bright * contrast * (colour * np.eye(3) + (1 - colour) * np.tile(LUMA, (3, 1)))
+    offset = np.full((3, 1), bright * (1 - contrast) * grey)
+    return cv2.transform(image, np.hstack([matrix, offset]))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from pipeline import formats
 from pipeline.errors import UserError
+from pipeline.interleaved import interleave
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -277,5 +278,8 @@ def build(name: str, *, output_stride: int, weights: str, classify: bool = False
         UserError: unknown backbone, missing or unfitting weights.
     """
     if name in TRUNKS:
-        return TRUNKS[name](output_stride, weights, classify=classify)
-    return timm_trunk(name, output_stride, weights)
+        trunk = TRUNKS[name](output_stride, weights, classify=classify)
+    else:
+        trunk = timm_trunk(name, output_stride, weights)
+    interleave(trunk)
+    return trunk

@@ -1,5 +1,7 @@
 """What the sections of params.yaml are made of: choices, training, inference, trunk, CRF, SEC."""
 
+import difflib
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,6 +15,38 @@ class Frozen(BaseModel):
     """Base of every section: immutable, and a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def explain(report: ValidationError, values: Any, *, where: str = "") -> str:
+    """Pydantic's report on `values` as one line: the first error, or the first misspelt key.
+
+    A misspelt key is also reported as the right one missing, which would mislead.
+    """
+    errors = report.errors()
+    first = min(errors, key=lambda e: e["type"] != "extra_forbidden")
+    name = ".".join(filter(None, [where, *map(str, first["loc"])]))
+    if first["type"] == "missing":
+        return f"{name} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{name}: no such param; {_nearest(first['loc'], errors, values)}"
+    said = first["msg"].removeprefix("Value error, ")
+    got = "" if isinstance(first["input"], dict) else f" (got {_short(first['input'])})"
+    return ": ".join(filter(None, [name, said])) + got
+
+
+def _nearest(place: Sequence[Any], errors: Sequence[Any], values: Any) -> str:
+    """A hint at the valid name most like the misspelt one: valid is what is there or is missing."""
+    for key in place[:-1]:
+        values = values[key]
+    beside = {e["loc"][-1]: e["type"] for e in errors if e["loc"][:-1] == place[:-1]}
+    valid = {str(k) for k in (*values, *beside) if beside.get(k) != "extra_forbidden"}
+    near = difflib.get_close_matches(str(place[-1]), sorted(valid), n=1)
+    return f"did you mean {near[0]}?" if near else "check the spelling"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else text[:57] + "..."
 
 
 class NoOptions(Frozen):
@@ -32,13 +66,11 @@ class Choice(Frozen):
         name = getattr(self, self.CHOICE)
         if name not in self.KINDS:
             raise ValueError(f"{self.CHOICE}: '{name}' is none of {', '.join(sorted(self.KINDS))}")
+        values = self.options.get(name) or {}
         try:
-            return self.KINDS[name].model_validate(self.options.get(name) or {})
+            return self.KINDS[name].model_validate(values)
         except ValidationError as e:  # pydantic would report it without the options' name
-            first = e.errors()[0]
-            where = ".".join(["options", name, *map(str, first["loc"])])
-            said = "no such param" if first["type"] == "extra_forbidden" else first["msg"]
-            raise ValueError(f"{where}: {said}") from e
+            raise ValueError(explain(e, values, where=f"options.{name}")) from e
 
     @model_validator(mode="after")
     def _check_option(self) -> Self:

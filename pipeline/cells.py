@@ -151,12 +151,19 @@ def write_table(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(write(table, lines, about), encoding="utf-8")
     formats.write_json(layout.table(table.name, "json"), {"params": base, "cells": records})
+    _write_curves(layout.table(table.name, "curves.tsv"), records)
+    return tables.markdown(table, lines, about)
+
+
+def _write_curves(path: Path, records: tables.Records) -> None:
+    """The class maps' curve of every cell; no file where no cell scored its seeds."""
     curves = [
         (row, cell["random_seed"], *point)
         for row, found in records.items()
         for cell in found
         for point in cell["curve"]
     ]
-    columns = ("row", "random_seed", *scores.CURVE)
-    formats.write_table(layout.table(table.name, "curves.tsv"), curves, columns=columns, sep="\t")
-    return tables.markdown(table, lines, about)
+    path.unlink(missing_ok=True)
+    if curves:
+        columns = ("row", "random_seed", *scores.CURVE)
+        formats.write_table(path, curves, columns=columns, sep="\t")

@@ -1,5 +1,8 @@
 """The stages of dvc.yaml and sources/dvc.yaml by name: which are chosen, how each stands."""
 
+import re
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from pipeline.layout import Layout
 from pipeline.params import read_yaml
 
 SOURCES = "sources/dvc.yaml"
+UP_TO_DATE = "up to date"
 
 
 def _stages(path: str) -> dict[str, Any]:
@@ -64,14 +68,49 @@ def _relabelled(supervision: str, source: str) -> list[str]:
 
 
 def states(changed: dict[str, Any], chosen: Params) -> list[tuple[str, str]]:
-    """(stage, state) of the chosen chain, out of what `dvc status --json` prints."""
-    return [(stage, _why(changed.get(stage))) for stage in chosen_stages(chosen)]
+    """(stage, state) of the chosen chain, out of what `dvc status --json` prints.
+
+    DVC names what changed by itself; what reads something that another stage is to make again
+    follows it, and is spared only if that comes out the same.
+    """
+    rows, pending = list[tuple[str, str]](), dict[str, str]()  # file -> the stage to make it again
+    files = {path: _stages(path) for path in ("dvc.yaml", SOURCES)}
+    for stage in chosen_stages(chosen):
+        path, _, name = stage.rpartition(":")
+        deps, outs = _files(files[path or "dvc.yaml"], name, chosen)
+        before = [by for out, by in pending.items() if any(_overlap(out, dep) for dep in deps)]
+        state = _why(changed.get(stage))
+        if state == UP_TO_DATE and before:
+            state = f"runs after {before[-1]}"
+        if state != UP_TO_DATE:
+            pending |= dict.fromkeys(outs, name)
+        rows.append((stage, state))
+    return rows
+
+
+def _files(stages: dict[str, Any], name: str, chosen: Params) -> tuple[list[str], list[str]]:
+    """What a stage reads and what it makes, each `${...}` filled in."""
+    values, (stage, _, one) = chosen.model_dump(mode="json"), name.partition("@")
+    own = {"item.supervision": one, "key": one, "item": ROUNDS.get(one, "")}
+
+    def fill(found: re.Match[str]) -> str:
+        return str(own.get(found[1]) or reduce(getitem, found[1].split("."), values))
+
+    body = stages[stage].get("do", stages[stage])
+    made = [*body.get("outs", []), *body.get("metrics", [])]
+    deps, outs = ([re.sub(r"\$\{([\w.]+)\}", fill, f) for f in fs] for fs in (body["deps"], made))
+    return deps, outs
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two paths are the same, or one lies in the other."""
+    return Path(one).is_relative_to(other) or Path(other).is_relative_to(one)
 
 
 def _why(changes: list[Any] | None) -> str:
     """DVC's reasons as one short text."""
     if not changes:
-        return "up to date"
+        return UP_TO_DATE
     reasons = []
     for change in changes:
         if isinstance(change, str):

@@ -158,6 +158,7 @@ class Params(Frozen):
     """The whole of params.yaml."""
 
     random_seed: Annotated[int, Field(ge=0)]
+    shard: Annotated[int, Field(ge=0)]
     data: Data
     seed: Seed
     saliency: Saliency

@@ -1,6 +1,7 @@
 """Reading and checking the data a user owns: images, tags, and masks for scoring only.
 
-A source is a function from params to entries; `check` opens every file once.
+A source is a function from params to entries; `read` checks what it names without opening an image,
+`check` opens every file once.
 """
 
 import xml.etree.ElementTree as ET
@@ -184,26 +185,39 @@ SOURCES: dict[str, Callable[[Data], Read]] = {
 # --- checks -------------------------------------------------------------------------------------
 
 
-def check(read: Read, *, needs_val: bool) -> Iterator[tuple[Sample, UInt8 | None]]:
+def read(data: Data) -> Read:
+    """What `data` names: lists, tags and file names are checked, no image is opened.
+
+    Raises:
+        UserError: a tag without a class, an image that is not there, a double id, an empty split.
+    """
+    found = SOURCES[data.source](data)
+    double = [key for key, n in Counter(e.id for e in found.entries).items() if n > 1]
+    if double:
+        raise UserError(f"id '{double[0]}' stands twice in the lists; ids must be unique")
+    splits = Counter(e.split for e in found.entries)
+    for split in ("train",) if data.source == "folder" else ("train", "val"):
+        if not splits[split]:
+            raise UserError(
+                f"split '{split}' holds no image with a class of {list(found.classes)}; "
+                "check the list, the tags and data.classes"
+            )
+    for entry in found.entries:
+        if not entry.image.exists():
+            raise UserError(f"{entry.image}: not found; put it there or take it off the list")
+    return found
+
+
+def check(found: Read) -> Iterator[tuple[Sample, UInt8 | None]]:
     """Open every image and mask once; yield each as a sample and its label in class-list indices.
 
     Raises:
         UserError: the first file that does not decode, whose mask has another size or an illegal
-            index, a double id, or an empty split.
+            index.
     """
-    double = [key for key, n in Counter(e.id for e in read.entries).items() if n > 1]
-    if double:
-        raise UserError(f"id '{double[0]}' stands twice in the lists; ids must be unique")
-    splits = Counter(e.split for e in read.entries)
-    for split in ("train", "val") if needs_val else ("train",):
-        if not splits[split]:
-            raise UserError(
-                f"split '{split}' holds no image with a class of {list(read.classes)}; "
-                "check the list, the tags and data.classes"
-            )
-    for entry in read.entries:
+    for entry in found.entries:
         image = formats.read_image(entry.image)
-        label = read_mask(entry, read.classes, image.shape[:2]) if entry.mask else None
+        label = read_mask(entry, found.classes, image.shape[:2]) if entry.mask else None
         yield (
             Sample(
                 entry.id,
@@ -244,15 +258,15 @@ def read_mask(entry: Entry, classes: Sequence[str], size: tuple[int, ...]) -> UI
     return table[label]
 
 
-def counts(samples: Sequence[Sample], read: Read, *, masks: int) -> dict[str, object]:
+def counts(samples: Sequence[Sample], found: Read, *, masks: int) -> dict[str, object]:
     """Images per split and per class, and what was left out."""
     per_class = {
-        split: {c: sum(c in s.tags for s in samples if s.split == split) for c in read.classes}
+        split: {c: sum(c in s.tags for s in samples if s.split == split) for c in found.classes}
         for split in ("train", "val")
     }
     return {
         "images": dict(Counter(s.split for s in samples)),
         "images_per_class": per_class,
-        "left_out": {k: v for k, v in read.left_out.items() if v},
+        "left_out": {k: v for k, v in found.left_out.items() if v},
         "masks": masks,
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import blocks, choices, params, runtime
+from pipeline import blocks, choices, dataset, params, runtime
 from pipeline.errors import UserError
 from pipeline.layout import Layout
 
@@ -62,13 +62,15 @@ def _params(layout: Layout) -> str:
 
 def _data(layout: Layout) -> str:
     data = params.load(layout.params).data
-    if data.root == layout.shapes and not data.root.exists():
-        return "shapes: will be generated"
+    made = data.root == layout.shapes  # by the chain itself, which also mends it
+    if made and (data.tags.is_relative_to(data.root) or not data.root.exists()):
+        return "shapes: the chain makes them"
     for path in (data.root, data.tags):
         if not path.exists():
             hint = ", or `python cli.py fetch voc2012`" if data.source == "voc" else ""
             raise UserError(f"{path} not found; correct data.root and data.tags{hint}")
-    return f"{data.source}: {data.root}"
+    found = dataset.read(data)
+    return f"{data.source}: {data.root}, {len(found.entries)} images, {len(found.classes)} classes"
 
 
 def _weights(layout: Layout) -> str:

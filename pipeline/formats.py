@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pipeline import shards
 from pipeline.arrays import Float, UInt8
 from pipeline.errors import UserError
 
@@ -37,9 +39,14 @@ def voc_palette() -> list[int]:
 PALETTE = voc_palette()
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path, *, least_px: int = 0) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with shards.open_file(path) as file, Image.open(file) as image:
+            if least_px:
+                factor = least_px / max(image.size)
+                image.draft(
+                    None, (math.ceil(image.width * factor), math.ceil(image.height * factor))
+                )
             image.load()
         return image
     except FileNotFoundError as e:
@@ -58,13 +65,19 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
 
 
-def read_image(path: Path) -> UInt8:
+def read_image(path: Path, *, least_px: int = 0) -> UInt8:
     """Read a photograph as RGB (H, W, 3), turned upright by its EXIF orientation.
+
+    Args:
+        path: the file.
+        least_px: where given, a JPEG may be decoded at a half, a quarter or an eighth of its size,
+            which is faster, as long as its long side keeps so many px.
 
     Raises:
         UserError: the file is missing or cannot be decoded.
     """
-    return np.asarray(ImageOps.exif_transpose(_eight_bit(_open(path))).convert("RGB"))
+    image = _eight_bit(_open(path, least_px=least_px))
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def write_image(path: Path, image_HW3: UInt8) -> None:
@@ -117,7 +130,7 @@ def _replace(path: Path, write: Any) -> None:
 
 def read_maps(path: Path) -> tuple[Float, UInt8]:
     """Read class maps: `maps` (K, h, w) and `classes` (K,) indices from 1."""
-    with np.load(path, allow_pickle=False) as z:
+    with shards.open_file(path) as file, np.load(file, allow_pickle=False) as z:
         return z["maps"].astype(np.float32), z["classes"]
 
 
@@ -129,7 +142,7 @@ def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
 
 def read_logits(path: Path) -> Float:
     """Read logits (1 + K, h, w); channel 0 is the background."""
-    with np.load(path, allow_pickle=False) as z:
+    with shards.open_file(path) as file, np.load(file, allow_pickle=False) as z:
         return z["logits"].astype(np.float32)
 
 

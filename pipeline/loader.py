@@ -55,13 +55,18 @@ class Views(Dataset[tuple[Tensor, Target]]):
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def _least_px(self) -> int:
+        """No view shows an image at a longer side."""
+        return math.ceil(max(self.train.scale) * self.train.size_px)
+
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Target]:
         epoch, i = key
         rng = np.random.default_rng([self.seed, epoch, i])
         target = self.targets[i]
         label = formats.read_label(target) if isinstance(target, Path) else None
         image, label = random_view(
-            formats.read_image(self.images[i]),
+            formats.read_image(self.images[i], least_px=self._least_px),
             label,
             size_px=self.train.size_px,
             scale=self.train.scale,
@@ -131,7 +136,8 @@ class Whole(Dataset[list[Tensor]]):
     stride: int
 
     def __getitem__(self, i: int) -> list[Tensor]:
-        image = formats.read_image(self.samples[i].image)
+        least_px = math.ceil(max(self.sizes[i]) * max(self.scales)) + self.stride
+        image = formats.read_image(self.samples[i].image, least_px=least_px)
         views = []
         for scale in self.scales:
             long_px = round(max(self.sizes[i]) * scale)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -114,21 +115,23 @@ def render(
     shown: Sequence[Shown],
     columns: Sequence[str],
 ) -> str:
-    """The report as one HTML text; pictures are named relative to it."""
+    """The report as one HTML text; pictures are named relative to it.
+
+    A part without content is left out: without masks there is little to score.
+    """
     there = {r["link"] for r in per_class}
     last = next((link for link in FINAL if link in there), "guide")
     return (
         Environment(autoescape=True, trim_blocks=True)
         .from_string(TEMPLATE)
         .render(
-            lines=[(line, interval(line)) for line in lines(scores, (*LINES, *MORE))],
-            number=number,
+            links=_links(scores),
             about=scores["about"],
-            fs=scores.get("FS%"),
             columns=columns,
             per_class=[r for r in per_class if r["link"] == last],
             last=FINAL[last],
             classes=[(name, _hex(COLOURS[i])) for i, name in enumerate(classes, 1)],
+            shown=shown,
             groups=[(g, [s for s in shown if s.group == g]) for g in ("best", "worst", "random")],
             legend=[
                 (text, _hex(colour))
@@ -141,6 +144,19 @@ def render(
             ],
         )
     )
+
+
+def _links(scores: dict[str, Any]) -> list[list[str]]:
+    """The table of all scores, header first, without the columns in which nothing stands."""
+    rows = [
+        [line.name, line.score, number(line.train), number(line.val), interval(line)]
+        for line in lines(scores, (*LINES, *MORE))
+    ]
+    if "FS%" in scores:
+        rows.append(["share of full supervision", "FS%", "", str(scores["FS%"]), ""])
+    filled = [any(column) for column in zip(*rows, strict=True)]
+    head = ["link", "score, %", "train", "val", "95 %"]
+    return [list(compress(row, filled)) for row in (head, *rows)] if rows else []
 
 
 def _hex(colour: Sequence[int]) -> str:
@@ -162,35 +178,46 @@ figure{margin:0 0 1rem}figure img{width:100%;display:block}figcaption{color:#555
 .heads{display:flex;color:#555;font-size:.85em}.heads span{flex:1;text-align:center}
 </style></head><body>
 <h1>GuideLabel report</h1>
-<p>{{ about.images_scored }} images with a mask to score by. Saliency: <b>{{ about.saliency }}</b>
+<p>{% if about.images_scored %}{{ about.images_scored }} images with a mask to score by.
+{% else %}No image has a mask to score by.{% endif %} Saliency: <b>{{ about.saliency }}</b>
 (learned from: {{ about.saliency_trained_on }}). Trained on:
 {% for net, on in about.run_on.items() %}
 {{ net }}: {{ on.device }}, {{ on.precision }};
 {% endfor %}</p>
-<div class="tables"><div><h2>Link by link</h2><table>
-<tr><th>link</th><th>score, %</th><th class="n">train</th><th class="n">val</th>
-<th class="n">95 %</th></tr>
-{% for l, ends in lines %}
-<tr><td>{{ l.name }}</td><td>{{ l.score }}</td><td class="n">{{ number(l.train) }}</td>
-<td class="n">{{ number(l.val) }}</td><td class="n">{{ ends }}</td></tr>
+<div class="tables">
+{% if links %}
+<div><h2>Link by link</h2><table>
+{% for row in links %}
+{% set tag = "th" if loop.first else "td" %}
+<tr>{% for cell in row %}
+<{{ tag }}{% if loop.index > 2 %} class="n"{% endif %}>{{ cell }}</{{ tag }}>
+{% endfor %}</tr>
 {% endfor %}
-{% if fs is not none %}<tr><td>share of full supervision</td><td>FS%</td><td></td>
-<td class="n">{{ fs }}</td><td></td></tr>{% endif %}
 </table>
+{% if "95 %" in links[0] %}
 <p>95 %: bootstrap interval over the images of val (of train where there is no val): in 95 of 100
 redrawn splits the score lies inside. It knows nothing of another training run's luck.</p>
+{% endif %}
 </div>
+{% endif %}
+{% if per_class %}
 <div><h2>IoU per class, {{ last }}</h2><table>
 <tr><th>class</th><th>split</th><th class="n">IoU, %</th></tr>
 {% for r in per_class %}
 <tr><td>{{ r["class"] }}</td><td>{{ r.split }}</td><td class="n">{{ r.iou }}</td></tr>
 {% endfor %}
-</table></div></div>
+</table></div>
+{% endif %}
+</div>
+{% if shown %}
 <h2>Panels</h2>
 <p>Classes:{% for name, colour in classes %}<span class="key" style="background:{{ colour }}">
 </span>{{ name }}{% endfor %}</p>
+{% if "errors" in columns %}
 <p>Errors:{% for name, colour in legend %}<span class="key" style="background:{{ colour }}">
 </span>{{ name }}{% endfor %}</p>
+{% endif %}
+{% endif %}
 {% for group, items in groups if items %}
 <h2>{{ group|capitalize }}</h2>
 <div class="heads">{% for c in columns %}<span>{{ c }}</span>{% endfor %}</div>

@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline.blocks import Frozen
+from pipeline.blocks import Frozen, explain
 from pipeline.config import Params
 from pipeline.errors import UserError
 
@@ -34,16 +34,7 @@ def validate(model: type[V], values: Any, *, where: str) -> V:
     try:
         return TypeAdapter(model).validate_python(values)
     except ValidationError as e:
-        first = e.errors()[0]
-        name = ".".join([where, *map(str, first["loc"])]).strip(".")
-        said = first["msg"].removeprefix("Value error, ")
-        fix = "no such param; check the spelling" if first["type"] == "extra_forbidden" else said
-        raise UserError(f"params.yaml: {name}: {fix} (got {_short(first['input'])})") from e
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 60 else text[:57] + "..."
+        raise UserError(f"params.yaml: {explain(e, values, where=where)}") from e
 
 
 def load(path: Path) -> Params:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from pipeline.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -38,13 +40,18 @@ def launcher() -> list[str]:
 
     GUIDELABEL_LAUNCH is a command before `-m stages.NAME`, such as torchrun with its options;
     GUIDELABEL_NPROC=N is short for torchrun with N processes on this machine.
+
+    Raises:
+        UserError: N is no whole number.
     """
     if "RANK" in os.environ:
         return []
     if command := os.environ.get("GUIDELABEL_LAUNCH", ""):
         return os.path.expandvars(command).split()
-    count = os.environ.get("GUIDELABEL_NPROC", "1")
-    if count in ("", "1"):
+    count = os.environ.get("GUIDELABEL_NPROC") or "1"
+    if not count.isdigit() or count == "0":
+        raise UserError(f"GUIDELABEL_NPROC={count}: must be a whole number above 0")
+    if count == "1":
         return []
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return [*torchrun, f"--nproc-per-node={count}"]

@@ -7,6 +7,7 @@ GUIDELABEL_WORKERS (loader and CRF processes).
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -141,7 +142,11 @@ def _bar(items: Iterable[T], total: int, what: str) -> Iterator[T]:
 
 
 def _leave_with_parent() -> None:
-    """End this process when the one that started it is gone, however it was killed."""
+    """End this process when the one that started it is gone, however it was killed.
+
+    Ctrl-C reaches both: it ends this one at once, where Python would take it for a failed item.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = os.getppid()
 
     def watch() -> None:

@@ -119,7 +119,10 @@ def value(cells: Sequence[dict[str, Any]], path: str) -> Value | None:
 
 
 def grid(table: Table, records: Records) -> list[list[str]]:
-    """Header and rows as texts: ours, and the paper's value and the difference where it has one."""
+    """Header and rows as texts: ours, the paper's value and the difference where it has one.
+
+    The command names the random seeds that the row's values stand on; without any it runs all.
+    """
     head = ["row"]
     for title in table.columns:
         head += [title, f"{title}: paper", "difference"] if _published(table, title) else [title]
@@ -133,7 +136,8 @@ def grid(table: Table, records: Records) -> list[list[str]]:
                 paper = table.paper.get(row, {}).get(title)
                 line.append("" if paper is None else f"{paper:.1f}")
                 line.append("" if paper is None or ours is None else f"{ours.mean - paper:+.1f}")
-        lines.append([*line, f"python cli.py table {table.name} --row {row}"])
+        seeds = "".join(f" --seed {cell['random_seed']}" for cell in records.get(row, ()))
+        lines.append([*line, f"python cli.py table {table.name} --row {row}{seeds}"])
     for label, values in table.others.items():
         line = [label]
         for title in table.columns:

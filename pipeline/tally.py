@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import formats, metrics, runtime
+from pipeline import formats, metrics, runtime, shards
 from pipeline.arrays import Int
 from pipeline.formats import Sample
 
@@ -69,7 +69,7 @@ def _one(job: tuple[Folders, str, Path, int, bool]) -> dict[str, tuple[Int, Int 
     folders, key, mask, classes, boundary = job
     truth, out = formats.read_label(mask), {}
     for link, folder in folders.items():
-        if (path := folder / f"{key}.png").exists():
+        if shards.exists(path := folder / f"{key}.png"):
             label = formats.read_label(path)
             near = metrics.boundary_counts(label, truth, classes=classes) if boundary else None
             out[link] = metrics.confusion(label, truth, classes=classes), near

@@ -47,16 +47,19 @@ def grey(map_HW: Float) -> UInt8:
     return np.repeat((np.clip(map_HW, 0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def panel(pictures: Sequence[UInt8 | None], *, height_px: int) -> UInt8:
-    """Pictures side by side at one height; a missing one is a hatched tile."""
-    shape = next(p.shape for p in pictures if p is not None)
-    size = (max(1, round(shape[1] * height_px / shape[0])), height_px)
-    tiles = [
-        _missing(size) if p is None else cv2.resize(p, size, interpolation=cv2.INTER_AREA)
-        for p in pictures
-    ]
-    gap = np.full((height_px, 4, 3), 255, np.uint8)
-    return np.concatenate([part for t in tiles for part in (t, gap)][:-1], axis=1)
+def tile(picture_HW3: UInt8, *, height_px: int) -> UInt8:
+    """A picture of a panel: shrunk to the panel's height."""
+    height, width = picture_HW3.shape[:2]
+    size = (max(1, round(width * height_px / height)), height_px)
+    return cv2.resize(picture_HW3, size, interpolation=cv2.INTER_AREA)
+
+
+def panel(tiles: Sequence[UInt8 | None]) -> UInt8:
+    """Tiles of one size side by side; a missing one is hatched."""
+    height, width = next(t.shape for t in tiles if t is not None)[:2]
+    shown = [_missing((width, height)) if t is None else t for t in tiles]
+    gap = np.full((height, 4, 3), 255, np.uint8)
+    return np.concatenate([part for t in shown for part in (t, gap)][:-1], axis=1)
 
 
 def _missing(size: tuple[int, int]) -> UInt8:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import formats, params, ranks, runtime
+from pipeline import formats, params, ranks, runtime, shards
 from pipeline.errors import UserError
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 
 Slice = tuple[str, type[Any]]  # dotted name in params.yaml, its model
+SHARD: Slice = ("shard", int)
 
 
 def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> None:
@@ -29,9 +30,9 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
     """
     layout, start = Layout(), time.monotonic()
     name = _name()
-    if shared and (command := ranks.launcher()):
-        _become([*command, "-m", f"stages.{sys.argv[0].rpartition('/')[2].removesuffix('.py')}"])
     try:
+        if shared and (command := ranks.launcher()):
+            _become([*command, "-m", sys.modules["__main__"].__spec__.name])  # type: ignore[union-attr]
         with ranks.group():
             run(layout, **load(layout, slices))
             ranks.barrier()
@@ -39,6 +40,8 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
         who = f"{name}, rank {ranks.rank()}" if ranks.world() > 1 else name
         print(f"error: {who}: {e}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:  # what it has made so far stays in `layout.resume`
+        sys.exit(130)
     if not ranks.first():
         return
     for leftover in layout.resume.glob(f"{name}-*"):
@@ -48,8 +51,8 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
 
 def _become(command: list[str]) -> None:
     """Replace this process by the launcher of the ranks, which share the cores."""
-    count = int(os.environ.get("GUIDELABEL_NPROC", "1"))
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, runtime.workers() // count)))
+    if count := os.environ.get("GUIDELABEL_NPROC"):
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, runtime.workers() // int(count))))
     os.execvp(command[0], [*command, *sys.argv[1:]])
 
 
@@ -76,7 +79,7 @@ def resume_folder(layout: Layout, *, weights: str, inputs: Sequence[Path], about
 
 @contextlib.contextmanager
 def partial(
-    layout: Layout, outs: Sequence[Path], *, inputs: Sequence[Path], about: str
+    layout: Layout, outs: Sequence[Path], *, inputs: Sequence[Path], about: str, shard: int
 ) -> Iterator[Layout]:
     """A layout to write per-image files by; what a killed run wrote is still there.
 
@@ -87,11 +90,15 @@ def partial(
         outs: the folders that the stage makes.
         inputs: files and folders it reads.
         about: the fingerprint of the params.
+        shard: above 0, the outputs are archives of about so many files.
     """
     folder = resume_folder(layout, weights="", inputs=inputs, about=about)
     for out in outs:
         (folder / out.relative_to(layout.root)).mkdir(parents=True, exist_ok=True)
     yield Layout(folder)
+    ranks.barrier()
+    for out in outs if shard else ():
+        shards.pack(folder / out.relative_to(layout.root), per_shard=shard)
     ranks.barrier()
     for out in outs if ranks.first() else ():
         if out.exists():  # only if run without DVC
@@ -102,8 +109,7 @@ def partial(
 
 def finished(*folders: Path) -> set[str]:
     """The ids of the files that are in all `folders`; half a file has another suffix."""
-    ids = ({p.stem for p in f.iterdir() if p.suffix != ".part"} for f in folders)
-    return set.intersection(*ids)
+    return set.intersection(*map(shards.ids, folders))
 
 
 def each(
@@ -114,9 +120,11 @@ def each(
     outs: Sequence[Path],
     inputs: Sequence[Path],
     about: str,
+    shard: int,
 ) -> None:
     """Make the files of every image: `pool`, in a `partial` layout."""
-    with partial(layout, outs, inputs=[layout.samples, *inputs], about=about) as work:
+    inputs = [layout.samples, *inputs]
+    with partial(layout, outs, inputs=inputs, about=about, shard=shard) as work:
         pool(layout, work, make, samples, *more, outs=outs)
 
 

@@ -17,7 +17,7 @@ def _one(job: tuple[Layout, Layout, Sample, config.Diffuse, blocks.Crf]) -> None
     formats.write_label(work.labels("guide") / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets) -> None:
+def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets, shard: int) -> None:
     """Write the guide label of every image."""
     rule = crf.chosen(sets, diffuse.crf)
     _run.each(
@@ -28,8 +28,15 @@ def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets) -> Non
         outs=[layout.labels("guide")],
         inputs=[layout.seeds, layout.fused],
         about=params.fingerprint(diffuse, rule),
+        shard=shard,
     )
 
 
 if __name__ == "__main__":
-    _run.main(run, shared=True, diffuse=("diffuse", config.Diffuse), sets=("crf", blocks.CrfSets))
+    _run.main(
+        run,
+        shared=True,
+        diffuse=("diffuse", config.Diffuse),
+        sets=("crf", blocks.CrfSets),
+        shard=_run.SHARD,
+    )

@@ -18,7 +18,7 @@ def _one(job: Job) -> None:
     formats.write_label(work.fused / f"{sample.id}.png", fused.label_HW)
 
 
-def run(layout: Layout, *, fuse: config.Fuse, source: str, random_seed: int) -> None:
+def run(layout: Layout, *, fuse: config.Fuse, source: str, random_seed: int, shard: int) -> None:
     """Write seed labels and fused labels of every image."""
     _run.each(
         layout,
@@ -28,6 +28,7 @@ def run(layout: Layout, *, fuse: config.Fuse, source: str, random_seed: int) -> 
         outs=[layout.seeds, layout.fused],
         inputs=[layout.maps, layout.saliency(source)],
         about=params.fingerprint(fuse, source, str(random_seed)),
+        shard=shard,
     )
 
 
@@ -38,4 +39,5 @@ if __name__ == "__main__":
         fuse=("fuse", config.Fuse),
         source=("saliency.source", str),
         random_seed=("random_seed", int),
+        shard=_run.SHARD,
     )

@@ -8,7 +8,7 @@ from pipeline.layout import Layout
 from stages import _run
 
 
-def run(layout: Layout, *, predict: config.Predict) -> None:
+def run(layout: Layout, *, predict: config.Predict, shard: int) -> None:
     """Write logits at network stride and their argmax at image size."""
     supervision = sys.argv[1]
     samples = [s for s in formats.read_samples(layout.samples) if s.split in predict.splits]
@@ -21,7 +21,8 @@ def run(layout: Layout, *, predict: config.Predict) -> None:
     outs = [layout.logits(supervision), layout.predictions(supervision)]
     inputs = [layout.samples, layout.segmenter(supervision)]
     what = f"predict ({supervision})"
-    with _run.partial(layout, outs, inputs=inputs, about=params.fingerprint(predict)) as work:
+    about = params.fingerprint(predict)
+    with _run.partial(layout, outs, inputs=inputs, about=about, shard=shard) as work:
         done = _run.finished(work.logits(supervision), work.predictions(supervision))
         for sample, outputs in infer.run(net, samples, predict, what=what, done=done):
             logits = infer.merge([o[None] for o in outputs])[0].numpy()
@@ -31,4 +32,4 @@ def run(layout: Layout, *, predict: config.Predict) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, shared=True, predict=("segment.predict", config.Predict))
+    _run.main(run, shared=True, predict=("segment.predict", config.Predict), shard=_run.SHARD)

@@ -2,7 +2,7 @@
 
 import sys
 
-from pipeline import blocks, config, crf, formats, params
+from pipeline import blocks, config, crf, formats, params, shards
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
@@ -15,10 +15,10 @@ def _one(job: tuple[Layout, Layout, Sample, str, blocks.Crf]) -> None:
     formats.write_label(work.refined(supervision) / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, *, refine: config.Refine, sets: blocks.CrfSets) -> None:
+def run(layout: Layout, *, refine: config.Refine, sets: blocks.CrfSets, shard: int) -> None:
     """Write a refined label image for each logits file."""
     supervision = sys.argv[1]
-    there = {p.stem for p in layout.logits(supervision).glob("*.npz")}
+    there = shards.ids(layout.logits(supervision))
     samples = [s for s in formats.read_samples(layout.samples) if s.id in there]
     rule = crf.chosen(sets, refine.crf)
     _run.each(
@@ -29,8 +29,15 @@ def run(layout: Layout, *, refine: config.Refine, sets: blocks.CrfSets) -> None:
         outs=[layout.refined(supervision)],
         inputs=[layout.logits(supervision)],
         about=params.fingerprint(rule),
+        shard=shard,
     )
 
 
 if __name__ == "__main__":
-    _run.main(run, shared=True, refine=("refine", config.Refine), sets=("crf", blocks.CrfSets))
+    _run.main(
+        run,
+        shared=True,
+        refine=("refine", config.Refine),
+        sets=("crf", blocks.CrfSets),
+        shard=_run.SHARD,
+    )

@@ -57,7 +57,7 @@ def _about(how: Rules, *more: BaseModel | str) -> str:
     return params.fingerprint(how.fuse, how.diffuse, how.crf, str(how.random_seed), *more)
 
 
-def _oracle(layout: Layout, **rules: Any) -> None:
+def _oracle(layout: Layout, *, shard: int, **rules: Any) -> None:
     """Guide labels whose saliency is the truth."""
     how = _rules(**rules)
     _run.each(
@@ -68,15 +68,19 @@ def _oracle(layout: Layout, **rules: Any) -> None:
         outs=[layout.labels("oracle")],
         inputs=[layout.maps, layout.saliency("oracle")],
         about=_about(how),
+        shard=shard,
     )
 
 
-def _round(layout: Layout, *, source: str, predict: config.Predict, **rules: Any) -> None:
+def _round(
+    layout: Layout, *, source: str, predict: config.Predict, shard: int, **rules: Any
+) -> None:
     """Guide labels whose saliency is the mean of the maps and the last round's segmenter."""
     name, how = sys.argv[1], _rules(**rules)
     model, outs = layout.segmenter(blocks.ROUNDS[name]), [layout.labels(name)]
     inputs = [layout.samples, layout.maps, layout.saliency(source), model]
-    with _run.partial(layout, outs, inputs=inputs, about=_about(how, predict)) as work:
+    about = _about(how, predict)
+    with _run.partial(layout, outs, inputs=inputs, about=about, shard=shard) as work:
         (folder := work.root / "foreground").mkdir(exist_ok=True)  # goes when the stage is done
         net, _ = nets.load(model)
         done, what = _run.finished(folder), f"relabel {name}: predict"
@@ -99,7 +103,7 @@ def _cue(job: tuple[Layout, Layout, Sample, float, float]) -> None:
     formats.write_label(work.labels("seed") / f"{sample.id}.png", label)
 
 
-def _seed(layout: Layout, *, threshold: float, relabel: config.Relabel) -> None:
+def _seed(layout: Layout, *, threshold: float, relabel: config.Relabel, shard: int) -> None:
     """SEC's cues: seeds, background where least speaks for a tag, void elsewhere."""
     _run.each(
         layout,
@@ -109,6 +113,7 @@ def _seed(layout: Layout, *, threshold: float, relabel: config.Relabel) -> None:
         outs=[layout.labels("seed")],
         inputs=[layout.maps],
         about=params.fingerprint(relabel, str(threshold)),
+        shard=shard,
     )
 
 
@@ -136,4 +141,4 @@ MAKERS: dict[str, tuple[Callable[..., None], Slices]] = {
 
 if __name__ == "__main__":
     make, slices = MAKERS[sys.argv[1]]
-    _run.main(make, shared=True, **slices)
+    _run.main(make, shared=True, shard=_run.SHARD, **slices)

@@ -2,9 +2,10 @@
 
 import random
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
-from pipeline import cam, config, formats, page, viz
+from pipeline import cam, config, formats, page, shards, viz
 from pipeline.arrays import UInt8
 from pipeline.formats import Sample
 from pipeline.layout import SCORED, Layout
@@ -37,11 +38,13 @@ def _scored_images(layout: Layout) -> list[dict[str, str]]:
 
 
 def _label(path: Path) -> UInt8 | None:
-    return formats.read_label(path) if path.exists() else None
+    return formats.read_label(path) if shards.exists(path) else None
 
 
-def _panel(layout: Layout, sample: Sample, show: Show, truth: dict[str, Path]) -> UInt8:
-    """One image through the chain; what a link did not make is a hatched tile."""
+def _tiles(
+    layout: Layout, sample: Sample, show: Show, truth: dict[str, Path]
+) -> list[UInt8 | None]:
+    """One image through the chain, COLUMNS; None for what a link did not make."""
     image, name = formats.read_image(sample.image), f"{sample.id}.png"
     maps, tags = formats.read_maps(layout.maps / f"{sample.id}.npz")
     maps = cam.upsample(cam.normalise(maps), height_px=image.shape[0], width_px=image.shape[1])
@@ -61,7 +64,7 @@ def _panel(layout: Layout, sample: Sample, show: Show, truth: dict[str, Path]) -
         *over[1:],
         wrong,
     ]
-    return viz.panel(pictures, height_px=HEIGHT_PX)
+    return [None if p is None else viz.tile(p, height_px=HEIGHT_PX) for p in pictures]
 
 
 def _picks(
@@ -100,17 +103,19 @@ def run(
     truth = formats.read_truth(layout.truth)
     rows = _scored_images(layout)
     show, shown = Show(source, supervision[0]), []
-    for group, key, miou in _picks(list(samples.values()), rows, report, random_seed):
+    picks = _picks(list(samples.values()), rows, report, random_seed)
+    tiles = {key: _tiles(layout, samples[key], show, truth) for _, key, _ in picks}
+    there = [any(t is not None for t in column) for column in zip(*tiles.values(), strict=True)]
+    for group, key, miou in picks:
         file = f"panels/{group}_{key}.jpg"
-        sample = samples[key]
-        formats.write_image(layout.report / file, _panel(layout, sample, show, truth))
-        shown.append(page.Shown(group, key, file, miou, " ".join(sample.tags)))
+        formats.write_image(layout.report / file, viz.panel([*compress(tiles[key], there)]))
+        shown.append(page.Shown(group, key, file, miou, " ".join(samples[key].tags)))
     html = page.render(
         scores=page.read_scores(map(layout.scores, SCORED)),
         per_class=_tables(layout, "iou.tsv", sep="\t"),
         classes=formats.read_json(layout.classes),
         shown=shown,
-        columns=COLUMNS,
+        columns=[*compress(COLUMNS, there)],
     )
     layout.report.mkdir(parents=True, exist_ok=True)
     (layout.report / "index.html").write_text(html, encoding="utf-8")

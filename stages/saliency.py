@@ -88,13 +88,13 @@ def _reads(layout: Layout, options: BaseModel) -> list[Path]:
     return [layout.labels("full")] if sys.argv[1] == "oracle" else []
 
 
-def run(layout: Layout, *, options: BaseModel) -> None:
+def run(layout: Layout, *, options: BaseModel, shard: int) -> None:
     """Write each image's map, divided by its own maximum."""
     source = sys.argv[1]
     samples, inputs = formats.read_samples(layout.samples), [layout.samples]
     inputs += [path for path in _reads(layout, options) if path.exists()]
     about, out = params.fingerprint(options), layout.saliency(source)
-    with _run.partial(layout, [out], inputs=inputs, about=about) as work:
+    with _run.partial(layout, [out], inputs=inputs, about=about, shard=shard) as work:
         done = _run.finished(work.saliency(source))
         if source == "net":  # whose batches stay as they are
             found = _net(layout, samples, cast(choices.SaliencyNet, options), done)
@@ -108,4 +108,4 @@ def run(layout: Layout, *, options: BaseModel) -> None:
 
 if __name__ == "__main__":
     slices = {"options": (f"saliency.options.{sys.argv[1]}", choices.SALIENCY_OPTIONS[sys.argv[1]])}
-    _run.main(run, shared=True, **slices)
+    _run.main(run, shared=True, shard=_run.SHARD, **slices)

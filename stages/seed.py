@@ -30,7 +30,8 @@ def _other(
     kind = gradients.KINDS[maps.kind]
 
     def of(image: Tensor, batch: list[Sample]) -> Tensor:
-        wanted = sorted({names.index(t) for s in batch for t in s.tags})
+        wanted = [[names.index(t) for t in s.tags] for s in batch]
+        wanted *= len(image) // len(batch)  # with flip, the mirrored images after the others
         with torch.inference_mode(False), torch.enable_grad():
             return kind(net, image.clone(), wanted)
 
@@ -74,10 +75,11 @@ def _write(layout: Layout, work: Layout, samples: list[Sample], maps: config.See
     return classes
 
 
-def run(layout: Layout, *, maps: config.SeedMaps) -> None:
+def run(layout: Layout, *, maps: config.SeedMaps, shard: int) -> None:
     """Write a map for each tag of each image, and the probability of every class."""
     samples, inputs = formats.read_samples(layout.samples), [layout.samples, layout.seed_model]
-    with _run.partial(layout, [layout.maps], inputs=inputs, about=params.fingerprint(maps)) as work:
+    about = params.fingerprint(maps)
+    with _run.partial(layout, [layout.maps], inputs=inputs, about=about, shard=shard) as work:
         classes = _write(layout, work, samples, maps)
         ranks.barrier()
         if not ranks.first():
@@ -88,4 +90,4 @@ def run(layout: Layout, *, maps: config.SeedMaps) -> None:
 
 
 if __name__ == "__main__":
-    _run.main(run, shared=True, maps=("seed.maps", config.SeedMaps))
+    _run.main(run, shared=True, maps=("seed.maps", config.SeedMaps), shard=_run.SHARD)

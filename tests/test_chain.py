@@ -1,5 +1,8 @@
 """The whole chain in a folder of its own, run by dvc as a user runs it."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -250,3 +253,18 @@ def test_folder_without_masks_runs_and_reports_what_it_can(tmp_path_factory, bui
     assert set(found) == {"classifier", "about"} and found["about"]["images_scored"] == 0
     assert len(list((project.root / "data/refined/guide").iterdir())) == 12
     assert "random" in (project.root / "data/report/index.html").read_text().lower()
+
+
+@pytest.mark.slow
+def test_the_second_of_two_runs_in_one_folder_says_so_and_stops(built):
+    first = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "-f", "train_seed"], cwd=built.root,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    while "train_seed: " not in (line := first.stdout.readline()):
+        assert line, "the first run ended before its training began"
+    second = built.python("-m", "dvc", "repro", "-f", "train_seed", check=False)
+    said = first.communicate()[0]
+    assert second.returncode != 0
+    assert "busy" in second.stderr or "lock" in second.stderr
+    assert first.returncode == 0, said

@@ -1,7 +1,11 @@
 """The command line: every command answers, and bad input is one line."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -72,7 +76,7 @@ def test_bad_input_is_one_line(copy, args, said):
 def test_a_misspelt_param_stops_before_anything_runs(copy):
     copy.change({"fuse": {"seed_treshold": 0.3}})
     done = copy.python("cli.py", "run", check=False)
-    assert done.returncode == 1 and "fuse.seed_treshold: no such param" in done.stderr
+    assert done.returncode == 1 and "did you mean seed_threshold?" in done.stderr
     assert not (copy.root / "data/raw").exists()
 
 
@@ -88,8 +92,105 @@ def test_doctor_names_the_fix_of_what_is_missing(copy):
     assert "FAIL  saliency" in done.stdout and "saliency.options.net.root" in done.stdout
 
 
+def test_a_bad_tag_is_seen_by_doctor_and_before_anything_runs(copy, folder_set, folder_params):
+    copy.change({"data": folder_params["data"]})
+    assert f"folder: {folder_set}, 4 images, 2 classes" in copy.python(
+        "cli.py", "doctor", check=False
+    ).stdout  # fmt: skip
+    (folder_set / "tags.csv").write_text("id,tags\np0,cat bird\n")
+    said = "tags.csv: id 'p0': tag 'bird' is not in data.classes"
+    done = copy.python("cli.py", "doctor", check=False)
+    assert done.returncode == 1 and f"FAIL  data     {folder_set}/{said}" in done.stdout
+    done = copy.python("cli.py", "run", check=False)
+    assert done.returncode == 1 and said in done.stderr and "Running" not in done.stdout
+
+
 def test_what_is_missing_is_said_before_anything_runs(copy):
     copy.change({"saliency": {"source": "onnx"}})
     done = copy.python("cli.py", "run", check=False)
     assert done.returncode == 1 and "correct saliency.options.onnx.file" in done.stderr
     assert not (copy.root / "data/raw").exists()
+
+
+SLEEPS = """
+import time
+from pathlib import Path
+from pipeline import runtime
+from stages import _run
+
+def run(layout, **_):
+    Path("started").touch()
+    list(runtime.pool_map(time.sleep, [60] * 4, what="sleep"))
+
+if __name__ == "__main__":
+    _run.main(run)
+"""
+GOES_ON = """
+import signal, time
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+Path("started").touch()
+time.sleep(60)
+"""
+
+
+def interrupted(project, *args):
+    """Press Ctrl-C once `started` is there: everything in the terminal gets it."""
+    with subprocess.Popen(
+        [sys.executable, "cli.py", *args], cwd=project.root, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "GUIDELABEL_WORKERS": "2"},
+    ) as run:  # fmt: skip
+        try:
+            while not (project.root / "started").exists():
+                assert run.poll() is None, run.communicate()
+                time.sleep(0.1)
+            time.sleep(0.5)  # the pool has begun
+            os.killpg(run.pid, signal.SIGINT)
+            out, err = run.communicate(timeout=20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # as it should be
+                os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 130, out + err
+    assert "Traceback" not in err, err
+    assert out.splitlines()[-1].startswith("Stopped; what was finished is kept.")
+    return out, err
+
+
+def test_ctrl_c_during_a_stage_ends_with_one_line(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    (copy.root / "stages/prepare.py").write_text(SLEEPS)
+    _, err = interrupted(copy, "run", "prepare")
+    assert "exited with 130" in err
+    assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")  # dvc came to its end too
+
+
+def test_ctrl_c_stops_a_table_though_failed_cells_do_not(copy):
+    (copy.root / "dvc.py").write_text(GOES_ON)
+    out, _ = interrupted(copy, "table", "T1", "--row", "gap", "--seed", "0")
+    assert "##" not in out
+
+
+HINTS = """
+import sys, time
+from pathlib import Path
+print("Running stage 'fuse':", flush=True)
+while not Path("go").exists():
+    time.sleep(0.05)
+print("Updating lock file 'dvc.lock'")
+print("\\nTo track the changes with git, run:\\n\\n\\tgit add dvc.lock sources/dvc.lock")
+print("\\nTo enable auto staging, run:\\n\\n\\tdvc config core.autostage true")
+print("Use `dvc push` to send your updates to remote storage.")
+print("Ran experiment(s): one")
+"""
+
+
+def test_dvcs_lines_come_at_once_and_its_hints_do_not(copy):
+    (copy.root / "dvc.py").write_text(HINTS)
+    with subprocess.Popen([sys.executable, "cli.py", "run", "fuse"], cwd=copy.root, text=True,
+                          stdout=subprocess.PIPE) as run:  # fmt: skip
+        first = run.stdout.readline()  # dvc waits
+        (copy.root / "go").touch()
+        rest, _ = run.communicate(timeout=20)
+    assert (first, rest) == ("Running stage 'fuse':\n", "\nRan experiment(s): one\n")
+    assert run.returncode == 0

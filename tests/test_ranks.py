@@ -1,10 +1,14 @@
 """Two processes share a stage: the same files, the same training, and an end when one dies."""
 
 import os
+import socket
+import subprocess
+import sys
 
 import pytest
 
 from pipeline import formats, ranks
+from pipeline.errors import UserError
 from pipeline.layout import Layout
 
 PER_IMAGE = {
@@ -95,8 +99,33 @@ def test_what_starts_the_ranks(monkeypatch):
     assert ranks.launcher() == []
     monkeypatch.setenv("GUIDELABEL_NPROC", "4")
     assert ranks.launcher()[-1] == "--nproc-per-node=4"
+    monkeypatch.setenv("GUIDELABEL_NPROC", "two")
+    with pytest.raises(UserError, match="GUIDELABEL_NPROC=two: must be"):
+        ranks.launcher()
     monkeypatch.setenv("MASTER", "node0")
     monkeypatch.setenv("GUIDELABEL_LAUNCH", "srun torchrun --rdzv-endpoint=$MASTER:29500")
     assert ranks.launcher() == ["srun", "torchrun", "--rdzv-endpoint=node0:29500"]
     monkeypatch.setenv("RANK", "0")
     assert ranks.launcher() == [] and os.environ["RANK"] == "0"
+
+
+@pytest.mark.slow
+def test_two_nodes_that_meet_at_a_port(project):
+    """Two launchers of one process each, as on two machines that share a file system."""
+    outs = [project.root / out for out in PER_IMAGE["fuse"]]
+    stage(project, "fuse")
+    alone = formats.digest(*outs)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1",
+               "--master-addr=127.0.0.1", f"--master-port={port}"]  # fmt: skip
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1"}
+    nodes = [
+        subprocess.Popen([*command, f"--node-rank={i}", "-m", "stages.fuse"], cwd=project.root,
+                         env=env, stderr=subprocess.PIPE, text=True)
+        for i in range(2)
+    ]  # fmt: skip
+    said = [node.communicate(timeout=120)[1] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert formats.digest(*outs) == alone

@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline import augment
 from pipeline.arrays import VOID
 from pipeline.augment import random_view
 
@@ -42,3 +43,13 @@ def test_same_generator_same_view_and_jitter_changes_colour():
     assert (view(image, None, 3)[0] == view(image, None, 3)[0]).all()
     assert (view(image, None, 3)[0] != view(image, None, 4)[0]).any()
     assert (view(image, None, 3, jitter=0.5)[0] != view(image, None, 3)[0]).any()
+
+
+def test_jitter_is_saturation_then_contrast_about_the_mean_then_brightness():
+    image = np.random.default_rng(1).integers(0, 255, (9, 7, 3), dtype=np.uint8)
+    found = augment._recolour(image, 0.4, np.random.default_rng(5))
+    bright, contrast, colour = 1 + 0.4 * np.random.default_rng(5).uniform(-1, 1, 3)
+    grey = (image @ [0.299, 0.587, 0.114])[..., None]
+    x = image * colour + grey * (1 - colour)
+    x = ((x - grey.mean()) * contrast + grey.mean()) * bright
+    assert np.abs(np.clip(x, 0, 255) - found).max() <= 0.6  # cv2 keeps 10 bits

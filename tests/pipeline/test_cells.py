@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import cells
+from pipeline import cells, formats, scores, tables
 from pipeline import params as reading
 from pipeline.errors import UserError
 from pipeline.layout import Layout
@@ -61,3 +61,18 @@ def test_the_fingerprint_follows_every_param(params):
     before = cells.fingerprint(params)
     params["diffuse"]["blur_sigma_px"] = 11
     assert cells.fingerprint(params) != before
+
+
+def test_curves_are_written_where_there_are_some_and_only_there(tmp_path):
+    layout, ablation = Layout(tmp_path), {"over": {}, "rows": {"gap": {}}, "random_seeds": [0]}
+    table = tables.read(
+        "T9", {"title": "", "rows": {"gap": "GAP"}, "columns": {"mP": "maps.val.mP"}}
+    )
+    path = layout.table("T9", "curves.tsv")
+    for curve in ([["0.50"] * len(scores.CURVE)], []):
+        record = {"scores": {}, "curve": curve, "random_seed": 0, "data": "d"}
+        record["params"] = cells.fingerprint({"random_seed": 0})
+        record["code"] = cells.code(tmp_path)
+        formats.write_json(layout.cell_scores("gap", 0), record)
+        cells.write_table(layout, table, {}, ablation)
+        assert path.exists() == bool(curve)

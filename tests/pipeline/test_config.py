@@ -17,7 +17,12 @@ def test_numbers_in_short_form_are_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("change, said", [
-    ({"seed": {"backbonne": "vgg16"}}, r"seed\.backbonne: no such param; check the spelling"),
+    ({"seed": {"backbonne": "vgg16"}},
+     r"^params.yaml: seed\.backbonne: no such param; did you mean backbone\?$"),
+    ({"fuse": {"zzz": 1}}, r"^params.yaml: fuse\.zzz: no such param; check the spelling$"),
+    ({"saliency": {"options": {"net": {"trian": 1}}}},
+     r"^params.yaml: saliency: options\.net\.trian: no such param; did you mean train\?$"),
+    ({"refine": {"crf": "deplab"}}, r"^params.yaml: refine\.crf: 'deplab' is none of deeplab, "),
     ({"seed": {"train": {"epochs": 0}}}, r"seed\.train\.epochs: .*greater than 0 \(got 0\)"),
     ({"seed": {"train": {"scale": [2, 1]}}}, r"seed\.train: scale: the first number"),
     ({"segment": {"supervision": ["guides"]}}, r"segment\.supervision\.0: .*'guide', 'full', "),
@@ -43,6 +48,32 @@ def test_errors_name_the_param(tmp_path, params, change, said):
         YAML().dump(params, f)
     with pytest.raises(UserError, match=said):
         reading.load(tmp_path / "p.yaml")
+
+
+@pytest.mark.parametrize("section, key, misspelt", [
+    ("fuse", "seed_threshold", "seed_treshold"),
+    ("seed", "train", "trian"),
+    ("", "fuse", "fues"),
+])  # fmt: skip
+def test_a_misspelt_param_is_named_not_the_one_it_should_be(params, section, key, misspelt):
+    from pipeline import params as reading
+
+    part, dotted = (params[section], f"{section}.") if section else (params, "")
+    part[misspelt] = part.pop(key)
+    said = rf"^params.yaml: {dotted}{misspelt}: no such param; did you mean {key}\?$"
+    with pytest.raises(UserError, match=said):
+        reading.validate(config.Params, params, where="")
+
+
+def test_a_missing_param_is_one_short_line(params):
+    from pipeline import params as reading
+
+    del params["fuse"]["seed_threshold"]
+    with pytest.raises(UserError, match=r"^params.yaml: fuse\.seed_threshold is missing$"):
+        reading.validate(config.Params, params, where="")
+    del params["saliency"]["options"]["net"]["head"]
+    with pytest.raises(UserError, match=r"^params.yaml: saliency: options\.net\.head is missing$"):
+        reading.section(params, "saliency", config.Saliency)
 
 
 def test_options_that_are_not_chosen_are_not_read(params):

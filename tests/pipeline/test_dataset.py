@@ -8,12 +8,11 @@ from pipeline.params import section
 
 
 def read(params):
-    data = section(params, "data", config.Data)
-    return dataset.SOURCES[data.source](data)
+    return dataset.read(section(params, "data", config.Data))
 
 
-def checked(params, needs_val=False):
-    return list(dataset.check(read(params), needs_val=needs_val))
+def checked(params):
+    return list(dataset.check(read(params)))
 
 
 @pytest.fixture
@@ -95,9 +94,15 @@ def test_tags_never_come_from_masks(voc_params, devkit):
         checked(voc_params)
 
 
-def fails(params, match, needs_val=False):
+def fails(params, match):
     with pytest.raises(UserError, match=match):
-        checked(params, needs_val)
+        checked(params)
+
+
+def fails_unopened(params, match):
+    """What is found before any image is opened."""
+    with pytest.raises(UserError, match=match):
+        read(params)
 
 
 def test_mask_of_another_size(folder_params, folder_set):
@@ -112,31 +117,42 @@ def test_illegal_index(folder_params, folder_set):
 
 def test_unknown_tag(folder_params, folder_set):
     (folder_set / "tags.csv").write_text("id,tags\np0,cat\np1,doog\n")
-    fails(folder_params, r"tags\.csv: id 'p1': tag 'doog' is not in data\.classes")
+    fails_unopened(folder_params, r"tags\.csv: id 'p1': tag 'doog' is not in data\.classes")
 
 
 def test_empty_split(folder_params, folder_set):
     (folder_set / "tags.csv").write_text("id,tags,split\np0,cat,train\n")
     assert len(checked(folder_params)) == 1
-    fails(folder_params, "split 'val' holds no image", needs_val=True)
+    (folder_set / "tags.csv").write_text("id,tags,split\np0,cat,val\n")
+    fails_unopened(folder_params, "split 'train' holds no image")
+
+
+def test_empty_val_split_of_a_devkit(voc_params):
+    voc_params["data"]["classes"] = ["sofa"]
+    fails_unopened(voc_params, "split 'val' holds no image")
 
 
 def test_double_id(folder_params, folder_set):
     (folder_set / "tags.csv").write_text("id,tags\np0,cat\np0,dog\n")
-    fails(folder_params, "id 'p0' stands twice")
+    fails_unopened(folder_params, "id 'p0' stands twice")
 
 
 def test_image_missing(folder_params, folder_set):
     (folder_set / "images/p0.png").unlink()
-    fails(folder_params, "id 'p0' has no image")
+    fails_unopened(folder_params, "id 'p0' has no image")
+
+
+def test_voc_image_missing(voc_params, devkit):
+    (devkit / "JPEGImages/a.jpg").unlink()
+    fails_unopened(voc_params, r"JPEGImages/a\.jpg: not found; put it there")
 
 
 def test_unknown_class_and_missing_list(voc_params, devkit):
     voc_params["data"]["classes"] = ["cat", "unicorn"]
-    fails(voc_params, "'unicorn' is no VOC class")
+    fails_unopened(voc_params, "'unicorn' is no VOC class")
     voc_params["data"]["classes"] = ["cat"]
     (devkit / "ImageSets/Segmentation/val.txt").unlink()
-    fails(voc_params, r"val\.txt: list not found; set data\.root")
+    fails_unopened(voc_params, r"val\.txt: list not found; set data\.root")
 
 
 def test_real_devkit_reads(real_data, params):

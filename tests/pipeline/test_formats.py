@@ -113,3 +113,14 @@ def test_digest_sees_content_and_names(tmp_path):
     assert formats.digest(tmp_path / "d") == first
     (tmp_path / "d/a").write_text("y")
     assert formats.digest(tmp_path / "d") != first
+
+
+@pytest.mark.parametrize(
+    ("least_px", "long_px"), [(0, 800), (401, 800), (400, 400), (120, 200), (1, 100)]
+)
+def test_large_jpeg_is_decoded_no_smaller_than_asked(tmp_path, least_px, long_px):
+    ramp = np.repeat(np.linspace(0, 255, 800)[None, :, None], 600, 0).astype(np.uint8)
+    formats.write_image(tmp_path / "x.jpg", np.repeat(ramp, 3, 2))
+    image = formats.read_image(tmp_path / "x.jpg", least_px=least_px)
+    assert image.shape == (long_px * 3 // 4, long_px, 3)
+    assert abs(image[..., 0].mean() - 127) < 2

@@ -37,7 +37,7 @@ def test_gradient_equals_finite_differences(net, image):
 
 
 def test_gradient_is_the_largest_channel_in_4x4_means(net, image):
-    found = gradients.gradient(net, image, [1])
+    found = gradients.gradient(net, image, [[1], [1]])
     x = image.float().requires_grad_()
     (slope,) = torch.autograd.grad(net.logits(net(x), x)[:, 1].sum(), x)
     expected = nn.functional.avg_pool2d(slope.abs().amax(1, keepdim=True), 4)
@@ -46,7 +46,7 @@ def test_gradient_is_the_largest_channel_in_4x4_means(net, image):
 
 
 def test_grad_cam_of_gap_is_the_class_map_up_to_a_factor(net, image):
-    found = gradients.grad_cam(net, image, [0, 1, 2])
+    found = gradients.grad_cam(net, image, [[0, 1, 2]] * 2)
     with torch.no_grad():
         maps = net(image).relu()
     positions = maps.shape[2] * maps.shape[3]
@@ -67,13 +67,16 @@ def test_guided_lets_no_negative_gradient_pass():
 
 
 def test_guided_differs_from_plain(net, image):
-    plain = gradients.gradient(net, image, [0])
-    guided = gradients.guided_gradient(net, image, [0])
+    plain = gradients.gradient(net, image, [[0], [0]])
+    guided = gradients.guided_gradient(net, image, [[0], [0]])
     assert guided.shape == plain.shape and (guided != plain).any()
 
 
 @pytest.mark.parametrize("kind", gradients.KINDS)
 def test_images_of_a_batch_do_not_mix(net, image, kind):
-    both = gradients.KINDS[kind](net, image, [0, 2])
-    alone = gradients.KINDS[kind](net, image[1:], [0, 2])
-    torch.testing.assert_close(both[1:], alone)
+    both = gradients.KINDS[kind](net, image, [[1], [0, 2]])
+    for i, wanted in enumerate(([1], [0, 2])):
+        alone = gradients.KINDS[kind](net, image[i : i + 1], [wanted])
+        torch.testing.assert_close(both[i : i + 1], alone)
+        assert {int(k) for k in both[i].flatten(1).any(1).nonzero()} <= {*wanted}
+    assert both[1, 2].any()

@@ -178,5 +178,11 @@ def test_report_escapes_names():
     assert "80.0" in html and "bootstrap interval over the images" in html
 
 
+def test_a_report_on_nothing_has_no_empty_part():
+    about = {"saliency": "none", "saliency_trained_on": "nothing", "images_scored": 0, "run_on": {}}
+    html = page.render(scores={"about": about}, per_class=[], classes=["cat"], shown=[], columns=[])
+    assert "<table>" not in html and "<h2>" not in html
+
+
 def test_names_fit_a_terminal_of_80_columns():
     assert max(len(name) for _, _, name in page.LINES) <= 38

@@ -28,7 +28,7 @@ def test_one_seed_shows_the_interval_and_the_difference(table):
     records = {"g1": [cell(40.0)], "g2": [cell(50.0, mIoU_low=45.0, mIoU_high=55.0)]}
     head, g1, g2, sec = tables.grid(table, records)
     assert head == ["row", "mIoU", "mIoU: paper", "difference", "FS%", "command"]
-    assert g1 == ["G1", "40.0", "", "", "80.0", "python cli.py table T9 --row g1"]
+    assert g1 == ["G1", "40.0", "", "", "80.0", "python cli.py table T9 --row g1 --seed 0"]
     assert g2[1:5] == ["50.0 (45.0 to 55.0)", "55.7", "-5.7", "100.0"]
     assert sec == ["SEC", "", "50.7", "", "", ""]
 
@@ -37,6 +37,14 @@ def test_several_seeds_show_mean_and_spread(table):
     found = tables.value([cell(40.0), cell(44.0, seed=1)], "refined_*.val.mIoU")
     assert found.mean == 42 and found.spread == pytest.approx(8**0.5)
     assert found.text() == "42.0 ± 2.8"
+
+
+def test_the_command_names_the_random_seeds_that_a_row_stands_on(table):
+    records = {"g1": [], "g2": [cell(50.0, seed=0), cell(51.0, seed=2)]}
+    assert [line[-1] for line in tables.grid(table, records)[1:3]] == [
+        "python cli.py table T9 --row g1",
+        "python cli.py table T9 --row g2 --seed 0 --seed 2",
+    ]
 
 
 def test_a_cell_that_failed_leaves_the_others_standing(table):

@@ -75,7 +75,9 @@ def test_params_that_are_no_yaml(project):
 
 
 def test_what_was_computed_stays_when_a_later_stage_fails(project):
-    project.python("cli.py", "run", "prepare")
+    said = project.python("cli.py", "run", "prepare").stdout
+    assert "Running stage 'prepare'" in said
+    assert "lock file" not in said and "git" not in said and "dvc push" not in said
     project.change({"seed": {"backbone": "vgg61"}})
     done = project.python("cli.py", "run", "train_seed", check=False)
     assert done.returncode == 1

@@ -1,6 +1,7 @@
 """The scoring stages on files made by hand: no network, each group alone."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -118,8 +119,30 @@ def test_without_a_mask_only_the_classifier_is_scored(project):
         assert found["about"]["images_scored"] == 0
     said = project.python("cli.py", "scores").stdout
     assert "classifier" in said and "segmenter" not in said
+    html, widths = report(project)
+    assert "<h2>Random</h2>" in html and "No image has a mask to score by" in html
+    for absent in ("IoU per class", "95 %", "Errors:", "<span>truth</span>", "<span>errors</span>"):
+        assert absent not in html
+    assert not re.search(r"<t[dh][^>]*></t[dh]>|<table>\s*</table>", html)
+    assert widths == {6 * 200 + 5 * 4}  # image to prediction, gaps between
+
+
+def report(project):
+    """The report's text, and the widths of its panels in px."""
     project.python("-m", "stages.report")
-    assert "random" in (project.root / "data/report/index.html").read_text().lower()
+    folder = project.root / "data/report"
+    widths = {formats.read_image(p).shape[1] for p in (folder / "panels").iterdir()}
+    return (folder / "index.html").read_text(), widths
+
+
+def test_with_masks_the_report_has_every_part(project):
+    for group in STAGES:
+        evaluate(project, group)
+    html, widths = report(project)
+    for part in ("Link by link", "IoU per class, segmenter + CRF", ">95 %</th>", "Errors:",
+                 "<span>truth</span>", "<h2>Best</h2>", "4 images with a mask"):  # fmt: skip
+        assert part in html
+    assert widths == {8 * 200 + 7 * 4}
 
 
 def test_scores_of_one_group_print_alone(project):

@@ -1,6 +1,8 @@
 """A stage that is killed goes on where it was, and ends with the same bytes."""
 
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +12,7 @@ import pytest
 
 from pipeline import formats
 from pipeline.layout import Layout
+from stages import _run
 from tests.conftest import ROOT
 
 PER_IMAGE = {
@@ -97,6 +100,28 @@ def test_killed_between_two_moves_loses_nothing_for_good(project):
     assert formats.digest(*outs) == whole
 
 
+def test_an_interrupted_stage_keeps_what_it_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_run, "_name", lambda: "fuse")
+    Path("params.yaml").write_text("fuse: {}")
+    kept = tmp_path / ".resume/fuse-0123"
+    kept.mkdir(parents=True)
+
+    def interrupted(layout):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as left:
+        _run.main(interrupted)
+    assert left.value.code == 130 and kept.exists()
+
+
+@pytest.mark.parametrize("error, said", [("KeyboardInterrupt", False), ("ValueError", True)])
+def test_an_interrupt_while_a_stage_imports_is_silent(error, said):
+    done = subprocess.run([sys.executable, "-c", f"import stages; raise {error}"], cwd=ROOT,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode and bool(done.stderr) == said
+
+
 def test_workers_end_with_a_killed_parent(tmp_path):
     """A pool's processes would wait for work for ever."""
     code = (
@@ -128,3 +153,42 @@ def wait_for(condition, seconds=20):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+EVERY = {
+    **PER_IMAGE,
+    "generate": ["data/raw/shapes", "data/raw/shapes_boxed"],
+    "prepare": ["data/prepared", "data/labels/full"],
+    "train_seed": ["data/models/seed"],
+    "train_saliency": ["data/models/saliency"],
+    "train_segment guide": ["data/models/segment/guide"],
+    "evaluate_seed": ["data/scores/seed", "data/scores/seed.json"],
+    "evaluate_saliency": ["data/scores/saliency", "data/scores/saliency.json"],
+    "evaluate_guide": ["data/scores/guide", "data/scores/guide.json"],
+    "evaluate_segment": ["data/scores/segment", "data/scores/segment.json"],
+    "report": ["data/report"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
+@pytest.mark.parametrize("stage", EVERY)
+def test_killed_at_any_moment(project, stage, sign):
+    """Three times at random, while it starts, works or moves its outputs."""
+    outs, (name, *args) = [project.root / out for out in EVERY[stage]], stage.split()
+    command = [sys.executable, "-m", f"stages.{name}", *args]
+    remove(outs)
+    start = time.monotonic()
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    seconds, whole = time.monotonic() - start, formats.digest(*outs)
+    moments = [random.uniform(0.1, 1) * seconds for _ in range(3)]
+    for moment in moments:
+        remove(outs)
+        run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        time.sleep(moment)
+        run.send_signal(sign)
+        run.wait()
+    remove(outs)
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert formats.digest(*outs) == whole, moments
+    assert not list((project.root / ".resume").glob(f"{stage.replace(' ', '_')}-*"))

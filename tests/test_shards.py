@@ -1,0 +1,85 @@
+"""Archives hold what the files held, byte-stable, and a killed packing goes on."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from pipeline import formats, shards
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(50):
+        formats.write_label(tmp_path / f"{i}.png", np.full((2, 3), i, np.uint8))
+    return tmp_path
+
+
+def labels(folder):
+    return [int(formats.read_label(folder / f"{i}.png")[0, 0]) for i in range(50)]
+
+
+def test_readers_find_every_file_in_the_archives(folder):
+    shards.pack(folder, per_shard=10)
+    assert sorted(p.name for p in folder.iterdir()) == [f"0000{i}-of-00005.zip" for i in range(5)]
+    assert labels(folder) == list(range(50))
+    assert shards.ids(folder) == {str(i) for i in range(50)}
+    assert shards.exists(folder / "7.png") and not shards.exists(folder / "50.png")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_missing_file_is_missing(folder, packed):
+    if packed:
+        shards.pack(folder, per_shard=10)
+    with pytest.raises(formats.UserError, match=r"50\.png: not found"):
+        formats.read_label(folder / "50.png")
+
+
+def test_archives_are_byte_stable(folder):
+    shards.pack(folder, per_shard=10)
+    first = formats.digest(folder)
+    with zipfile.ZipFile(next(folder.iterdir())) as z:
+        assert z.namelist() == sorted(z.namelist())
+    for archive in folder.iterdir():
+        archive.unlink()
+    for i in reversed(range(50)):
+        formats.write_label(folder / f"{i}.png", np.full((2, 3), i, np.uint8))
+    shards.pack(folder, per_shard=10)
+    assert formats.digest(folder) == first
+
+
+@pytest.mark.parametrize("at", [0, 1, 13, 49])
+def test_a_killed_packing_goes_on(folder, monkeypatch, at):
+    """Killed when so many files are gone, in the middle of an archive's or between two."""
+    from pathlib import Path
+
+    real, gone = Path.unlink, []
+
+    def dies(path, missing_ok=False):
+        if len(gone) == at:
+            raise KeyboardInterrupt
+        gone.append(path)
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", dies)
+    with pytest.raises(KeyboardInterrupt):
+        shards.pack(folder, per_shard=10)
+    monkeypatch.undo()
+    assert shards.ids(folder) == {str(i) for i in range(50)}
+    shards.pack(folder, per_shard=10)
+    assert labels(folder) == list(range(50)) and len(list(folder.iterdir())) == 5
+
+
+def test_ranks_pack_together(folder, monkeypatch):
+    shards.pack(folder, per_shard=10)
+    alone = formats.digest(folder)
+    for i in range(50):
+        formats.write_label(folder / f"{i}.png", np.full((2, 3), i, np.uint8))
+    for archive in folder.glob("*.zip"):
+        archive.unlink()
+    monkeypatch.setattr(shards.ranks, "barrier", lambda: None)
+    monkeypatch.setattr(shards.ranks, "world", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(shards.ranks, "rank", lambda rank=rank: rank)
+        shards.pack(folder, per_shard=10)
+    assert formats.digest(folder) == alone
