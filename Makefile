@@ -8,6 +8,7 @@ help:
 	@echo "make demo   environment, generated data, the whole chain, its scores and pictures"
 	@echo "make test   environment, lint, types, tests"
 	@echo "make slow   the tests that take minutes"
+	@echo "make bench  what docs/benchmarks.md shows, measured here; an hour"
 	@echo "make lint   ruff and mypy alone"
 	@echo "make clean  remove what runs made; keeps the environment"
 
@@ -21,6 +22,9 @@ test: lint
 
 slow: install
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+bench: install
+	$(BIN)/python -m benchmarks
 
 lint: install
 	$(BIN)/ruff check .
@@ -52,4 +56,4 @@ system:
 clean:
 	rm -rf .resume .cells data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/labels data/models \
 	  data/maps data/tag_scores.csv data/saliency data/fused data/logits data/predictions \
-	  data/refined data/scores data/report data/log
+	  data/refined data/scores data/report data/log data/benchmarks

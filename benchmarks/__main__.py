@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: measure, print, and write docs/benchmarks.json and .md."""
+"""`python -m benchmarks [NAME ...]`: measure, print, and write data/benchmarks/."""
 
 import json
 import sys
@@ -14,38 +14,29 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "evaluation": per_image.evaluation,
     "class_maps": networks.class_maps,
     "training": networks.training,
+    "interleaved": networks.interleaved,
 }
 
 
-DOCS = Path("docs")
-HEAD = """# Benchmarks
-
-`make bench` measures this. Medians; both sides in turn in one run; losses stand beside wins.
-
-"""
-SCALE = """
-## More and more images
-
-The whole chain on generated images of 64 px, one epoch each; seconds of every stage, the exponent
-from 1,000 images on (1 is linear), and the peak memory of a stage's largest process.
-
-"""
+OUT = Path("data/benchmarks")  # docs/benchmarks.md is one such run with our remarks
 
 
 def main(names: list[str]) -> None:
-    """Measure the benchmarks `names`; all of them, and how they scale, without."""
-    rows = []
-    for name in names or BENCHMARKS:
+    """Measure the benchmarks `names`, or all of them and how the chain scales."""
+    rows, found = [], {}
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name in [n for n in names or [*BENCHMARKS, "scale"] if n != "scale"]:
         print(f"-- {name}", file=sys.stderr, flush=True)
         rows += BENCHMARKS[name]()
-        print(markdown(record(rows)), flush=True)
-    if names:
-        return
-    found = record(rows) | {"scale": scale.measure()}
-    (DOCS / "benchmarks.json").write_text(json.dumps(found, indent=2) + "\n")
-    scale.plot(found["scale"], DOCS / "scale.png")
-    parts = (HEAD, markdown(found), SCALE, scale.markdown(found["scale"]), "\n![seconds over images](scale.png)\n")
-    (DOCS / "benchmarks.md").write_text("".join(parts))
+        found = record(rows)
+        (OUT / "benchmarks.json").write_text(json.dumps(found, indent=2) + "\n")
+        (OUT / "benchmarks.md").write_text(markdown(found))
+    if not names or "scale" in names:
+        grown = scale.measure(OUT / "scale.json")
+        (OUT / "scale.md").write_text(scale.markdown(grown))
+        scale.plot(grown, OUT / "scale.png")
+    for path in sorted(OUT.glob("*.md")):
+        print(path.read_text())
 
 
 if __name__ == "__main__":

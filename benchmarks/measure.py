@@ -1,4 +1,4 @@
-"""How a comparison is measured: warm-up, then both sides in turn, median and quartiles of ratios."""
+"""A comparison: warm-up, then both sides in turn, median and quartiles of the ratios."""
 
 import os
 import platform

@@ -22,6 +22,7 @@ from pipeline import (
 )
 from pipeline.backbones import Trunk
 from pipeline.formats import Sample
+from pipeline.interleaved import Interleaved
 from pipeline.layout import Layout
 
 BASE = params.read_yaml(Path("presets/shapes.yaml"))
@@ -97,8 +98,27 @@ def training() -> list[Row]:
                 return _bare(net, loss_of, train, target)
 
             rows.append(compare(f"training step, {name}", ours, bare, repeats=5, reach="0.95",
-                                peer="forward + backward on a batch in memory", unit="images/s"))  # fmt: skip
+                                peer="the bare steps on a batch in memory", unit="images/s"))  # fmt: skip
     return rows
+
+
+def interleaved() -> list[Row]:
+    """A step through the dilated stages of EfficientNet-Lite0: interleaved against dilated."""
+    image = torch.randn(16, 112, 20, 20).contiguous(memory_format=torch.channels_last)
+    ours, plain = _trunk(True).stages[-1], _trunk(True).stages[-1]
+    for layer in plain.modules():
+        if isinstance(layer, Interleaved):
+            layer.__class__ = torch.nn.Conv2d
+
+    def step(net: torch.nn.Module) -> int:
+        net.to(runtime.device()).to(memory_format=torch.channels_last).train()
+        with runtime.autocast(runtime.device()):
+            out = net(image.to(runtime.device()))
+        out.float().mean().backward()
+        return len(image)
+
+    return [compare("step of the dilated stages", lambda: step(ours), lambda: step(plain),
+                    peer="dilated convolutions", unit="images/s", reach="")]  # fmt: skip
 
 
 def _write(

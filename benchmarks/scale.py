@@ -1,5 +1,6 @@
 """The whole chain on more and more images: time, memory, and what DVC itself costs."""
 
+import json
 import subprocess
 import sys
 import time
@@ -66,18 +67,16 @@ def imports(stages: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def measure(counts: tuple[int, ...] = COUNTS) -> dict[str, Any]:
-    """The chain at each count."""
+def measure(record: Path, counts: tuple[int, ...] = COUNTS) -> dict[str, Any]:
+    """The chain at each count; `record` grows with every one."""
     found: dict[str, Any] = {}
     for count in counts:
-        found[str(count)] = run_chain(count)
-        print(f"{count} images: {found[str(count)]['wall']:.0f} s", file=sys.stderr, flush=True)
-    last = found[str(counts[-1])]
-    startup = imports(list(last["stages"]))
-    for run in found.values():
+        run = found[str(count)] = run_chain(count)
         stages = sum(stage["seconds"] for stage in run["stages"].values())
-        run["dvc"] = run["wall"] - stages - startup
-        run["startup"] = startup
+        run["startup"] = imports(list(run["stages"]))
+        run["dvc"] = run["wall"] - stages - run["startup"]
+        print(f"{count} images: {run['wall']:.0f} s", file=sys.stderr, flush=True)
+        record.write_text(json.dumps(found, indent=2) + "\n")
     return found
 
 
