@@ -21,8 +21,8 @@ from pipeline import (
     runtime,
 )
 from pipeline.backbones import Trunk
+from pipeline.faster import Interleaved
 from pipeline.formats import Sample
-from pipeline.interleaved import Interleaved
 from pipeline.layout import Layout
 
 BASE = params.read_yaml(Path("presets/shapes.yaml"))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pipeline import formats
 from pipeline.errors import UserError
-from pipeline.interleaved import interleave
+from pipeline.faster import interleave
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -74,6 +74,8 @@ class Trunk(nn.Module):
 
 class TimmTrunk(Trunk):
     """Any timm model that supports features_only."""
+
+    foreign = True  # for faster.fold: in what order its layers follow is not known
 
     def __init__(self, net: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> None:
         info: Any = net.feature_info

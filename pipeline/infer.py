@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline import runtime
+from pipeline import faster, runtime
 from pipeline.blocks import Infer
 from pipeline.formats import Sample
 from pipeline.loader import whole_batches
@@ -71,8 +71,13 @@ def run(
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
     stride = max((16, *getattr(net, "strides", ())))  # a map then covers its image exactly
     todo, batches = whole_batches(samples, infer, stride=stride, done=done)
-    found = _each(of or (lambda image, _: net(image)), batches, flip=infer.flip)
+    found = _each(of or _folded(net), batches, flip=infer.flip)
     return runtime.track(found, total=todo, what=what)
+
+
+def _folded(net: nn.Module) -> Of:
+    folded = faster.fold(net).to(memory_format=torch.channels_last)
+    return lambda image, _: folded(image)
 
 
 @torch.inference_mode()
