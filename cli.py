@@ -73,7 +73,7 @@ def _relay(lines: Iterable[str]) -> None:
 def run(
     target: Annotated[str | None, typer.Argument(help="Stop after this stage.")] = None,
     set_param: Overrides = None,
-    nproc: Annotated[int, typer.Option(help="Processes, or GPUs, that share each stage.")] = 1,
+    nproc: Annotated[int, typer.Option(min=1, help="Processes, or GPUs, that share a stage.")] = 1,
 ) -> None:
     """Run the chain, or what is needed up to TARGET; what did not change is not run again."""
     os.environ.update({"GUIDELABEL_NPROC": str(nproc)} if nproc > 1 else {})

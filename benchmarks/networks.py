@@ -13,6 +13,7 @@ from pipeline import (
     blocks,
     classifier,
     deeplab,
+    faster,
     fit,
     formats,
     infer,
@@ -134,7 +135,7 @@ def _write(
 
 
 @torch.inference_mode()
-def _passes(net: classifier.Classifier, views: list[torch.Tensor], times: int) -> int:
+def _passes(net: torch.nn.Module, views: list[torch.Tensor], times: int) -> int:
     for _ in range(times):
         for view in views:
             with runtime.autocast(view.device):
@@ -174,11 +175,15 @@ def class_maps() -> list[Row]:
         _, batches = loader.whole_batches(samples[: loader.INFER_BATCH], how, stride=16)
         views = [torch.cat([v, v.flip(3)]).contiguous(memory_format=torch.channels_last)
                  for v in next(iter(batches))[1]]  # fmt: skip
-        times = len(samples) // (len(views[0]) // 2)
+        times, folded = len(samples) // (len(views[0]) // 2), faster.fold(net)
+        folded.to(memory_format=torch.channels_last)
         ours = compare("class maps, 4 scales, flip", lambda: _write(layout, net, samples, how),
-                       lambda: _passes(net, views, times), peer="the bare forward passes",
+                       lambda: _passes(folded, views, times), peer="the bare forward passes",
                        unit="images/s", reach="0.90", repeats=5)  # fmt: skip
+        fold = compare("test-time passes, batch normalisation folded",
+                       lambda: _passes(folded, views, times), lambda: _passes(net, views, times),
+                       peer="not folded", unit="images/s", reach="", repeats=5)  # fmt: skip
         slow = compare("class maps, 4 scales, flip", lambda: _write(layout, net, samples, how),
                        lambda: _one_by_one(layout, net, samples, how.scales), repeats=3, reach="3",
                        peer="one image at a time in float32", unit="images/s")  # fmt: skip
-        return [ours, slow]
+        return [ours, fold, slow]

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline import backbones
+from pipeline import backbones, ranks
 from pipeline.arrays import VOID
 
 
@@ -145,8 +145,9 @@ def at_stride(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> tuple[T
 def pixel_loss(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> Tensor:
     """Mean cross-entropy over the pixels that are not void, both sides brought to `stride`.
 
-    With the logits' own stride this is DeepLab v1's loss at map size.
+    With the logits' own stride this is DeepLab v1's loss at map size. Of several ranks each gives
+    its share of the sum: their mean is the whole batch's loss.
     """
     logits, label = at_stride(logits_NChw, label_NHW, stride=stride)
-    known = (label != VOID).sum().clamp(min=1)
+    known = ranks.mean((label != VOID).sum().float()).clamp(min=1 / ranks.world())
     return F.cross_entropy(logits, label, ignore_index=VOID, reduction="sum") / known

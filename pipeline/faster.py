@@ -33,15 +33,16 @@ class Interleaved(nn.Conv2d):
 def interleave(net: nn.Module) -> None:
     """Make every dilated depthwise convolution that keeps the size an `Interleaved` one."""
     for layer in net.modules():
-        if isinstance(layer, nn.Conv2d) and _dilated_depthwise(layer):
+        if type(layer) is nn.Conv2d and _dilated_depthwise(layer):
             layer.__class__ = Interleaved  # the same weights under the same names
 
 
 def _dilated_depthwise(conv: nn.Conv2d) -> bool:
     rate = conv.dilation[0]
     same = tuple(rate * (k - 1) // 2 for k in conv.kernel_size)
-    depthwise = conv.groups == conv.in_channels > 1
-    keeps = conv.stride == (1, 1) and conv.padding == same
+    depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
+    odd = all(k % 2 for k in conv.kernel_size)
+    keeps = odd and conv.stride == (1, 1) and conv.padding == same
     return depthwise and rate > 1 and conv.dilation == (rate, rate) and keeps
 
 

@@ -167,6 +167,7 @@ def fit(
         if ranks.first():
             run.save(saved)
         ranks.barrier()
+    ranks.take_first(net.buffers())  # batch statistics, of which each rank has its own
     net.eval()
     return list(run.losses)
 
@@ -220,6 +221,7 @@ def _epoch(
         total += loss.item()
         if not math.isfinite(total):
             raise UserError(f"{what}: the loss is not a number any more; lower train.lr")
-    run.losses = (*run.losses, ranks.mean(total / steps))
+    loss = ranks.mean(torch.tensor(total / steps, device=on))
+    run.losses = (*run.losses, float(loss))
     rate = images * ranks.world() / (time.monotonic() - start)
     runtime.say(f"{what}: loss {run.losses[-1]:.4f}, {rate:.1f} images/s")

@@ -52,7 +52,8 @@ def _open(path: Path, *, least_px: int = 0) -> Image.Image:
     except FileNotFoundError as e:
         raise UserError(f"{path}: not found") from e
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TOO_LARGE) as e:
-        why = str(e).replace(str(path), "").strip(" '") or "unknown format"
+        known = not isinstance(e, UnidentifiedImageError)
+        why = (str(e).replace(str(path), "").strip(" '") if known else "") or "unknown format"
         raise UserError(
             f"{path}: cannot be decoded ({why}); replace it or take it off the list"
         ) from e

@@ -1,28 +1,49 @@
 """Ranks: processes, on one machine or many, that share a stage through one file system.
 
 `torchrun` starts them; without it there is one. A rank takes its share of images or of each
-training batch and writes its own files; only gradients and barriers go over the network.
+training batch and writes its own files; only gradients, barriers and a few words go over the
+network.
 """
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import UserError
 
+if TYPE_CHECKING:
+    import torch
+
 T = TypeVar("T")
+PATIENCE = timedelta(days=1)  # a rank may be done with its images long before another
+
+
+def inside() -> bool:
+    """Whether torchrun started this process; other launchers set RANK, too."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def rank() -> int:
     """This process among all of them, from 0."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ["RANK"]) if inside() else 0
+
+
+def local() -> int:
+    """This process among those of its machine, from 0."""
+    return int(os.environ["LOCAL_RANK"]) if inside() else 0
 
 
 def world() -> int:
     """How many processes share the stage."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return int(os.environ["WORLD_SIZE"]) if inside() else 1
+
+
+def beside() -> int:
+    """How many of them run on this machine."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if inside() else 1
 
 
 def first() -> bool:
@@ -44,7 +65,7 @@ def launcher() -> list[str]:
     Raises:
         UserError: N is no whole number.
     """
-    if "RANK" in os.environ:
+    if inside():
         return []
     if command := os.environ.get("GUIDELABEL_LAUNCH", ""):
         return os.path.expandvars(command).split()
@@ -58,19 +79,24 @@ def launcher() -> list[str]:
 
 
 @contextlib.contextmanager
-def group() -> Iterator[None]:
-    """The process group of all ranks; nothing for one."""
+def group(device: Callable[[], "torch.device"]) -> Iterator[None]:
+    """The process group of all ranks on their devices; nothing for one.
+
+    It is taken down only if all went well: a rank that fails must not wait for the others.
+    """
     if world() == 1:
         yield
         return
     import torch
     import torch.distributed as dist
 
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
+    if (on := device()).type == "cuda":
+        torch.cuda.set_device(on)
+        dist.init_process_group("nccl", timeout=PATIENCE, device_id=on)
+    else:
+        dist.init_process_group("gloo", timeout=PATIENCE)
+    yield
+    dist.destroy_process_group()
 
 
 def barrier() -> None:
@@ -81,15 +107,32 @@ def barrier() -> None:
         dist.barrier()
 
 
-def mean(value: float) -> float:
-    """Mean of a number over ranks."""
+def agreed(make: Callable[[], T]) -> T:
+    """What the first rank makes, in every rank; the others make nothing."""
     if world() == 1:
-        return value
-    import torch
+        return make()
     import torch.distributed as dist
 
-    from pipeline import runtime
+    said: list[T | None] = [make() if first() else None]
+    dist.broadcast_object_list(said, src=0)
+    return said[0]  # type: ignore[return-value]
 
-    total = torch.tensor(value, dtype=torch.float64).to(runtime.device())
+
+def mean(value: "torch.Tensor") -> "torch.Tensor":
+    """Mean of a tensor over ranks, without gradient."""
+    if world() == 1:
+        return value
+    import torch.distributed as dist
+
+    total = value.detach().clone()
     dist.all_reduce(total)
-    return float(total) / world()
+    return total / world()
+
+
+def take_first(tensors: Iterator["torch.Tensor"]) -> None:
+    """Make tensors equal the first rank's."""
+    if world() > 1:
+        import torch.distributed as dist
+
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)

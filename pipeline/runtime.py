@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeline import ranks
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def workers() -> int:
         return max(1, int(asked))
     share = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if share else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, cores // ranks.beside())
 
 
 def device() -> "torch.device":
@@ -49,11 +50,9 @@ def device() -> "torch.device":
     }
     if asked == "auto":
         asked = next(name for name, ok in there.items() if ok)
-        if asked == "cuda" and "LOCAL_RANK" in os.environ:
-            asked = f"cuda:{os.environ['LOCAL_RANK']}"
     if not there.get(asked.split(":")[0], False):
         raise UserError(f"GUIDELABEL_DEVICE={asked}: not on this machine; use auto or cpu")
-    return torch.device(asked)
+    return torch.device(f"cuda:{ranks.local()}" if asked == "cuda" else asked)
 
 
 def bf16_pays(on: "torch.device") -> bool:
@@ -100,13 +99,14 @@ def describe() -> dict[str, str]:
 
 
 def say(line: str) -> None:
-    """One line to people, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """One line to people, on stderr; of several ranks the first speaks."""
+    if ranks.first():
+        print(line, file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
     """Pass `items` on; a bar with rate and time left on a terminal, plain lines elsewhere."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and ranks.first():
         yield from _bar(items, total, what)
         return
     start = said = time.monotonic()
@@ -141,7 +141,7 @@ def _bar(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         yield from progress.track(items, total=total, description=what)
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """End this process when the one that started it is gone, however it was killed.
 
     Ctrl-C reaches both: it ends this one at once, where Python would take it for a failed item.
@@ -163,6 +163,6 @@ def pool_map(work: Callable[[T], R], items: list[T], *, what: str) -> Iterator[R
     if count <= 1:
         yield from track(map(work, items), total=len(items), what=what)
         return
-    with ProcessPoolExecutor(count, initializer=_leave_with_parent) as pool:
+    with ProcessPoolExecutor(count, initializer=leave_with_parent) as pool:
         results = pool.map(work, items, chunksize=max(1, min(8, len(items) // (4 * count))))
         yield from track(results, total=len(items), what=what)

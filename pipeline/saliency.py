@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import dijkstra
 from skimage.color import rgb2lab
 from skimage.segmentation import slic
 
-from pipeline import boxes, formats
+from pipeline import boxes, formats, ranks
 from pipeline.arrays import Float, Int, UInt8
 from pipeline.blocks import Crf
 from pipeline.choices import BoxMasks, SaliencyClassical, SaliencyNet, SaliencyOnnx
@@ -81,9 +81,10 @@ def onnx_model(options: SaliencyOnnx) -> Callable[[UInt8], Float]:
     return of
 
 
-def _providers(onnxruntime: object) -> list[str]:
+def _providers(onnxruntime: object) -> list[tuple[str, dict[str, int]]]:
     there = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
-    return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in there]
+    wanted = {"CUDAExecutionProvider": {"device_id": ranks.local()}, "CPUExecutionProvider": {}}
+    return [(name, options) for name, options in wanted.items() if name in there]
 
 
 def geodesic(image_HW3: UInt8, options: SaliencyClassical) -> Float:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from pipeline import ranks
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # an archive's bytes depend on what is in it alone
+ARCHIVE = "{:05d}-of-{:05d}.zip"
 NO_FILES = (".part", ".zip")
 
 
@@ -24,16 +25,24 @@ def pack(folder: Path, *, per_shard: int) -> None:
 
     A killed call goes on: an archive is there whole or not at all.
     """
-    files = sorted(p.name for p in folder.iterdir() if p.suffix not in NO_FILES)
-    count = _count(folder) or math.ceil(len(files) / per_shard)
-    ranks.barrier()  # all have counted before the first archive is there
-    for number in ranks.mine(range(count)):
-        inside = [name for name in files if _number(name, count) == number]
-        archive = folder / f"{number:05d}-of-{count:05d}.zip"
+    count, files = ranks.agreed(lambda: _listed(folder, per_shard))
+    groups: dict[int, list[str]] = {number: [] for number in range(count)}
+    for name in files:
+        groups[_number(name, count)].append(name)
+    for number, inside in ranks.mine([*groups.items()]):
+        archive = folder / ARCHIVE.format(number, count)
         if not archive.exists():
             _write(archive, [folder / name for name in inside])
         for name in inside:
             (folder / name).unlink()
+    _counted.cache_clear()
+    _archive.cache_clear()
+
+
+def _listed(folder: Path, per_shard: int) -> tuple[int, list[str]]:
+    """How many archives there are to be, or are already, and the files that are in none."""
+    files = sorted(p.name for p in folder.iterdir() if p.suffix not in NO_FILES)
+    return _count(folder) or math.ceil(len(files) / per_shard), files
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -47,24 +56,23 @@ def open_file(path: Path) -> BinaryIO:
     except FileNotFoundError:
         if (count := _count(path.parent)) == 0:
             raise
-    archive = path.parent / f"{_number(path.name, count):05d}-of-{count:05d}.zip"
     try:
-        return io.BytesIO(_archive(archive, os.getpid()).read(path.name))
+        return io.BytesIO(_archive(_path(path, count), os.getpid()).read(path.name))
     except KeyError as e:
         raise FileNotFoundError(path) from e
 
 
 def exists(path: Path) -> bool:
     """Whether `open_file` would find it."""
-    try:
-        open_file(path).close()
-    except FileNotFoundError:
-        return False
-    return True
+    if path.exists() or (count := _count(path.parent)) == 0:
+        return path.exists()
+    return path.name in _archive(_path(path, count), os.getpid()).NameToInfo
 
 
 def ids(folder: Path) -> set[str]:
     """The names without suffix of the files in `folder` and its archives; half files left out."""
+    if not folder.is_dir():
+        return set()
     there = {p.stem for p in folder.iterdir() if p.suffix not in NO_FILES}
     for archive in folder.glob("*-of-*.zip"):
         with zipfile.ZipFile(archive) as z:
@@ -78,6 +86,11 @@ def _write(archive: Path, files: list[Path]) -> None:
         for file in files:
             z.writestr(zipfile.ZipInfo(file.name, EPOCH), file.read_bytes())
     part.replace(archive)
+
+
+def _path(file: Path, count: int) -> Path:
+    """The archive that a file of its folder is in."""
+    return file.parent / ARCHIVE.format(_number(file.name, count), count)
 
 
 def _number(name: str, count: int) -> int:

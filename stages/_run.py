@@ -33,7 +33,9 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
     try:
         if shared and (command := ranks.launcher()):
             _become([*command, "-m", sys.modules["__main__"].__spec__.name])  # type: ignore[union-attr]
-        with ranks.group():
+        if ranks.inside():
+            runtime.leave_with_parent()
+        with ranks.group(runtime.device):
             run(layout, **load(layout, slices))
             ranks.barrier()
     except UserError as e:
@@ -51,9 +53,12 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
 
 def _become(command: list[str]) -> None:
     """Replace this process by the launcher of the ranks, which share the cores."""
-    if count := os.environ.get("GUIDELABEL_NPROC"):
+    if not os.environ.get("GUIDELABEL_LAUNCH") and (count := os.environ["GUIDELABEL_NPROC"]):
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, runtime.workers() // int(count))))
-    os.execvp(command[0], [*command, *sys.argv[1:]])
+    try:
+        os.execvp(command[0], [*command, *sys.argv[1:]])
+    except FileNotFoundError as e:
+        raise UserError(f"GUIDELABEL_LAUNCH: no command '{command[0]}'") from e
 
 
 def load(layout: Layout, slices: dict[str, Slice]) -> dict[str, Any]:
@@ -71,10 +76,14 @@ def resume_folder(layout: Layout, *, weights: str, inputs: Sequence[Path], about
         inputs: files and folders that the training reads.
         about: the fingerprint of the params.
     """
+    return layout.resume / ranks.agreed(lambda: _resume_name(weights, inputs, about))
+
+
+def _resume_name(weights: str, inputs: Sequence[Path], about: str) -> str:
     files = [*inputs, *sorted(Path("pipeline").glob("*.py")), *sorted(Path("stages").glob("*.py"))]
     files += [Path(weights)] if Path(weights).is_file() else []
     key = params.fingerprint(formats.digest(*files), about, str(runtime.describe()))
-    return layout.resume / f"{_name()}-{key}"
+    return f"{_name()}-{key}"
 
 
 @contextlib.contextmanager
@@ -92,6 +101,7 @@ def partial(
         about: the fingerprint of the params.
         shard: above 0, the outputs are archives of about so many files.
     """
+    about = params.fingerprint(about, str(shard))
     folder = resume_folder(layout, weights="", inputs=inputs, about=about)
     for out in outs:
         (folder / out.relative_to(layout.root)).mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """Check every image and mask once; write what training may see and what only scoring may see."""
 
+import shutil
+
 from pipeline import config, dataset, formats, runtime, shards
 from pipeline.layout import Layout
 from stages import _run
@@ -9,7 +11,8 @@ def run(layout: Layout, *, data: config.Data, shard: int) -> None:
     """Write samples.csv, truth.csv and what else only scoring may see, the class list, counts."""
     found = dataset.read(data)
     samples, truth = [], []
-    layout.labels("full").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(layout.labels("full"), ignore_errors=True)  # only if run without DVC
+    layout.labels("full").mkdir(parents=True)
     checked = dataset.check(found)
     for sample, label in runtime.track(checked, total=len(found.entries), what="prepare"):
         samples.append(sample)

@@ -61,7 +61,8 @@ def run(
     supervision = sys.argv[1]
     classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
     samples = [s for s in formats.read_samples(layout.samples) if s.split == "train"]
-    samples = [s for s in samples if shards.exists(labels / f"{s.id}.png")]
+    there = shards.ids(labels)
+    samples = [s for s in samples if s.id in there]
     if not samples:
         raise UserError(f"{labels}: no label of a train image; supervision 'full' needs masks")
     runtime.say(f"train_segment: {len(samples)} images, labels {labels}, {runtime.describe()}")

@@ -77,9 +77,11 @@ def test_ranks_pack_together(folder, monkeypatch):
         formats.write_label(folder / f"{i}.png", np.full((2, 3), i, np.uint8))
     for archive in folder.glob("*.zip"):
         archive.unlink()
-    monkeypatch.setattr(shards.ranks, "barrier", lambda: None)
+    listed = shards._listed(folder, 10)
+    monkeypatch.setattr(shards.ranks, "agreed", lambda make: listed)
     monkeypatch.setattr(shards.ranks, "world", lambda: 2)
     for rank in range(2):
         monkeypatch.setattr(shards.ranks, "rank", lambda rank=rank: rank)
         shards.pack(folder, per_shard=10)
+        assert len(list(folder.glob("*.zip"))) == (3, 5)[rank]
     assert formats.digest(folder) == alone

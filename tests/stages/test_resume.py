@@ -181,7 +181,8 @@ def test_killed_at_any_moment(project, stage, sign):
     start = time.monotonic()
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     seconds, whole = time.monotonic() - start, formats.digest(*outs)
-    moments = [random.uniform(0.1, 1) * seconds for _ in range(3)]
+    chance = random.Random(f"{stage} {sign}")
+    moments = [chance.uniform(0.1, 1) * seconds for _ in range(3)]
     for moment in moments:
         remove(outs)
         run = subprocess.Popen(command, stderr=subprocess.DEVNULL)

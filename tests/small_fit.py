@@ -1,0 +1,48 @@
+"""Trains a small net without batch statistics, alone or as one of several ranks.
+
+`python -m tests.small_fit FOLDER`: images and labels `I.png`, `lI.png` in; weights-RANK.safetensors out.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipeline import blocks, deeplab, fit, formats, loader, ranks, runtime
+
+
+class Trunk(nn.Conv2d):
+    def freeze(self, count):
+        pass
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.score = Trunk(3, 8, 3, padding=1), nn.Conv2d(8, 2, 1)
+
+    def forward(self, image):
+        return self.score(self.trunk(image.float() / 255).relu())
+
+
+def main(folder):
+    torch.manual_seed(0)
+    train = blocks.Train(epochs=2, batch=4, size_px=32, optimizer="sgd", lr=0.1, weight_decay=0.0,
+                         schedule="one_cycle", head_lr_factor=1, scale=(0.5, 1.5), jitter=0.1,
+                         frozen_stages=0)  # fmt: skip
+    images = sorted(folder.glob("[0-9].png"))
+    labels = [folder / f"l{p.name}" for p in images]
+    net, views = Small(), loader.Views(images, labels, train, seed=0)
+    with ranks.group(runtime.device):
+        fit.fit(
+            net, views, lambda net, image, label: deeplab.pixel_loss(net(image), label, stride=1),
+            resume=folder / f"resume-{ranks.world()}", what="small",
+        )  # fmt: skip
+    formats.write_weights(
+        folder / f"weights-{ranks.rank()}-of-{ranks.world()}.safetensors", net.state_dict()
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
