@@ -1,12 +1,12 @@
 """Reading and checking the data a user owns: images, tags, and masks for scoring only.
 
 A source is a function from params to entries; `read` checks what it names without opening an image,
-`check` opens every file once.
+`check` opens the files of one entry.
 """
 
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,28 +208,16 @@ def read(data: Data) -> Read:
     return found
 
 
-def check(found: Read) -> Iterator[tuple[Sample, UInt8 | None]]:
-    """Open every image and mask once; yield each as a sample and its label in class-list indices.
+def check(entry: Entry, classes: Sequence[str]) -> tuple[Sample, UInt8 | None]:
+    """Open an image and its mask; the sample, and its label in class-list indices.
 
     Raises:
-        UserError: the first file that does not decode, whose mask has another size or an illegal
-            index.
+        UserError: a file does not decode, the mask has another size or an illegal index.
     """
-    for entry in found.entries:
-        image = formats.read_image(entry.image)
-        label = read_mask(entry, found.classes, image.shape[:2]) if entry.mask else None
-        yield (
-            Sample(
-                entry.id,
-                entry.image,
-                entry.split,
-                entry.tags,
-                image.shape[0],
-                image.shape[1],
-                digest=formats.digest(entry.image),
-            ),
-            label,
-        )
+    height, width = formats.read_image(entry.image).shape[:2]
+    label = read_mask(entry, classes, (height, width)) if entry.mask else None
+    digest = formats.digest(entry.image)
+    return Sample(entry.id, entry.image, entry.split, entry.tags, height, width, digest), label
 
 
 def read_mask(entry: Entry, classes: Sequence[str], size: tuple[int, ...]) -> UInt8:

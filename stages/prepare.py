@@ -1,25 +1,36 @@
 """Check every image and mask once; write what training may see and what only scoring may see."""
 
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline import config, dataset, formats, runtime, shards
+from pipeline.dataset import Entry
+from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
+
+
+def _one(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None]:
+    """Check one image, and write its label if it has a mask."""
+    layout, entry, classes = job
+    sample, label = dataset.check(entry, classes)
+    if label is None:
+        return sample, None
+    path = layout.labels("full") / f"{sample.id}.png"
+    formats.write_label(path, label)
+    return sample, path
 
 
 def run(layout: Layout, *, data: config.Data, shard: int) -> None:
     """Write samples.csv, truth.csv and what else only scoring may see, the class list, counts."""
     found = dataset.read(data)
-    samples, truth = [], []
     shutil.rmtree(layout.labels("full"), ignore_errors=True)  # only if run without DVC
     layout.labels("full").mkdir(parents=True)
-    checked = dataset.check(found)
-    for sample, label in runtime.track(checked, total=len(found.entries), what="prepare"):
-        samples.append(sample)
-        if label is not None:
-            path = layout.labels("full") / f"{sample.id}.png"
-            formats.write_label(path, label)
-            truth.append((sample.id, path.as_posix()))
+    jobs = [(layout, entry, found.classes) for entry in found.entries]
+    checked = list(runtime.pool_map(_one, jobs, what="prepare"))
+    samples = [sample for sample, _ in checked]
+    truth = [(sample.id, path.as_posix()) for sample, path in checked if path]
     if shard:
         shards.pack(layout.labels("full"), per_shard=shard)
     formats.write_samples(layout.samples, samples)

@@ -1,6 +1,6 @@
 """Trains a small net without batch statistics, alone or as one of several ranks.
 
-`python -m tests.small_fit FOLDER`: images and labels `I.png`, `lI.png` in; weights-RANK.safetensors out.
+`python -m tests.small_fit FOLDER`: images I.png and labels lI.png in, weights of each rank out.
 """
 
 import sys

@@ -12,7 +12,8 @@ def read(params):
 
 
 def checked(params):
-    return list(dataset.check(read(params)))
+    found = read(params)
+    return [dataset.check(entry, found.classes) for entry in found.entries]
 
 
 @pytest.fixture
