@@ -29,8 +29,8 @@ PER_IMAGE = {
 KILLED = """
 import os, runpy, shutil, sys
 from pipeline import formats
-where, name, left = {"write": (formats, "_replace"), "move": (shutil, "move")}[sys.argv[1]] + (
-    int(sys.argv[2]),)
+where, name = {"write": (formats, "_replace"), "move": (shutil, "move")}[sys.argv[1]]
+left = int(sys.argv[2])
 real = getattr(where, name)
 
 def dies(first, second):
