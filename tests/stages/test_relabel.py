@@ -53,7 +53,7 @@ def here(tmp_path):
 
 def made(layout, name, slices, monkeypatch):
     monkeypatch.setattr("sys.argv", ["relabel", name])
-    relabel.MAKERS[name][0](layout, **slices[name])
+    relabel.MAKERS[name][0](layout, **slices[name], shard=0)
     folder = layout.labels(name)
     return {p.stem: formats.read_label(p) for p in folder.iterdir()}
 
