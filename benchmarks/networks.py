@@ -1,5 +1,7 @@
 """Training steps and class maps against the bare networks."""
 
+import ctypes
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +32,13 @@ BASE = params.read_yaml(Path("presets/shapes.yaml"))
 STEPS = 6
 
 
-def _trunk(classify: bool) -> Trunk:
-    return backbones.build(
-        "efficientnet_lite0", output_stride=16, weights="none", classify=classify
-    )
+def _trunk(classify: bool, name: str = "efficientnet_lite0") -> Trunk:
+    return backbones.build(name, output_stride=16, weights="none", classify=classify)
 
 
-def _classifier() -> classifier.Classifier:
-    return classifier.Classifier(_trunk(True), classes=len(CLASSES), hidden="none", pooling="gap",
-                                 options={})  # fmt: skip
+def _classifier(name: str = "efficientnet_lite0") -> classifier.Classifier:
+    trunk, classes = _trunk(True, name), len(CLASSES)
+    return classifier.Classifier(trunk, classes=classes, hidden="none", pooling="gap", options={})
 
 
 def _train(size_px: int, batch: int) -> blocks.Train:
@@ -91,8 +91,9 @@ def training() -> list[Row]:
             views = loader.Views([s.image for s in samples], targets, train, 0)
             runs = iter(range(10**6))
 
-            def ours(net=net, views=views, loss_of=loss_of, runs=runs) -> int:
-                fit.fit(net, views, loss_of, resume=layout.resume / str(next(runs)), what="bench")
+            def ours(name=name, net=net, views=views, loss_of=loss_of, runs=runs) -> int:
+                fit.fit(net, views, loss_of, resume=layout.resume / f"{name}-{next(runs)}",
+                        what="bench")  # fmt: skip
                 return len(views)
 
             def bare(net=net, loss_of=loss_of, target=target) -> int:
@@ -147,7 +148,7 @@ def _passes(net: torch.nn.Module, views: list[torch.Tensor], times: int) -> int:
 def _one_by_one(
     layout: Layout, net: classifier.Classifier, samples: list[Sample], scales: tuple[float, ...]
 ) -> int:
-    """An image, a scale, a side at a time in float32, as irn and its descendants do."""
+    """An image and a scale at a time, with its mirror image, in float32, as irn and others do."""
     for sample in samples:
         image = (
             torch.from_numpy(formats.read_image(sample.image).copy()).permute(2, 0, 1)[None].float()
@@ -159,7 +160,8 @@ def _one_by_one(
                 for side in image.shape[2:]
             ]
             view = F.interpolate(image, size, mode="bilinear", align_corners=False)
-            maps += [net(view), net(view.flip(3)).flip(3)]
+            straight, mirrored = net(torch.cat([view, view.flip(3)])).split(1)
+            maps += [straight, mirrored.flip(3)]
         merged = infer.merge(maps)[0].relu()
         formats.write_maps(
             layout.maps / f"{sample.id}.npz", merged.numpy(), np.arange(1, 6, dtype=np.uint8)
@@ -167,23 +169,64 @@ def _one_by_one(
     return len(samples)
 
 
+def _memory_given_back() -> None:
+    """As glibc does when nobody asks it to keep memory."""
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(runtime.M_MMAP_MAX, 65536)
+    mallopt(runtime.M_TRIM_THRESHOLD, 2**17)
+
+
 def class_maps() -> list[Row]:
     """Class maps at four scales with flip, from files to files."""
     how = blocks.Infer(size_px=320, scales=(0.5, 1.0, 1.5, 2.0), flip=True)
-    net = _classifier().eval().to(memory_format=torch.channels_last)
-    with project(32) as (layout, samples):
+    with project(16) as (layout, samples):
         _, batches = loader.whole_batches(samples[: loader.INFER_BATCH], how, stride=16)
         views = [torch.cat([v, v.flip(3)]).contiguous(memory_format=torch.channels_last)
                  for v in next(iter(batches))[1]]  # fmt: skip
-        times, folded = len(samples) // (len(views[0]) // 2), faster.fold(net)
-        folded.to(memory_format=torch.channels_last)
-        ours = compare("class maps, 4 scales, flip", lambda: _write(layout, net, samples, how),
-                       lambda: _passes(folded, views, times), peer="the bare forward passes",
-                       unit="images/s", reach="0.90", repeats=5)  # fmt: skip
-        fold = compare("test-time passes, batch normalisation folded",
-                       lambda: _passes(folded, views, times), lambda: _passes(net, views, times),
-                       peer="not folded", unit="images/s", reach="", repeats=5)  # fmt: skip
-        slow = compare("class maps, 4 scales, flip", lambda: _write(layout, net, samples, how),
-                       lambda: _one_by_one(layout, net, samples, how.scales), repeats=3, reach="3",
-                       peer="one image at a time in float32", unit="images/s")  # fmt: skip
-        return [ours, fold, slow]
+        rows = []
+        for name in ("efficientnet_lite0", "resnet50"):
+            rows += _class_maps_of(name, layout, samples, how, views)
+        return rows
+
+
+def _class_maps_of(
+    name: str, layout: Layout, samples: list[Sample], how: blocks.Infer, views: list[torch.Tensor]
+) -> list[Row]:
+    net = _classifier(name).eval().to(memory_format=torch.channels_last)
+    folded = faster.fold(net).to(memory_format=torch.channels_last)
+    times = len(samples) // (len(views[0]) // 2)
+
+    def ours() -> int:
+        return _write(layout, net, samples, how)
+
+    def bare() -> int:
+        return _passes(folded, views, times)
+
+    def kept() -> int:
+        runtime.keep_memory()
+        return bare()
+
+    def given_back() -> int:
+        _memory_given_back()
+        return bare()
+
+    def unfolded() -> int:
+        return _passes(net, views, times)
+
+    def one_by_one() -> int:
+        return _one_by_one(layout, net, samples, how.scales)
+
+    maps, passes = f"class maps, 4 scales, flip, {name}", f"test-time passes, {name}"
+    rows = [
+        compare(maps, ours, bare, peer="the bare forward passes", unit="images/s", reach="0.90",
+                repeats=5),
+        compare(maps, ours, one_by_one, peer="one image at a time in float32", unit="images/s",
+                reach="3", repeats=3),
+        compare(f"{passes}, batch normalisation folded", bare, unfolded, peer="not folded",
+                unit="images/s", reach="", repeats=5),
+    ]  # fmt: skip
+    if sys.platform == "linux":
+        rows.append(compare(f"{passes}, memory kept", kept, given_back, peer="given back",
+                            unit="images/s", reach="", repeats=5))  # fmt: skip
+    runtime.keep_memory()
+    return rows

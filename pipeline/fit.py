@@ -148,6 +148,7 @@ def fit(
         )
     per_epoch = len(views) // batch
     net.trunk.freeze(train.frozen_stages)  # type: ignore[operator,union-attr]
+    runtime.keep_memory()
     net.to(on).to(memory_format=torch.channels_last)
     run = Run(net, optimizer_for(net, train), train, max(1, round(train.epochs * per_epoch)))
     saved = resume / "state.pt"

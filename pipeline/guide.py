@@ -148,14 +148,17 @@ def diffuse(image_HW3: UInt8, fused: Fused, how: Diffuse, crf: Crf) -> UInt8:
     """
     label = fused.label_HW.copy()
     regions = components(label == CONTESTED)
+    winners: dict[tuple[int, ...], UInt8] = {}  # by classes: two components may have the same
     for number in range(1, int(regions.max()) + 1):
         inside = regions == number
-        classes = np.unique(fused.seeds_HW[inside])
-        classes = classes[classes > 0]
-        maps = np.stack([_blurred(fused.seeds_HW == c, how.blur_sigma_px) for c in classes])
-        energy = -maps if how.unary == "linear" else -np.log(maps)
-        winner = dense_crf(image_HW3, energy, crf).argmax(axis=0)
-        label[inside] = classes[winner[inside]]
+        found = np.unique(fused.seeds_HW[inside])
+        classes = tuple(found[found > 0].tolist())
+        if classes not in winners:
+            maps = np.stack([_blurred(fused.seeds_HW == c, how.blur_sigma_px) for c in classes])
+            energy = -maps if how.unary == "linear" else -np.log(maps)
+            winner = dense_crf(image_HW3, energy, crf).argmax(axis=0)
+            winners[classes] = np.array(classes, np.uint8)[winner]
+        label[inside] = winners[classes][inside]
     return label
 
 

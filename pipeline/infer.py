@@ -68,6 +68,7 @@ def run(
             rounds otherwise, so an id comes again with others of its batch.
         of: makes the output out of a batch (N, 3, H, W) and its samples; by default the net's.
     """
+    runtime.keep_memory()
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
     stride = max((16, *getattr(net, "strides", ())))  # a map then covers its image exactly
     todo, batches = whole_batches(samples, infer, stride=stride, done=done)

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.arrays import VOID, Float, Int, Mask, UInt8
 
 OUTSIDE = 254  # round an image, so that its border counts as a boundary
+EXACT = 2**24  # pixels that OpenCV's histogram, which is float32, counts exactly
 
 
 def confusion(label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
@@ -19,10 +20,13 @@ def confusion(label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
     The last column holds predictions that are no class (void, contested): mistakes for the true
     class, false positives of none.
     """
-    known = truth_HW != VOID
-    label = np.minimum(label_HW[known], classes).astype(np.int64)
-    flat = truth_HW[known].astype(np.int64) * (classes + 1) + label
-    return np.bincount(flat, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+    label, bins = np.minimum(label_HW, classes).astype(np.uint8), [classes, classes + 1]
+    total = np.zeros(bins, np.int64)
+    rows = max(1, EXACT // label.shape[1])
+    for top in range(0, len(label), rows):
+        pair = [truth_HW[top : top + rows], label[top : top + rows]]
+        total += cv2.calcHist(pair, [0, 1], None, bins, [0, bins[0], 0, bins[1]]).astype(np.int64)
+    return total
 
 
 def iou(confusion_CC: Int) -> Float:

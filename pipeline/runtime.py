@@ -6,6 +6,7 @@ GUIDELABEL_WORKERS (loader and CRF processes).
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
 
 
 def workers() -> int:
@@ -67,6 +70,20 @@ def bf16_pays(on: "torch.device") -> bool:
     if on.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return on.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def keep_memory() -> None:
+    """Have glibc keep the memory that a layer has freed for the next one.
+
+    By default it hands large pieces back to the system, which clears every page before it lends it
+    again; on a CPU that took half the time of a forward pass. The peak stays what it was.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(M_MMAP_MAX, 0)
+            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+            mallopt(M_TOP_PAD, 2**26)
 
 
 def autocast(on: "torch.device") -> contextlib.AbstractContextManager[Any]:

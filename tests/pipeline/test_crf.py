@@ -69,3 +69,24 @@ def test_an_unknown_set_is_named():
 def test_softmax_does_not_overflow():
     out = crf.softmax(np.array([[[1e4]], [[0.0]]], np.float32))
     assert np.isfinite(out).all() and out[0, 0, 0] == 1
+
+
+def test_labels_that_are_nowhere_likely_take_no_part(rng, monkeypatch):
+    image = rng.integers(0, 255, (24, 20, 3), dtype=np.uint8)
+    logits = np.full((9, 6, 5), -12, np.float32)
+    logits[[0, 3, 7]] = rng.normal(size=(3, 6, 5))
+    seen, whole = [], crf.dense_crf
+    monkeypatch.setattr(crf, "dense_crf", lambda *args: seen.append(args[1]) or whole(*args))
+    few = crf.label_of(image, logits, Crf(**RULE))
+    monkeypatch.setattr(crf, "PRESENT", 0.0)
+    assert (few == crf.label_of(image, logits, Crf(**RULE))).all()
+    assert [len(energy) for energy in seen] == [3, 9]
+    assert set(np.unique(few)) <= {0, 3, 7} and few.dtype == np.uint8
+
+
+def test_an_image_of_one_likely_label_needs_no_crf(monkeypatch):
+    monkeypatch.setattr(crf, "dense_crf", None)
+    logits = np.zeros((3, 6, 5), np.float32)
+    logits[2] = 20
+    out = crf.label_of(np.zeros((12, 10, 3), np.uint8), logits, Crf(**RULE))
+    assert out.shape == (12, 10) and (out == 2).all()

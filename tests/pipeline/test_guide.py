@@ -190,3 +190,19 @@ def test_diffuse_leaves_settled_pixels_alone(rng):
     settled = fused.label_HW != CONTESTED
     assert (out[settled] == fused.label_HW[settled]).all()
     assert set(np.unique(out[~settled])) <= {1, 2}
+
+
+def test_diffuse_asks_the_crf_once_for_the_same_classes(rng, monkeypatch):
+    image = rng.integers(0, 255, (12, 40, 3), dtype=np.uint8)
+    seed, salient = np.zeros((12, 40), np.uint8), np.zeros((12, 40))
+    seed[2, 2], seed[2, 6], seed[2, 22], seed[2, 26] = 1, 2, 2, 1
+    salient[:6, :10] = salient[:6, 18:30] = 1
+    fused, calls, whole = fuse(seed, salient), [], guide.dense_crf
+    monkeypatch.setattr(guide, "dense_crf", lambda *args: calls.append(1) or whole(*args))
+    both = guide.diffuse(image, fused, how(2), CRF)
+    assert len(calls) == 1
+    for part in (np.s_[:, :14], np.s_[:, 14:]):  # each component as if it were the only contested
+        label = np.zeros_like(fused.label_HW)
+        label[part] = fused.label_HW[part]
+        alone = guide.diffuse(image, guide.Fused(fused.seeds_HW, label), how(2), CRF)
+        assert (both[part] == alone[part]).all()

@@ -206,3 +206,10 @@ def test_boundary_iou_leaves_out_classes_that_do_not_occur():
 
 def test_full_supervision_share():
     assert metrics.full_supervision_share(56.7, 70.3) == pytest.approx(80.65, abs=0.01)
+
+
+def test_confusion_counts_large_images_exactly():
+    truth = np.ones((4100, 4100), np.uint8)  # above 2**24 px, where float32 rounds
+    truth[-1, -1] = VOID
+    counts = metrics.confusion(np.ones_like(truth), truth, classes=2)
+    assert counts.tolist() == [[0, 0, 0], [0, 4100**2 - 1, 0]]
