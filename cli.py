@@ -73,10 +73,15 @@ def _relay(lines: Iterable[str]) -> None:
 def run(
     target: Annotated[str | None, typer.Argument(help="Stop after this stage.")] = None,
     set_param: Overrides = None,
-    nproc: Annotated[int, typer.Option(min=1, help="Processes, or GPUs, that share a stage.")] = 1,
+    nproc: Annotated[
+        int | None, typer.Option(min=1, help="Processes, or GPUs, that share a stage.")
+    ] = None,
 ) -> None:
     """Run the chain, or what is needed up to TARGET; what did not change is not run again."""
-    os.environ.update({"GUIDELABEL_NPROC": str(nproc)} if nproc > 1 else {})
+    if nproc:
+        if os.environ.get("GUIDELABEL_LAUNCH"):
+            raise UserError("GUIDELABEL_LAUNCH already says how many; unset it or leave --nproc")
+        os.environ["GUIDELABEL_NPROC"] = str(nproc)
     if target or set_param:
         params.load(LAYOUT.params)
     else:

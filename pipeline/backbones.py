@@ -15,7 +15,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from pipeline import formats
+from pipeline import formats, runtime
 from pipeline.errors import UserError
 from pipeline.faster import interleave
 
@@ -283,5 +283,6 @@ def build(name: str, *, output_stride: int, weights: str, classify: bool = False
         trunk = TRUNKS[name](output_stride, weights, classify=classify)
     else:
         trunk = timm_trunk(name, output_stride, weights)
-    interleave(trunk)
+    if runtime.device().type == "cpu":  # where it was measured to pay
+        interleave(trunk)
     return trunk

@@ -12,7 +12,7 @@ from pipeline.arrays import Float, UInt8
 from pipeline.blocks import Crf, CrfSets
 from pipeline.errors import UserError
 
-PRESENT = 0.01  # a label that is nowhere likelier takes no part
+PRESENT = 0.01  # of the highest probability: a label that is nowhere likelier takes no part
 
 
 def chosen(sets: CrfSets, name: str) -> Crf:
@@ -76,14 +76,15 @@ def upsample(logits_Khw: Float, *, height_px: int, width_px: int) -> Float:
 def label_of(image_HW3: UInt8, logits_Khw: Float, crf: Crf | None) -> UInt8:
     """Labels (H, W) at image size; with `crf` after the CRF on -log softmax.
 
-    Labels that reach `PRESENT` nowhere in the image are left out of the CRF: its cost grows with
+    Labels below `PRESENT` everywhere in the image are left out of the CRF: its cost grows with
     their number, and the result differs in some pixels of a million.
     """
     height, width = image_HW3.shape[:2]
     if crf is None or crf.iterations == 0:
         return argmax(logits_Khw, height_px=height, width_px=width)
     full = softmax(upsample(logits_Khw, height_px=height, width_px=width))
-    present = np.flatnonzero(full.max(axis=(1, 2)) >= PRESENT).astype(np.uint8)
+    highest = full.max(axis=(1, 2))
+    present = np.flatnonzero(highest >= PRESENT * highest.max()).astype(np.uint8)
     if len(present) == 1:
         return np.full((height, width), present[0])
     return present[dense_crf(image_HW3, energy_of(full[present]), crf).argmax(axis=0)]

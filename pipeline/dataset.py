@@ -124,6 +124,8 @@ def read_voc(data: Data) -> Read:
             image = data.root / "JPEGImages" / f"{key}.jpg"
             without += not tags
             if tags:
+                if not image.exists():
+                    raise UserError(f"{image}: not found; put it there or take it off the list")
                 entries.append(Entry(key, image, split, tags, mask, VOC_CLASSES, difficult))
     return Read(entries, classes, {"images without a class of the list": without})
 
@@ -202,9 +204,6 @@ def read(data: Data) -> Read:
                 f"split '{split}' holds no image with a class of {list(found.classes)}; "
                 "check the list, the tags and data.classes"
             )
-    for entry in found.entries:
-        if not entry.image.exists():
-            raise UserError(f"{entry.image}: not found; put it there or take it off the list")
     return found
 
 

@@ -175,6 +175,8 @@ def read_table(path: Path, *, columns: Sequence[str], sep: str = ",") -> list[di
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as e:
         raise UserError(f"{path}: not found; it needs the columns {','.join(columns)}") from e
+    except UnicodeDecodeError as e:
+        raise UserError(f"{path}: is not UTF-8; save it again with that encoding") from e
     reader = csv.DictReader(io.StringIO(text), delimiter=sep)
     missing = [c for c in columns if c not in (reader.fieldnames or [])]
     if missing:

@@ -19,6 +19,9 @@ def confusion(label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
 
     The last column holds predictions that are no class (void, contested): mistakes for the true
     class, false positives of none.
+
+    Raises:
+        ValueError: the truth holds an index that is neither a class nor void.
     """
     label, bins = np.minimum(label_HW, classes).astype(np.uint8), [classes, classes + 1]
     total = np.zeros(bins, np.int64)
@@ -26,6 +29,8 @@ def confusion(label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
     for top in range(0, len(label), rows):
         pair = [truth_HW[top : top + rows], label[top : top + rows]]
         total += cv2.calcHist(pair, [0, 1], None, bins, [0, bins[0], 0, bins[1]]).astype(np.int64)
+    if total.sum() != np.count_nonzero(truth_HW != VOID):
+        raise ValueError(f"the truth holds an index above {classes - 1} that is not void")
     return total
 
 

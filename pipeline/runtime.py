@@ -2,7 +2,7 @@
 
 None of it is a param, because none of it may change a result's meaning. Environment variables:
 GUIDELABEL_DEVICE (auto, cpu, cuda, mps), GUIDELABEL_PRECISION (auto, float32, bfloat16),
-GUIDELABEL_WORKERS (loader and CRF processes).
+GUIDELABEL_WORKERS (processes that load, check, run the CRF, count).
 """
 
 import contextlib
@@ -55,6 +55,11 @@ def device() -> "torch.device":
         asked = next(name for name, ok in there.items() if ok)
     if not there.get(asked.split(":")[0], False):
         raise UserError(f"GUIDELABEL_DEVICE={asked}: not on this machine; use auto or cpu")
+    if asked == "cuda" and ranks.local() >= torch.cuda.device_count():
+        raise UserError(
+            f"{torch.cuda.device_count()} GPUs for more ranks; start as many, or "
+            "set GUIDELABEL_DEVICE=cpu"
+        )
     return torch.device(f"cuda:{ranks.local()}" if asked == "cuda" else asked)
 
 
@@ -76,7 +81,8 @@ def keep_memory() -> None:
     """Have glibc keep the memory that a layer has freed for the next one.
 
     By default it hands large pieces back to the system, which clears every page before it lends it
-    again; on a CPU that took half the time of a forward pass. The peak stays what it was.
+    again; on a CPU that took half the time of a forward pass over large batches. Loader processes
+    inherit it.
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # another C library

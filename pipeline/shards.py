@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import ranks
+from pipeline.errors import UserError
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # an archive's bytes depend on what is in it alone
 ARCHIVE = "{:05d}-of-{:05d}.zip"
+ANY_ARCHIVE = "[0-9]" * 5 + "-of-" + "[0-9]" * 5 + ".zip"
 NO_FILES = (".part", ".zip")
 
 
@@ -74,8 +76,8 @@ def ids(folder: Path) -> set[str]:
     if not folder.is_dir():
         return set()
     there = {p.stem for p in folder.iterdir() if p.suffix not in NO_FILES}
-    for archive in folder.glob("*-of-*.zip"):
-        with zipfile.ZipFile(archive) as z:
+    for archive in folder.glob(ANY_ARCHIVE):
+        with _open(archive) as z:
             there.update(Path(name).stem for name in z.namelist())
     return there
 
@@ -104,11 +106,18 @@ def _count(folder: Path) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _counted(folder: Path, _changed: int) -> int:
-    one = next(folder.glob("*-of-*.zip"), None)
+    one = next(folder.glob(ANY_ARCHIVE), None)
     return int(one.stem.rpartition("-")[2]) if one else 0
 
 
 @functools.lru_cache(maxsize=256)
 def _archive(path: Path, _process: int) -> zipfile.ZipFile:
     """An open archive; each process opens its own, for a shared one has one place to read at."""
-    return zipfile.ZipFile(path)
+    return _open(path)
+
+
+def _open(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as e:
+        raise UserError(f"{path}: is damaged; remove its folder and run the chain again") from e

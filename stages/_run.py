@@ -8,15 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from pipeline import formats, params, ranks, runtime, shards
 from pipeline.errors import UserError
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 
-Slice = tuple[str, type[Any]]  # dotted name in params.yaml, its model
-SHARD: Slice = ("shard", int)
+Slice = tuple[str, Any]  # dotted name in params.yaml, its model
+SHARD: Slice = ("shard", Annotated[int, Field(ge=0)])
 
 
 def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> None:
@@ -24,7 +26,7 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
 
     Args:
         run: takes the layout, and one keyword for each of `slices`.
-        shared: whether ranks can share the work; else the stage runs in one process.
+        shared: whether ranks can share the work; else it runs where it was started alone.
         slices: keyword -> (dotted name in params.yaml, its model). They equal what dvc.yaml
             declares for the stage.
     """

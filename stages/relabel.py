@@ -13,7 +13,7 @@ from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
 
-Slices = dict[str, tuple[str, type[Any]]]
+Slices = dict[str, _run.Slice]
 
 
 @dataclass(frozen=True)

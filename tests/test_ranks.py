@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import formats, ranks
+import cli
+from pipeline import formats, ranks, runtime
 from pipeline.arrays import VOID
 from pipeline.errors import UserError
 from pipeline.layout import Layout
@@ -165,3 +166,27 @@ def test_two_nodes_that_meet_at_a_port(project):
     said = [node.communicate(timeout=120)[1] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], said
     assert formats.digest(*outs) == alone
+
+
+def test_more_ranks_than_gpus_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("GUIDELABEL_DEVICE", "cuda")
+    assert runtime.device().index == 0
+    monkeypatch.setattr(ranks, "local", lambda: 1)
+    with pytest.raises(UserError, match="1 GPUs for more ranks"):
+        runtime.device()
+
+
+def test_nproc_reaches_the_stages_or_says_why_not(monkeypatch):
+    seen = []
+    monkeypatch.setattr(cli, "_dvc", lambda *args: seen.append((args, ranks.launcher())) or 0)
+    monkeypatch.setenv("GUIDELABEL_NPROC", "8")
+    monkeypatch.chdir(ROOT)
+    cli.run("prepare", nproc=3)
+    cli.run("prepare", nproc=1)
+    (_, three), (_, one) = seen
+    assert three[-1] == "--nproc-per-node=3" and one == []
+    monkeypatch.setenv("GUIDELABEL_LAUNCH", "srun torchrun")
+    with pytest.raises(UserError, match="GUIDELABEL_LAUNCH already"):
+        cli.run("prepare", nproc=3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import formats, shards
+from pipeline.errors import UserError
 
 
 @pytest.fixture
@@ -85,3 +86,20 @@ def test_ranks_pack_together(folder, monkeypatch):
         shards.pack(folder, per_shard=10)
         assert len(list(folder.glob("*.zip"))) == (3, 5)[rank]
     assert formats.digest(folder) == alone
+
+
+def test_a_damaged_archive_is_named(folder):
+    shards.pack(folder, per_shard=10)
+    for archive in folder.iterdir():
+        archive.write_bytes(b"")
+    with pytest.raises(UserError, match=r"0000\d-of-00005\.zip: is damaged"):
+        formats.read_label(folder / "7.png")
+    with pytest.raises(UserError, match="is damaged"):
+        shards.ids(folder)
+
+
+def test_a_zip_of_the_users_is_no_archive(folder):
+    (folder / "maps-of-birds.zip").write_bytes(b"")
+    assert labels(folder) == list(range(50))
+    with pytest.raises(UserError, match=r"50\.png: not found"):
+        formats.read_label(folder / "50.png")

@@ -90,3 +90,10 @@ def test_an_image_of_one_likely_label_needs_no_crf(monkeypatch):
     logits[2] = 20
     out = crf.label_of(np.zeros((12, 10, 3), np.uint8), logits, Crf(**RULE))
     assert out.shape == (12, 10) and (out == 2).all()
+
+
+def test_a_network_that_knows_nothing_leaves_every_label_in():
+    label = crf.label_of(
+        np.zeros((8, 8, 3), np.uint8), np.zeros((120, 2, 2), np.float32), Crf(**RULE)
+    )
+    assert label.shape == (8, 8)

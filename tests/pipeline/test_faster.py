@@ -28,7 +28,7 @@ def test_lite0_at_stride_16_has_its_dilated_convolutions_interleaved():
     assert len(dilated) == 4 and all(isinstance(m, faster.Interleaved) for m in dilated)
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50", "vgg16", "resnet18.a1_in1k"])
+@pytest.mark.parametrize("name", [*backbones.TRUNKS, "resnet18.a1_in1k"])
 def test_folded_segmenter_gives_the_same_logits(name):
     torch.manual_seed(0)
     trunk = backbones.build(name, output_stride=16, weights="none")
@@ -37,6 +37,8 @@ def test_folded_segmenter_gives_the_same_logits(name):
         if isinstance(layer, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(layer.running_mean, std=0.1)
             torch.nn.init.uniform_(layer.running_var, 0.5, 1.5)
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+            torch.nn.init.normal_(layer.bias, std=0.1)
     image = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8)
     before = {k: v.clone() for k, v in net.state_dict().items()}
     folded = faster.fold(net)

@@ -124,3 +124,9 @@ def test_large_jpeg_is_decoded_no_smaller_than_asked(tmp_path, least_px, long_px
     image = formats.read_image(tmp_path / "x.jpg", least_px=least_px)
     assert image.shape == (long_px * 3 // 4, long_px, 3)
     assert abs(image[..., 0].mean() - 127) < 2
+
+
+def test_a_table_of_another_encoding_is_named(tmp_path):
+    (tmp_path / "tags.csv").write_bytes("id,tags\na,café\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"tags\.csv: is not UTF-8"):
+        formats.read_table(tmp_path / "tags.csv", columns=("id", "tags"))

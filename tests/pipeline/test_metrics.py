@@ -213,3 +213,8 @@ def test_confusion_counts_large_images_exactly():
     truth[-1, -1] = VOID
     counts = metrics.confusion(np.ones_like(truth), truth, classes=2)
     assert counts.tolist() == [[0, 0, 0], [0, 4100**2 - 1, 0]]
+
+
+def test_a_truth_of_an_unknown_class_is_an_error():
+    with pytest.raises(ValueError, match="index above 2"):
+        metrics.confusion(np.ones((2, 2), np.uint8), np.full((2, 2), 7, np.uint8), classes=3)

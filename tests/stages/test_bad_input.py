@@ -54,6 +54,11 @@ def test_value_out_of_range(project):
     fails(project, "fuse", "fuse.seed_threshold", "less than or equal to 1", "20")
 
 
+def test_shards_of_fewer_than_no_file(project):
+    project.change({"shard": -5})
+    fails(project, "prepare", "shard", "greater than or equal to 0", "-5")
+
+
 def test_unknown_choice(project):
     project.change({"seed": {"pooling": "gapp"}})
     fails(project, "train_seed", "'gapp' is none of attention, gap")
