@@ -23,20 +23,27 @@ OUT = Path("data/benchmarks")  # docs/benchmarks.md is one such run with our rem
 
 def main(names: list[str]) -> None:
     """Measure the benchmarks `names`, or all of them and how the chain scales."""
-    rows, found = [], {}
+    names = names or [*BENCHMARKS, "scale"]
+    if unknown := set(names) - {*BENCHMARKS, "scale"}:
+        sys.exit(f"no benchmark {unknown.pop()}; there are {', '.join(BENCHMARKS)}, scale")
     OUT.mkdir(parents=True, exist_ok=True)
-    for name in [n for n in names or [*BENCHMARKS, "scale"] if n != "scale"]:
+    for name in names:
         print(f"-- {name}", file=sys.stderr, flush=True)
-        rows += BENCHMARKS[name]()
-        found = record(rows)
-        (OUT / "benchmarks.json").write_text(json.dumps(found, indent=2) + "\n")
-        (OUT / "benchmarks.md").write_text(markdown(found))
-    if not names or "scale" in names:
-        grown = scale.measure(OUT / "scale.json")
-        (OUT / "scale.md").write_text(scale.markdown(grown))
-        scale.plot(grown, OUT / "scale.png")
-    for path in sorted(OUT.glob("*.md")):
-        print(path.read_text())
+        text = _scale() if name == "scale" else _ratios(name)
+        (OUT / f"{name}.md").write_text(text)
+        print(text, flush=True)
+
+
+def _ratios(name: str) -> str:
+    found = record(BENCHMARKS[name]())
+    (OUT / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
+    return markdown(found)
+
+
+def _scale() -> str:
+    grown = scale.measure(OUT / "scale.json")
+    scale.plot(grown, OUT / "scale.png")
+    return scale.markdown(grown)
 
 
 if __name__ == "__main__":

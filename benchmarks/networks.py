@@ -1,7 +1,5 @@
 """Training steps and class maps against the bare networks."""
 
-import ctypes
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +108,7 @@ def interleaved() -> list[Row]:
     """A step through the dilated stages of EfficientNet-Lite0: interleaved against dilated."""
     image = torch.randn(16, 112, 20, 20).contiguous(memory_format=torch.channels_last)
     ours, plain = _trunk(True).stages[-1], _trunk(True).stages[-1]
+    faster.interleave(ours)
     for layer in plain.modules():
         if isinstance(layer, Interleaved):
             layer.__class__ = torch.nn.Conv2d
@@ -161,20 +160,14 @@ def _one_by_one(
                 for side in image.shape[2:]
             ]
             view = F.interpolate(image, size, mode="bilinear", align_corners=False)
+            view = view.to(runtime.device())
             straight, mirrored = net(torch.cat([view, view.flip(3)])).split(1)
             maps += [straight, mirrored.flip(3)]
-        merged = infer.merge(maps)[0].relu()
+        merged = infer.merge(maps)[0].relu().cpu()
         formats.write_maps(
             layout.maps / f"{sample.id}.npz", merged.numpy(), np.arange(1, 6, dtype=np.uint8)
         )
     return len(samples)
-
-
-def _memory_given_back() -> None:
-    """As glibc does when nobody asks it to keep memory."""
-    mallopt = ctypes.CDLL(None).mallopt
-    mallopt(runtime.M_MMAP_MAX, 65536)
-    mallopt(runtime.M_TRIM_THRESHOLD, 2**17)
 
 
 def class_maps() -> list[Row]:
@@ -182,7 +175,7 @@ def class_maps() -> list[Row]:
     how = blocks.Infer(size_px=320, scales=(0.5, 1.0, 1.5, 2.0), flip=True)
     with project(max(IMAGES.values())) as (layout, samples):
         _, batches = loader.whole_batches(samples[: loader.INFER_BATCH], how, stride=16)
-        views = [torch.cat([v, v.flip(3)]).contiguous(memory_format=torch.channels_last)
+        views = [torch.cat([v, v.flip(3)]).to(runtime.device(), memory_format=torch.channels_last)
                  for v in next(iter(batches))[1]]  # fmt: skip
         rows = []
         for name, count in IMAGES.items():
@@ -193,7 +186,7 @@ def class_maps() -> list[Row]:
 def _class_maps_of(
     name: str, layout: Layout, samples: list[Sample], how: blocks.Infer, views: list[torch.Tensor]
 ) -> list[Row]:
-    net = _classifier(name).eval().to(memory_format=torch.channels_last)
+    net = _classifier(name).eval().to(runtime.device(), memory_format=torch.channels_last)
     folded = faster.fold(net).to(memory_format=torch.channels_last)
     times = len(samples) // (len(views[0]) // 2)
 
@@ -203,14 +196,6 @@ def _class_maps_of(
     def bare() -> int:
         return _passes(folded, views, times)
 
-    def kept() -> int:
-        runtime.keep_memory()
-        return bare()
-
-    def given_back() -> int:
-        _memory_given_back()
-        return bare()
-
     def unfolded() -> int:
         return _passes(net, views, times)
 
@@ -218,7 +203,7 @@ def _class_maps_of(
         return _one_by_one(layout, net, samples, how.scales)
 
     maps, passes = f"class maps, 4 scales, flip, {name}", f"test-time passes, {name}"
-    rows = [
+    return [
         compare(maps, ours, bare, peer="the bare forward passes", unit="images/s", reach="0.90",
                 repeats=5),
         compare(maps, ours, one_by_one, peer="one image at a time in float32", unit="images/s",
@@ -226,8 +211,3 @@ def _class_maps_of(
         compare(f"{passes}, batch normalisation folded", bare, unfolded, peer="not folded",
                 unit="images/s", reach="", repeats=5),
     ]  # fmt: skip
-    if sys.platform == "linux":
-        rows.append(compare(f"{passes}, memory kept", kept, given_back, peer="given back",
-                            unit="images/s", reach="", repeats=5))  # fmt: skip
-    runtime.keep_memory()
-    return rows

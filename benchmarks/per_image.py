@@ -1,6 +1,5 @@
 """Guide labels, dense CRF and evaluation against the plain ways."""
 
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from skimage.measure import label as number
 
 from benchmarks.data import CLASSES, cues, inside, project
 from benchmarks.measure import Row, compare
-from pipeline import config, crf, formats, guide, params, tally
+from pipeline import config, crf, formats, guide, params, runtime, tally
 from pipeline.arrays import CONTESTED
 from pipeline.blocks import Crf
 from pipeline.formats import Sample
@@ -73,22 +72,29 @@ def guides() -> list[Row]:
                         note=f"{doubt} of {len(work)} images need the CRF")]  # fmt: skip
 
 
-def _refine(job: tuple[Path, np.ndarray]) -> int:
-    crf.label_of(formats.read_image(job[0]), job[1], DEEPLAB)
-    return 1
+def _refine(job: tuple[Path, Path]) -> None:
+    image, logits = job
+    crf.label_of(formats.read_image(image), formats.read_logits(logits), DEEPLAB)
 
 
 def crf_pool() -> list[Row]:
     """The dense CRF over a split: a process pool against one process."""
-    with project(24) as (_, samples):
+    with project(24) as (layout, samples):
         rng = np.random.default_rng(0)
-        sizes = [(6, s.height_px // 8, s.width_px // 8) for s in samples]
-        logits = [rng.normal(size=size).astype(np.float32) for size in sizes]
-        jobs = [(s.image, values) for s, values in zip(samples, logits, strict=True)]
-        with ProcessPoolExecutor() as pool:
-            split = compare("dense CRF over a split", lambda: sum(pool.map(_refine, jobs)),
-                            lambda: sum(map(_refine, jobs)), peer="one process", unit="images/s",
-                            reach="1.9 on 2 cores", repeats=5)  # fmt: skip
+        jobs = []
+        for s in samples:
+            path = layout.logits("guide") / f"{s.id}.npz"
+            formats.write_logits(path, rng.normal(size=(6, s.height_px // 8, s.width_px // 8)))
+            jobs.append((s.image, path))
+
+        def pool() -> int:
+            return len(list(runtime.pool_map(_refine, jobs, what="refine")))
+
+        def alone() -> int:
+            return len(list(map(_refine, jobs)))
+
+        split = compare("dense CRF over a split", pool, alone, peer="one process", unit="images/s",
+                        reach="1.9 on 2 cores", repeats=5)  # fmt: skip
         return [split, _crf_of_21(samples[:8])]
 
 
