@@ -136,6 +136,8 @@ time.sleep(60)
 
 def interrupted(project, *args):
     """Press Ctrl-C once `started` is there: everything in the terminal gets it."""
+    # what a shell starts in the background ignores Ctrl-C, and its children would too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "cli.py", *args], cwd=project.root, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
