@@ -137,12 +137,13 @@ time.sleep(60)
 def interrupted(project, *args):
     """Press Ctrl-C once `started` is there: everything in the terminal gets it."""
     # what a shell starts in the background ignores Ctrl-C, and its children would too
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "cli.py", *args], cwd=project.root, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "GUIDELABEL_WORKERS": "2"},
     ) as run:  # fmt: skip
+        signal.signal(signal.SIGINT, before)
         try:
             while not (project.root / "started").exists():
                 assert run.poll() is None, run.communicate()

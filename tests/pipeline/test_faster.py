@@ -22,7 +22,8 @@ def test_interleaved_convolution_is_the_dilated_one(kernel, rate, size):
     torch.testing.assert_close(found, wanted)
 
 
-def test_lite0_at_stride_16_has_its_dilated_convolutions_interleaved():
+def test_lite0_at_stride_16_has_its_dilated_convolutions_interleaved(monkeypatch):
+    monkeypatch.setenv("GUIDELABEL_DEVICE", "cpu")
     trunk = backbones.build("efficientnet_lite0", output_stride=16, weights="none")
     dilated = [m for m in trunk.modules() if getattr(m, "dilation", (1, 1)) != (1, 1)]
     assert len(dilated) == 4 and all(isinstance(m, faster.Interleaved) for m in dilated)
