@@ -164,7 +164,8 @@ def test_ctrl_c_during_a_stage_ends_with_one_line(copy, folder_params):
     copy.change({"data": folder_params["data"]})
     (copy.root / "stages/prepare.py").write_text(SLEEPS)
     _, err = interrupted(copy, "run", "prepare")
-    assert "exited with 130" in err
+    # a plain sh that has got Ctrl-C dies of it, whatever its command made of it
+    assert "exited with 130" in err or "exited with -2" in err
     assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")  # dvc came to its end too
 
 
