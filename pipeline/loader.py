@@ -26,8 +26,9 @@ Target = Tensor | Sequence[Tensor]  # label or tags, or both
 
 
 def _processes() -> int:
-    """Loader processes beside the one that computes."""
-    return max(1, runtime.workers() // 2)
+    """Loader processes; none on two cores, where the network waits for what they take from it."""
+    few = runtime.workers() <= 2 and not torch.cuda.is_available()
+    return 0 if few else max(1, runtime.workers() // 2)
 
 
 def _one_thread(_: int) -> None:

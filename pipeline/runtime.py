@@ -81,12 +81,15 @@ def keep_memory() -> None:
     """Have glibc keep the memory that a layer has freed for the next one.
 
     By default it hands large pieces back to the system, which clears every page before it lends it
-    again; on a CPU that took half the time of a forward pass over large batches. Loader processes
-    inherit it.
+    again; on a CPU that took half the time of a forward pass over large batches. What is free by
+    now does go back, once: loader processes, which inherit the rule, share this one's pages, and
+    each page kept would be copied when it is next written.
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # another C library
-            mallopt = ctypes.CDLL(None).mallopt
+            libc = ctypes.CDLL(None)
+            mallopt = libc.mallopt
+            libc.malloc_trim(0)
             mallopt(M_MMAP_MAX, 0)
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
             mallopt(M_TOP_PAD, 2**26)
@@ -169,7 +172,8 @@ def leave_with_parent() -> None:
 
     Ctrl-C reaches both: it ends this one at once, where Python would take it for a failed item.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = os.getppid()
 
     def watch() -> None:

@@ -52,16 +52,20 @@ def open_file(path: Path) -> BinaryIO:
 
     Raises:
         FileNotFoundError: it is in neither.
+        UserError: the archive is damaged.
     """
     try:
         return path.open("rb")
     except FileNotFoundError:
         if (count := _count(path.parent)) == 0:
             raise
+    archive = _path(path, count)
     try:
-        return io.BytesIO(_archive(_path(path, count), os.getpid()).read(path.name))
+        return io.BytesIO(_archive(archive, os.getpid()).read(path.name))
     except KeyError as e:
         raise FileNotFoundError(path) from e
+    except zipfile.BadZipFile as e:
+        raise _damaged(archive) from e
 
 
 def exists(path: Path) -> bool:
@@ -120,4 +124,8 @@ def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as e:
-        raise UserError(f"{path}: is damaged; remove its folder and run the chain again") from e
+        raise _damaged(path) from e
+
+
+def _damaged(archive: Path) -> UserError:
+    return UserError(f"{archive}: is damaged; remove its folder and run the chain again")

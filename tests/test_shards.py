@@ -98,6 +98,14 @@ def test_a_damaged_archive_is_named(folder):
         shards.ids(folder)
 
 
+def test_a_damaged_file_in_an_archive_names_the_archive(folder):
+    shards.pack(folder, per_shard=10)
+    for archive in folder.iterdir():
+        archive.write_bytes(archive.read_bytes().replace(b"IEND", b"IEMD"))
+    with pytest.raises(UserError, match=r"0000\d-of-00005\.zip: is damaged"):
+        formats.read_label(folder / "7.png")
+
+
 def test_a_zip_of_the_users_is_no_archive(folder):
     (folder / "maps-of-birds.zip").write_bytes(b"")
     assert labels(folder) == list(range(50))
