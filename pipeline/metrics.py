@@ -69,9 +69,10 @@ def mean_iou_interval(
         Low and high end; nan where no class ever occurs.
     """
     count = len(confusion_NCC)
-    weights_RN = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
-    flat = confusion_NCC.reshape(count, -1).astype(float)
-    each_RC = iou((weights_RN @ flat).reshape(resamples, *confusion_NCC.shape[1:]))
+    flat, chances = confusion_NCC.reshape(count, -1).astype(float), np.full(count, 1 / count)
+    some_at_a_time = (min(50, resamples - r) for r in range(0, resamples, 50))
+    sums = [rng.multinomial(count, chances, size=some) @ flat for some in some_at_a_time]
+    each_RC = iou(np.concatenate(sums).reshape(resamples, *confusion_NCC.shape[1:]))
     occurs = np.isfinite(each_RC)
     some = occurs.any(axis=1)
     if not some.any():

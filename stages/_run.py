@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import sys
@@ -18,6 +19,7 @@ from pipeline.formats import Sample
 from pipeline.layout import Layout
 
 Slice = tuple[str, Any]  # dotted name in params.yaml, its model
+UNIT = 1024 if sys.platform == "darwin" else 1  # of ru_maxrss, in a KiB
 SHARD: Slice = ("shard", Annotated[int, Field(ge=0)])
 
 
@@ -69,28 +71,37 @@ def load(layout: Layout, slices: dict[str, Slice]) -> dict[str, Any]:
     return {key: params.section(values, name, model) for key, (name, model) in slices.items()}
 
 
-def resume_folder(layout: Layout, *, weights: str, inputs: Sequence[Path], about: str) -> Path:
+def resume_folder(
+    layout: Layout, *, weights: str | None, inputs: Sequence[Path], about: str
+) -> Path:
     """Where this stage keeps its training state: another input, param, code or device, another one.
 
     Args:
         layout: the project's paths.
-        weights: the trunk's weights; a file counts by its content.
+        weights: the trunk's weights; a file counts by its content. None: no network takes part.
         inputs: files and folders that the training reads.
         about: the fingerprint of the params.
     """
     return layout.resume / ranks.agreed(lambda: _resume_name(weights, inputs, about))
 
 
-def _resume_name(weights: str, inputs: Sequence[Path], about: str) -> str:
+def _resume_name(weights: str | None, inputs: Sequence[Path], about: str) -> str:
     files = [*inputs, *sorted(Path("pipeline").glob("*.py")), *sorted(Path("stages").glob("*.py"))]
-    files += [Path(weights)] if Path(weights).is_file() else []
-    key = params.fingerprint(formats.digest(*files), about, str(runtime.describe()))
+    files += [Path(weights)] if weights and Path(weights).is_file() else []
+    device = "" if weights is None else str(runtime.describe())
+    key = params.fingerprint(formats.digest(*files), about, device)
     return f"{_name()}-{key}"
 
 
 @contextlib.contextmanager
 def partial(
-    layout: Layout, outs: Sequence[Path], *, inputs: Sequence[Path], about: str, shard: int
+    layout: Layout,
+    outs: Sequence[Path],
+    *,
+    inputs: Sequence[Path],
+    about: str,
+    shard: int,
+    network: bool = True,
 ) -> Iterator[Layout]:
     """A layout to write per-image files by; what a killed run wrote is still there.
 
@@ -102,9 +113,11 @@ def partial(
         inputs: files and folders it reads.
         about: the fingerprint of the params.
         shard: above 0, the outputs are archives of about so many files.
+        network: whether one makes the files, on a device.
     """
     about = params.fingerprint(about, str(shard))
-    folder = resume_folder(layout, weights="", inputs=inputs, about=about)
+    weights = "" if network else None
+    folder = resume_folder(layout, weights=weights, inputs=inputs, about=about)
     for out in outs:
         (folder / out.relative_to(layout.root)).mkdir(parents=True, exist_ok=True)
     yield Layout(folder)
@@ -136,7 +149,7 @@ def each(
 ) -> None:
     """Make the files of every image: `pool`, in a `partial` layout."""
     inputs = [layout.samples, *inputs]
-    with partial(layout, outs, inputs=inputs, about=about, shard=shard) as work:
+    with partial(layout, outs, inputs=inputs, about=about, shard=shard, network=False) as work:
         pool(layout, work, make, samples, *more, outs=outs)
 
 
@@ -161,10 +174,13 @@ def _name() -> str:
 
 def _log(layout: Layout, name: str, seconds: float) -> None:
     """Time and the largest process's peak memory; not in the outputs, which are byte-stable."""
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    peak = max(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    record = {"seconds": round(seconds, 1), "peak_mib": round(peak / unit)}
+    peak = max(_peak_kib(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / UNIT)
+    record = {"seconds": round(seconds, 1), "peak_mib": round(peak / 1024)}
     formats.write_json(layout.log / f"{name}.json", record)
+
+
+def _peak_kib() -> float:
+    """Of this process; Linux counts what started it, DVC, in `ru_maxrss`."""
+    if (status := Path("/proc/self/status")).exists():
+        return float(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1])  # type: ignore[index]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / UNIT
