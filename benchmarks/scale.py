@@ -108,15 +108,17 @@ def plot(found: dict[str, Any], path: Path) -> None:
     """Seconds over images, both axes logarithmic, a line a stage."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     counts = [int(n) for n in found]
-    for stage in found[str(counts[-1])]["stages"]:
+    for i, stage in enumerate(found[str(counts[-1])]["stages"]):
         seconds = [run["stages"][stage]["seconds"] for run in found.values()]
         if seconds[-1] >= 1:
-            axes.loglog(counts, seconds, marker="o", label=stage)
-    axes.loglog(counts, [n / 100 for n in counts], "k--", label="linear")
+            axes.loglog(counts, seconds, "o-" if i < 10 else "^--", label=stage)  # ten colours
+    axes.loglog(counts, [n / 50 for n in counts], "k:", linewidth=3, label="linear")
+    axes.set_xticks(counts, [str(n) for n in counts], minor=False)
+    axes.set_xticks([], minor=True)
     axes.set_xlabel("train images")
     axes.set_ylabel("seconds")
-    axes.legend(fontsize=7)
+    figure.legend(loc="outside right center", fontsize=8)
     figure.savefig(path, metadata={"Software": None})
