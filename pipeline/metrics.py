@@ -70,8 +70,8 @@ def mean_iou_interval(
     """
     count = len(confusion_NCC)
     flat, chances = confusion_NCC.reshape(count, -1).astype(float), np.full(count, 1 / count)
-    some_at_a_time = (min(50, resamples - r) for r in range(0, resamples, 50))
-    sums = [rng.multinomial(count, chances, size=some) @ flat for some in some_at_a_time]
+    parts = [min(50, resamples - r) for r in range(0, resamples, 50)]  # R x N counts fill memory
+    sums = [rng.multinomial(count, chances, size=part) @ flat for part in parts]
     each_RC = iou(np.concatenate(sums).reshape(resamples, *confusion_NCC.shape[1:]))
     occurs = np.isfinite(each_RC)
     some = occurs.any(axis=1)
