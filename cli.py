@@ -1,13 +1,16 @@
 """GuideLabel on the command line: what people type. DVC never calls this file."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Annotated, cast
 
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -48,6 +51,7 @@ def _dvc(*args: str) -> int:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "dvc", *args]
     env = {**os.environ, "PATH": path}
+    signal.signal(signal.SIGTERM, _interrupt)
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
         try:
             _relay(cast(IO[str], process.stdout))
@@ -58,6 +62,14 @@ def _dvc(*args: str) -> int:
             process.communicate()  # until the last of them has ended
             out.print("\nStopped; what was finished is kept. Run it again to go on.")
             raise typer.Exit(130) from e
+
+
+def _interrupt(*_: object) -> None:
+    """Make of SIGTERM, which this process alone gets, what Ctrl-C is to all that it started."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.send_signal(signal.SIGINT)
+    raise KeyboardInterrupt
 
 
 def _relay(lines: Iterable[str]) -> None:
@@ -202,11 +214,10 @@ def download(
     dataset: Annotated[str, typer.Argument(help=" | ".join(fetch.DATASETS))],
     root: Annotated[Path, typer.Option(help="Where to put it.")] = Path("data/raw"),
 ) -> None:
-    """Download a data set, with checksum; an interrupted download goes on."""
+    """Download a data set or a saliency network, with checksum; it goes on where it was."""
     if dataset not in fetch.DATASETS:
         raise UserError(f"no data set '{dataset}'; there are {', '.join(fetch.DATASETS)}")
-    where = fetch.fetch(dataset, root)
-    out.print(f"{dataset} is in {where}; set data.root to it, or use a voc2012 preset")
+    out.print(fetch.fetch(dataset, root))
 
 
 @app.command()
@@ -241,7 +252,10 @@ def predict(
     crf: Annotated[bool, typer.Option(help="Refine by the dense CRF.")] = True,
     model: Annotated[Path | None, typer.Option(help="Folder of a trained segmenter.")] = None,
 ) -> None:
-    """Segment any photographs: NAME.png (class indices, palette) and NAME_overlay.jpg."""
+    """Segment any photographs: NAME.png (class indices, palette) and NAME_overlay.jpg.
+
+    Stopped and started again, it goes on; what it made with another network is made anew.
+    """
     from pipeline import apply
 
     chosen = params.load(LAYOUT.params)
@@ -255,7 +269,8 @@ def predict(
     for line in done.bad:
         out.print(f"skipped: {line}")
     names = ", ".join(f"{i} {name}" for i, name in enumerate(done.classes))
-    out.print(f"{done.done} images in {output}; indices: {names}")
+    before = f" ({done.kept} of them from before)" if done.kept else ""
+    out.print(f"{done.done} images in {output}{before}; indices: {names}")
     if done.bad:
         raise typer.Exit(1)
 

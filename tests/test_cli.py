@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from pipeline import params
@@ -134,7 +135,7 @@ time.sleep(60)
 """
 
 
-def interrupted(project, *args):
+def interrupted(project, *args, send=os.killpg, by=signal.SIGINT):
     """Press Ctrl-C once `started` is there: everything in the terminal gets it."""
     # what a shell starts in the background ignores Ctrl-C, and its children would too
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -149,7 +150,7 @@ def interrupted(project, *args):
                 assert run.poll() is None, run.communicate()
                 time.sleep(0.1)
             time.sleep(0.5)  # the pool has begun
-            os.killpg(run.pid, signal.SIGINT)
+            send(run.pid, by)
             out, err = run.communicate(timeout=20)
         finally:
             with contextlib.suppress(ProcessLookupError):  # as it should be
@@ -167,6 +168,15 @@ def test_ctrl_c_during_a_stage_ends_with_one_line(copy, folder_params):
     # a plain sh that has got Ctrl-C dies of it, whatever its command made of it
     assert "exited with 130" in err or "exited with -2" in err
     assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")  # dvc came to its end too
+
+
+def test_kill_of_the_command_alone_ends_all_it_started(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    (copy.root / "stages/prepare.py").write_text(SLEEPS)
+    interrupted(copy, "run", "prepare", send=os.kill, by=signal.SIGTERM)
+    left = [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(copy.root)]
+    assert not left
+    assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")
 
 
 def test_ctrl_c_stops_a_table_though_failed_cells_do_not(copy):
