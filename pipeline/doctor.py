@@ -92,7 +92,8 @@ def _saliency(layout: Layout) -> str:
     for field, path in needed.items():
         generated = path == layout.shapes_boxed and chosen.data.root == layout.shapes
         if path is not None and not path.exists() and not generated:
-            raise UserError(f"{path} not found; correct saliency.options.{name}.{field}")
+            hint = ", or `python cli.py fetch u2netp`" if name == "onnx" else ""
+            raise UserError(f"{path} not found; correct saliency.options.{name}.{field}{hint}")
     return name
 
 

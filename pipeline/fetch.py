@@ -1,4 +1,4 @@
-"""Downloads: addresses and checksums are torchvision's; an interrupted download goes on."""
+"""Downloads: addresses and checksums are torchvision's and rembg's; a broken download goes on."""
 
 import urllib.error
 import urllib.request
@@ -12,6 +12,8 @@ from pipeline.arrays import UInt8
 from pipeline.errors import UserError
 
 CHUNK = 1 << 20
+U2NETP = "https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2netp.onnx"
+U2NETP_MD5 = "8e83ca70e441ab06c318d82300c84806"
 
 
 def download(url: str, path: Path, md5: str) -> None:
@@ -50,7 +52,7 @@ def download(url: str, path: Path, md5: str) -> None:
     part.rename(path)
 
 
-def _voc2012(root: Path) -> Path:
+def _voc2012(root: Path) -> str:
     from torchvision.datasets.utils import extract_archive
     from torchvision.datasets.voc import DATASET_YEAR_DICT
 
@@ -59,10 +61,12 @@ def _voc2012(root: Path) -> Path:
     download(source["url"], archive, source["md5"])
     runtime.say(f"unpacking {archive}")
     extract_archive(str(archive), str(root))
-    return root / source["base_dir"]
+    return (
+        f"VOC 2012 is in {root / source['base_dir']}; set data.root to it, or use a voc2012 preset"
+    )
 
 
-def _sbd(root: Path) -> Path:
+def _sbd(root: Path) -> str:
     """SBD's masks as SegmentationClassAug/ and train_aug.txt inside the VOC 2012 folder."""
     from torchvision.datasets import SBDataset
     from torchvision.datasets.utils import extract_archive
@@ -75,7 +79,13 @@ def _sbd(root: Path) -> Path:
     runtime.say(f"unpacking {archive}")
     extract_archive(str(archive), str(root))
     convert_sbd(root / "benchmark_RELEASE/dataset", voc)
-    return voc
+    return f"SBD's masks are in {voc}; the list train_aug names the images"
+
+
+def _u2netp(root: Path) -> str:
+    path = root / U2NETP.rsplit("/", 1)[-1]
+    download(U2NETP, path, U2NETP_MD5)
+    return f"U2-Net, the small one, is {path}; set saliency.options.onnx.file to it"
 
 
 def convert_sbd(sbd: Path, voc: Path) -> None:
@@ -97,9 +107,9 @@ def _sbd_labels(sbd: Path, keys: list[str]) -> Iterator[tuple[str, UInt8]]:
         yield key, np.asarray(content["GTcls"][0]["Segmentation"][0], dtype=np.uint8)
 
 
-DATASETS: dict[str, Callable[[Path], Path]] = {"voc2012": _voc2012, "sbd": _sbd}
+DATASETS: dict[str, Callable[[Path], str]] = {"voc2012": _voc2012, "sbd": _sbd, "u2netp": _u2netp}
 
 
-def fetch(dataset: str, root: Path) -> Path:
-    """Fetch one of DATASETS into `root`; returns the folder for data.root."""
+def fetch(dataset: str, root: Path) -> str:
+    """Fetch one of DATASETS into `root`; says where it is and what params name it."""
     return DATASETS[dataset](root)

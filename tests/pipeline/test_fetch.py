@@ -10,6 +10,7 @@ from scipy.io import savemat
 
 from pipeline import fetch, formats
 from pipeline.errors import UserError
+from tests.conftest import ROOT
 
 CONTENT = bytes(range(256)) * 20_000
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -70,6 +71,23 @@ def test_wrong_checksum_is_said_and_starts_anew(server, tmp_path):
 def test_no_connection_is_one_line(tmp_path):
     with pytest.raises(UserError, match="check the connection"):
         fetch.download("http://127.0.0.1:9/f", tmp_path / "f", MD5)
+
+
+def test_u2netp_lands_where_params_look_for_it(server, tmp_path, monkeypatch, params):
+    monkeypatch.setattr(fetch, "U2NETP", server.url.replace("file.tar", "u2netp.onnx"))
+    monkeypatch.setattr(fetch, "U2NETP_MD5", MD5)
+    root = tmp_path / "data/raw"
+    said = fetch.fetch("u2netp", root)
+    assert (tmp_path / params["saliency"]["options"]["onnx"]["file"]).read_bytes() == CONTENT
+    assert "saliency.options.onnx.file" in said
+
+
+@pytest.mark.real
+def test_u2netp_is_the_file_that_the_checksum_names():
+    path = ROOT / "../shared/weights/u2netp.onnx"
+    if not path.exists():
+        pytest.skip("no u2netp.onnx here to compare with")
+    assert hashlib.md5(path.read_bytes()).hexdigest() == fetch.U2NETP_MD5
 
 
 def test_sbd_masks_and_list(tmp_path):
