@@ -1,5 +1,7 @@
 """The whole chain in a folder of its own, run by dvc as a user runs it."""
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -205,6 +207,33 @@ def test_predict_writes_palette_png_and_overlay(built, tmp_path):
         == formats.read_image(photos / f"{label.stem}.jpg").shape[:2]
     )
     assert (out / f"{label.stem}_overlay.jpg").exists()
+
+
+def test_predict_goes_on_and_makes_anew_what_another_network_or_file_made(built, tmp_path):
+    photos, out = sorted((built.root / "data/raw/shapes/images").iterdir())[:3], tmp_path / "out"
+    mine = [tmp_path / "in" / p.name for p in photos]
+    mine[0].parent.mkdir()
+    for a, b in zip(photos, mine, strict=True):
+        shutil.copy2(a, b)
+
+    def predict(*more):
+        before = {p.name: p.stat().st_mtime_ns for p in out.glob("*.png")}
+        said = built.python("cli.py", "predict", str(tmp_path / "in"), "-o", str(out), *more).stdout
+        after = {p.name: p.stat().st_mtime_ns for p in out.glob("*.png")}
+        assert set(after) == {f"{p.stem}.png" for p in mine}
+        return sum(before.get(k) != after[k] for k in after), said
+
+    assert predict()[0] == 3
+    whole = {p.name: p.read_bytes() for p in out.glob("*.png")}
+    (out / f"{mine[1].stem}.png").unlink()  # as if stopped before it
+    made, said = predict()
+    assert made == 1 and "3 images" in said and "2 of them from before" in said
+    assert whole == {p.name: p.read_bytes() for p in out.glob("*.png")}
+    shutil.copy2(photos[0], mine[2])  # another photograph by the same name, older than the mask
+    os.utime(mine[2], (1, 1))
+    assert predict()[0] == 1
+    assert (out / f"{mine[2].stem}.png").read_bytes() == whole[f"{mine[0].stem}.png"]
+    assert predict("--no-crf")[0] == 3
 
 
 def test_set_param_makes_an_experiment(built):
