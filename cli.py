@@ -10,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Annotated, cast
 
-import psutil
-import typer
-from rich.console import Console
-from rich.table import Table
-from ruamel.yaml import YAML
+try:
+    import psutil
+    import typer
+    from rich.console import Console
+    from rich.table import Table
+    from ruamel.yaml import YAML
+except ImportError as e:
+    sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
 from pipeline import cells, chain, config, doctor, fetch, formats, page, params, tables
 from pipeline.errors import UserError
