@@ -74,7 +74,7 @@ def launcher() -> list[str]:
         raise UserError(f"GUIDELABEL_NPROC={count}: must be a whole number above 0")
     if count == "1":
         return []
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    torchrun = [sys.executable, "-m", "stages._ranks", "--standalone"]
     return [*torchrun, f"--nproc-per-node={count}"]
 
 
@@ -97,6 +97,11 @@ def group(device: Callable[[], "torch.device"]) -> Iterator[None]:
         dist.init_process_group("gloo", timeout=PATIENCE)
     yield
     dist.destroy_process_group()
+
+
+def lost(error: RuntimeError) -> bool:
+    """Whether the error is another rank's end, which that rank or the launcher explains."""
+    return "gloo/transport" in str(error) or type(error).__name__ == "DistBackendError"
 
 
 def barrier() -> None:

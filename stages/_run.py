@@ -46,6 +46,10 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
         who = f"{name}, rank {ranks.rank()}" if ranks.world() > 1 else name
         print(f"error: {who}: {e}", file=sys.stderr)
         sys.exit(1)
+    except RuntimeError as e:
+        if not ranks.lost(e):
+            raise
+        sys.exit(f"error: {name}, rank {ranks.rank()}: another rank is gone")
     except KeyboardInterrupt:  # what it has made so far stays in `layout.resume`
         sys.exit(130)
     if not ranks.first():
