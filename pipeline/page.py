@@ -48,6 +48,18 @@ MORE = (
         )
     ),
 )
+# what the tags alone tell; shown first where no image has a mask
+TAGGED = (
+    ("guide", "tags_found", "guide labels, tags that have a pixel"),
+    *(
+        (f"refined_{supervision}", score, f"segmenter + CRF{about}, {name}")
+        for supervision, about in SUPERVISIONS.items()
+        for score, name in (
+            ("tags_found", "tags that have a pixel"),
+            ("untagged", "images with a class that is no tag"),
+        )
+    ),
+)
 FINAL = {f"refined_{s}": f"segmenter + CRF{about}" for s, about in SUPERVISIONS.items()}
 FINAL["guide"] = "guide labels"
 
@@ -150,7 +162,7 @@ def _links(scores: dict[str, Any]) -> list[list[str]]:
     """The table of all scores, header first, without the columns in which nothing stands."""
     rows = [
         [line.name, line.score, number(line.train), number(line.val), interval(line)]
-        for line in lines(scores, (*LINES, *MORE))
+        for line in lines(scores, (*LINES, *MORE, *TAGGED))
     ]
     if "FS%" in scores:
         rows.append(["share of full supervision", "FS%", "", str(scores["FS%"]), ""])

@@ -4,7 +4,7 @@ Scores are in percent, None where there is nothing to score. C = 1 + K classes, 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from pipeline import localise, metrics, saliency_scores, seed_curve
 from pipeline.arrays import Float, Int, Mask
 from pipeline.blocks import SUPERVISIONS
+from pipeline.formats import Sample
 from pipeline.tally import Tallies
 
 Row = tuple[Any, ...]
@@ -55,6 +56,37 @@ def labels(tallies: Tallies) -> dict[str, dict[str, Score]]:
             score["pixel_accuracy"] = percent(metrics.pixel_accuracy(total))
         out[link][split] = score
     return dict(out)
+
+
+def agreement(
+    shown: Mapping[str, Set[int]], samples: Sequence[Sample], classes: Sequence[str]
+) -> dict[str, Score]:
+    """How label images agree with the tags, which says something where there is no mask.
+
+    Args:
+        shown: the class indices in each label image.
+        samples: the images; those without a label image are left out.
+        classes: the names of 1, 2, ...
+
+    Returns:
+        For each split `tags_found`, the share of the tags whose class has a pixel, and
+        `untagged`, the share of the images in which a class has one that is no tag.
+    """
+    out: dict[str, Score] = {}
+    for split in ("train", "val"):
+        both = [
+            (shown[s.id], {classes.index(t) + 1 for t in s.tags})
+            for s in samples
+            if s.split == split and s.id in shown
+        ]
+        if both:
+            found = [index in there for there, tags in both for index in tags]
+            more = [bool(there - tags) for there, tags in both]
+            out[split] = {
+                "tags_found": percent(mean(np.array(found, float))),
+                "untagged": percent(mean(np.array(more, float))),
+            }
+    return out
 
 
 def maps(rows_NM4: Sequence[Int], *, classes: int) -> tuple[Score, list[Row]]:

@@ -3,14 +3,14 @@
 Only counts travel back from the workers. C = 1 + K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from pipeline import formats, metrics, runtime, shards
-from pipeline.arrays import Int
+from pipeline.arrays import VOID, Int
 from pipeline.formats import Sample
 
 Scored = list[tuple[Sample, Path]]  # samples that have a mask, and the mask
@@ -63,6 +63,17 @@ def count(
             if near is not None:
                 tally.boundary.append(near)
     return tallies
+
+
+def shown(folder: Path, samples: Sequence[Sample], *, what: str) -> dict[str, frozenset[int]]:
+    """The classes that have a pixel, by id, of each sample that has a label image in `folder`."""
+    paths = [path for s in samples if shards.exists(path := folder / f"{s.id}.png")]
+    each = runtime.pool_map(_classes, paths, what=what)
+    return {path.stem: classes for path, classes in zip(paths, each, strict=True)}
+
+
+def _classes(path: Path) -> frozenset[int]:
+    return frozenset(np.unique(formats.read_label(path)).tolist()) - {0, VOID}
 
 
 def _one(job: tuple[Folders, str, Path, int, bool]) -> dict[str, tuple[Int, Int | None]]:

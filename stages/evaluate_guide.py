@@ -1,6 +1,8 @@
 """Score seeds, fused labels and guide labels."""
 
-from pipeline import formats, scores, tally
+from typing import Any
+
+from pipeline import formats, params, scores, tally
 from pipeline.layout import Layout
 from stages import _run
 
@@ -14,7 +16,11 @@ def run(layout: Layout) -> None:
     folder, per_class = layout.score_tables("guide"), scores.per_class(tallies, classes)
     formats.write_table(folder / "iou.tsv", per_class, columns=scores.IOU, sep="\t")
     formats.write_table(folder / "images.csv", scores.per_image(tallies), columns=scores.IMAGES)
-    found = {**scores.labels(tallies), "about": {"images_scored": len(scored)}}
+    found: dict[str, Any] = {"guide": {}, **scores.labels(tallies)}
+    samples = formats.read_samples(layout.samples)
+    shown = tally.shown(layout.labels("guide"), samples, what="classes in guide labels")
+    params.lay_over(found["guide"], scores.agreement(shown, samples, classes[1:]))
+    found["about"] = {"images_scored": len(scored)}
     formats.write_json(layout.scores("guide"), found)
 
 

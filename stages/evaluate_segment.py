@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline import config, formats, metrics, scores, tally
+from pipeline import config, formats, metrics, params, scores, tally
 from pipeline.layout import Layout
 from pipeline.tally import Tallies
 from stages import _run
@@ -30,8 +30,13 @@ def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
     tallies = tally.count(folders, scored, classes=len(classes), what=what, boundary=True)
     _write_tables(layout.score_tables("segment"), tallies, classes)
     found: dict[str, Any] = dict(scores.labels(tallies))
+    samples = formats.read_samples(layout.samples)
+    for s in supervision:
+        shown = tally.shown(layout.refined(s), samples, what="classes in refined labels")
+        agreement = scores.agreement(shown, samples, classes[1:])
+        params.lay_over(found.setdefault(f"refined_{s}", {}), agreement)
     weak, full = (found.get(f"refined_{s}", {}).get("val", {}) for s in ("guide", "full"))
-    if weak and full:
+    if "mIoU" in weak and "mIoU" in full:
         found["FS%"] = round(metrics.full_supervision_share(weak["mIoU"], full["mIoU"]), 1)
     nets = {s: formats.read_json(layout.segmenter(s) / "net.json") for s in supervision}
     run_on = {f"segmenter_{s}": net["trained_on"] for s, net in nets.items()}

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pipeline import localise, metrics, page, saliency_scores, scores, seed_curve
+from pipeline.formats import Sample
 from pipeline.tally import Tally
 
 GUIDE = [np.array([[5, 2, 0], [0, 3, 0]]), np.array([[3, 0, 0], [0, 7, 0]])]
@@ -11,6 +14,18 @@ TALLIES = {
     ("guide", "train"): Tally(["a", "b"], GUIDE),
     ("refined_guide", "val"): Tally(["c"], REFINED, NEAR),
 }
+
+
+def test_agreement_with_the_tags_by_hand():
+    samples = [
+        Sample(key, Path(), split, tags, 1, 1, "")
+        for key, split, tags in (("a", "train", ("cat", "dog")), ("b", "train", ("dog",)),
+                                 ("c", "train", ()), ("d", "train", ("cat",)), ("e", "val", ()))
+    ]  # fmt: skip
+    shown = {"a": {1}, "b": {1, 2}, "c": {2}, "e": set()}  # d has no label image
+    found = scores.agreement(shown, samples, ["cat", "dog"])
+    assert found["train"] == {"tags_found": 66.67, "untagged": 66.67}  # 2 of 3 tags; b and c
+    assert found["val"] == {"tags_found": None, "untagged": 0.0}
 
 
 def test_label_scores_by_hand():

@@ -88,7 +88,9 @@ def test_saliency(project):
 def test_guide(project):
     found = evaluate(project, "guide")
     for link in ("seeds", "fused", "guide"):
-        assert found[link]["train"] == {"mIoU": 100.0, "mIoU_low": 100.0, "mIoU_high": 100.0}
+        agrees = {"tags_found": 100.0, "untagged": 0.0} if link == "guide" else {}
+        right = {"mIoU": 100.0, "mIoU_low": 100.0, "mIoU_high": 100.0}
+        assert found[link]["train"] == right | agrees
 
 
 def test_segment(project):
@@ -111,19 +113,20 @@ def test_scores_are_the_same_bytes_with_one_worker(project, group):
     assert formats.digest(folder) == first
 
 
-def test_without_a_mask_only_the_classifier_is_scored(project):
+def test_without_a_mask_the_tags_alone_score(project):
     (project.root / "data/prepared/truth.csv").write_text("id,mask\n")
     for group in STAGES:
         found = evaluate(project, group)
-        assert set(found) == ({"classifier", "about"} if group == "seed" else {"about"})
+        links = {"seed": {"classifier"}, "guide": {"guide"}, "segment": {"refined_guide"}}
+        assert set(found) == {"about"} | links.get(group, set())
         assert found["about"]["images_scored"] == 0
     said = project.python("cli.py", "scores").stdout
-    assert "classifier" in said and "segmenter" not in said
+    assert "classifier" in said and "guide labels, tags that have a pixel" in said
     html, widths = report(project)
     assert "<h2>Random</h2>" in html and "No image has a mask to score by" in html
     for absent in ("IoU per class", "95 %", "Errors:", "<span>truth</span>", "<span>errors</span>"):
         assert absent not in html
-    assert not re.search(r"<t[dh][^>]*></t[dh]>|<table>\s*</table>", html)
+    assert not re.search(r"<th[^>]*></th>|<table>\s*</table>", html)
     assert widths == {6 * 200 + 5 * 4}  # image to prediction, gaps between
 
 
