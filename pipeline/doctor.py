@@ -1,6 +1,7 @@
 """What a run needs from the machine, each with its fix."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 from pipeline import blocks, choices, dataset, params, runtime
 from pipeline.errors import UserError
 from pipeline.layout import Layout
+
+FEW_STEPS = 150  # of a training
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ def _data(layout: Layout) -> str:
             hint = ", or `python cli.py fetch voc2012`" if data.source == "voc" else ""
             raise UserError(f"{path} not found; correct data.root and data.tags{hint}")
     found = dataset.read(data)
-    return f"{data.source}: {data.root}, {len(found.entries)} images, {len(found.classes)} classes"
+    tags = Counter(tag for entry in found.entries for tag in entry.tags)
+    classes = ", ".join(f"{name} {tags[name]}" for name in found.classes)
+    return f"{data.source}: {data.root}, {len(found.entries)} images; {classes}"
 
 
 def _weights(layout: Layout) -> str:
@@ -107,6 +112,24 @@ CHECKS: dict[str, Callable[[Layout], str]] = {
     "weights": _weights,
     "saliency": _saliency,
 }
+
+
+def few_steps(layout: Layout) -> str:
+    """What to raise if a training on photographs is too short to learn much; else nothing.
+
+    With 150 and 200 steps 510 photographs were learned well, with 21 steps 120 were not.
+    """
+    chosen = params.load(layout.params)
+    if chosen.data.source == "shapes":
+        return ""
+    images = sum(entry.split == "train" for entry in dataset.read(chosen.data).entries)
+    short = []
+    for section, train in (("seed", chosen.seed.train), ("segment", chosen.segment.train)):
+        steps = images // train.batch * train.epochs
+        if steps < FEW_STEPS:
+            enough = -(-FEW_STEPS // max(1, images // train.batch))
+            short.append(f"{section}.train.epochs to {enough} ({steps:.0f} steps now)")
+    return f"few images for so few epochs; raise {' and '.join(short)}" if short else ""
 
 
 def require_inputs(layout: Layout) -> None:

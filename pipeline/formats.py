@@ -177,11 +177,16 @@ def read_table(path: Path, *, columns: Sequence[str], sep: str = ",") -> list[di
         raise UserError(f"{path}: not found; it needs the columns {','.join(columns)}") from e
     except UnicodeDecodeError as e:
         raise UserError(f"{path}: is not UTF-8; save it again with that encoding") from e
-    reader = csv.DictReader(io.StringIO(text), delimiter=sep)
-    missing = [c for c in columns if c not in (reader.fieldnames or [])]
-    if missing:
+    reader = csv.DictReader(io.StringIO(text), delimiter=sep, restkey="\n")
+    if missing := [c for c in columns if c not in (reader.fieldnames or [])]:
         raise UserError(f"{path}: column '{missing[0]}' is missing from the first line")
-    return [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+    found = []
+    for row in reader:
+        if any(row.pop("\n", ())):
+            where = f"{path}: line {reader.line_num}: too many fields"
+            raise UserError(f"{where}; put quotes round one with commas")
+        found.append({k: (v or "").strip() for k, v in row.items() if k})
+    return found
 
 
 def write_table(

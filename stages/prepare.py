@@ -6,15 +6,21 @@ from pathlib import Path
 
 from pipeline import config, dataset, formats, runtime, shards
 from pipeline.dataset import Entry
+from pipeline.errors import UserError
 from pipeline.formats import Sample
 from pipeline.layout import Layout
 from stages import _run
 
+SHOWN = 20  # bad files that are named
 
-def _one(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None]:
-    """Check one image, and write its label if it has a mask."""
+
+def _one(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None] | str:
+    """Check one image, and write its label if it has a mask; or what is wrong with it."""
     layout, entry, classes = job
-    sample, label = dataset.check(entry, classes)
+    try:
+        sample, label = dataset.check(entry, classes)
+    except UserError as e:
+        return str(e)
     if label is None:
         return sample, None
     path = layout.labels("full") / f"{sample.id}.png"
@@ -28,10 +34,18 @@ def run(layout: Layout, *, data: config.Data, shard: int) -> None:
     shutil.rmtree(layout.labels("full"), ignore_errors=True)  # only if run without DVC
     layout.labels("full").mkdir(parents=True)
     jobs = [(layout, entry, found.classes) for entry in found.entries]
-    checked = list(runtime.pool_map(_one, jobs, what="prepare"))
+    found_each = list(runtime.pool_map(_one, jobs, what="prepare"))
+    if bad := [each for each in found_each if isinstance(each, str)]:
+        for line in bad[1:SHOWN]:
+            runtime.say(f"error: {line}")
+        more = f" ({len(bad)} such errors; up to {SHOWN} are named above)" if bad[1:] else ""
+        raise UserError(f"{bad[0]}{more}")
+    checked = [each for each in found_each if not isinstance(each, str)]
     samples = [sample for sample, _ in checked]
     truth = [(sample.id, path.as_posix()) for sample, path in checked if path]
-    if shard:
+    if not truth:  # an empty output is a warning of DVC's at every stage
+        (layout.labels("full") / "no_masks.txt").touch()
+    elif shard:
         shards.pack(layout.labels("full"), per_shard=shard)
     formats.write_samples(layout.samples, samples)
     formats.write_table(layout.truth, truth, columns=("id", "mask"))

@@ -23,6 +23,14 @@ def fails(project, stage, *words):
         assert word in line, line
 
 
+def test_several_bad_images_are_all_named(project, folder_set):
+    for name in ("p1", "p3"):
+        (folder_set / f"images/{name}.png").write_bytes(b"no image")
+    fails(project, "prepare", "p1.png", "(2 such errors")
+    said = project.python("-m", "stages.prepare", check=False).stderr
+    assert "p3.png: cannot be decoded" in said
+
+
 def test_truncated_image(project, folder_set):
     path = folder_set / "images/p1.png"
     path.write_bytes(path.read_bytes()[:200])
