@@ -1,17 +1,14 @@
 """GuideLabel on the command line: what people type. DVC never calls this file."""
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Annotated, cast
+from typing import Annotated
 
 try:
-    import psutil
     import typer
     from rich.console import Console
     from rich.table import Table
@@ -19,7 +16,7 @@ try:
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
-from pipeline import cells, chain, config, doctor, fetch, formats, page, params, tables
+from pipeline import cells, chain, config, doctor, fetch, formats, page, params, repro, tables
 from pipeline.errors import UserError
 from pipeline.layout import SCORED, Layout
 
@@ -32,15 +29,6 @@ app = typer.Typer(
 out = Console(soft_wrap=True, highlight=False)
 LAYOUT = Layout()
 BASE = Path("presets/shapes.yaml")
-HINTS = (  # of dvc, which has no setting to leave them out
-    "Generating lock file",
-    "Updating lock file",
-    "To track the changes with git, run:",
-    "\tgit add ",
-    "To enable auto staging, run:",
-    "\tdvc config core.autostage",
-    "Use `dvc push`",
-)
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -50,38 +38,12 @@ Overrides = Annotated[
 
 
 def _dvc(*args: str) -> int:
-    """Run dvc, its stages with this very Python: the environment need not be activated."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "dvc", *args]
-    env = {**os.environ, "PATH": path}
-    signal.signal(signal.SIGTERM, _interrupt)
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            _relay(cast(IO[str], process.stdout))
-            return process.wait()
-        except KeyboardInterrupt as e:  # dvc and its stage got it too
-            if "--keep-going" in args:
-                process.kill()  # it would go on with the next cell
-            process.communicate()  # until the last of them has ended
-            out.print("\nStopped; what was finished is kept. Run it again to go on.")
-            raise typer.Exit(130) from e
-
-
-def _interrupt(*_: object) -> None:
-    """Make of SIGTERM, which this process alone gets, what Ctrl-C is to all that it started."""
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.send_signal(signal.SIGINT)
-    raise KeyboardInterrupt
-
-
-def _relay(lines: Iterable[str]) -> None:
-    """Print dvc's lines as they come, without its hints; progress and errors are on stderr."""
-    blank = False
-    for line in lines:
-        if not line.startswith(HINTS) and not (blank and line.isspace()):
-            print(line, end="", flush=True)
-            blank = line.isspace()
+    """Run dvc; its exit code."""
+    code = repro.dvc(*args, say=lambda line: print(line, end="", flush=True))
+    if code is None:
+        out.print("\nStopped; what was finished is kept. Run it again to go on.")
+        raise typer.Exit(130)
+    return code
 
 
 @app.command()
@@ -101,6 +63,8 @@ def run(
         params.load(LAYOUT.params)
     else:
         doctor.require_inputs(LAYOUT)
+        if few := doctor.few_steps(LAYOUT):
+            out.print(f"note: {few}\n")
     names = [chain.address(target, params.load(LAYOUT.params))] if target else []
     if set_param:
         changes = [part for change in set_param for part in ("-S", change)]
@@ -133,22 +97,28 @@ def _print_scores(groups: Sequence[str]) -> None:
         table.add_column(name)
     for name in ("train", "val", "95 %"):
         table.add_column(name, justify="right")
-    for line in page.lines(found):
+    lines = page.lines(found)
+    if not any(line.score == "mIoU" for line in lines):  # no masks: what the tags tell
+        lines += page.lines(found, page.TAGGED)
+    for line in lines:
         columns = (page.number(line.train), page.number(line.val), page.interval(line))
         table.add_row(line.name, line.score, *columns)
     if "FS%" in found:
         table.add_row("share of full supervision", "FS%", "", str(found["FS%"]))
     out.print(table)
-    out.print("\n95 %: bootstrap over the images of val (of train where there is no val)")
+    out.print()
+    if any(line.low is not None for line in lines):
+        out.print("95 %: bootstrap over the images of val (of train where there is no val)")
     about = found["about"]
     if "saliency" in about:
         out.print(f"saliency: {about['saliency']} (learned from: {about['saliency_trained_on']})")
-    out.print(f"pictures: {LAYOUT.report / 'index.html'}")
+    if groups == SCORED:
+        out.print(f"pictures: {LAYOUT.report / 'index.html'}")
 
 
 @app.command()
 def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")]) -> None:
-    """Make params.yaml the scenario PRESET; prints every value that changed."""
+    """Make params.yaml the scenario PRESET; prints every value that changed, keeps the old file."""
     path = Path("presets") / f"{preset}.yaml"
     if not path.exists():
         there = ", ".join(sorted(p.stem for p in Path("presets").glob("*.yaml")))
@@ -158,6 +128,8 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
     base = yaml.load(BASE)
     params.lay_over(base, params.read_yaml(path))
     params.validate(config.Params, base, where=str(path))
+    LAYOUT.params_before.parent.mkdir(parents=True, exist_ok=True)
+    LAYOUT.params_before.write_text(LAYOUT.params.read_text())
     if path == BASE:
         LAYOUT.params.write_text(BASE.read_text())
     else:
@@ -165,7 +137,7 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
             yaml.dump(base, f)
     for name, old, new in params.differences(before, params.read_yaml(LAYOUT.params)):
         out.print(f"{name}: {old} -> {new}")
-    out.print(f"params.yaml is now the preset '{preset}'.")
+    out.print(f"params.yaml is now the preset '{preset}'; as it was: {LAYOUT.params_before}")
 
 
 @app.command()
@@ -177,13 +149,16 @@ def status() -> None:
         text=True,
         check=False,
     )
+    if "is busy" in done.stderr or "lock" in done.stderr:
+        raise UserError("another run is at work in this folder; wait for its end, or stop it")
     if done.returncode:
         raise UserError(done.stderr.strip().splitlines()[-1])
     changed = json.loads(done.stdout)
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "state", "time", "memory"):
         table.add_column(name)
-    for stage, why in chain.states(changed, params.load(LAYOUT.params)):
+    states = chain.states(changed, params.load(LAYOUT.params))
+    for stage, why in states:
         log = LAYOUT.log / f"{stage.split(':')[-1].replace('@', '_')}.json"
         ran = formats.read_json(log) if log.exists() else {}
         time, memory = ran.get("seconds"), ran.get("peak_mib")
@@ -192,7 +167,8 @@ def status() -> None:
         )
     out.print(table)
     if any(LAYOUT.scores(group).exists() for group in SCORED):
-        out.print()
+        old = any(why != chain.UP_TO_DATE for _, why in states)
+        out.print("\nof the last run, before what must run now:\n" if old else "")
         scores()
 
 
@@ -257,7 +233,8 @@ def predict(
 ) -> None:
     """Segment any photographs: NAME.png (class indices, palette) and NAME_overlay.jpg.
 
-    Stopped and started again, it goes on; what it made with another network is made anew.
+    Stopped and started again, it goes on. A folder takes the results of one network, and one call
+    at a time; its made_of.json names the classes.
     """
     from pipeline import apply
 

@@ -1,10 +1,10 @@
 """A trained segmenter on any photographs: label PNG and overlay for each."""
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -15,7 +15,7 @@ from pipeline.errors import UserError
 from pipeline.formats import SUFFIXES, Sample
 
 RECORD = "made_of.json"  # among the results: of which network, params and files they were made
-CHUNK = 16  # images per process between two passes of the network
+CHUNK = 8  # images a process refines before the network goes on
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def find(paths: Sequence[Path]) -> list[Path]:
         else:
             found.append(path)
     if not found:
-        raise UserError(f"{paths[0]}: holds no image ({', '.join(SUFFIXES)})")
+        said = f"holds no image ({', '.join(SUFFIXES)}); subfolders are not read"
+        raise UserError(f"{paths[0]}: {said}")
     return found
 
 
@@ -47,25 +48,28 @@ def segment(
     """Write NAME.png (class indices, VOC palette) and NAME_overlay.jpg into `out`.
 
     A file that cannot be decoded, or whose name was taken, is skipped and named. What an earlier
-    call made of the same file by the same network and params stays.
+    call made of the same file stays.
 
     Raises:
-        UserError: a result would overwrite an image, or nothing was trained yet.
+        UserError: nothing was trained yet, or `out` holds the images, files made elsewhere, or
+            the results of another network or other params.
     """
     for path in images:
-        if path.resolve().parent == out.resolve() and path.suffix.lower() == ".png":
-            raise UserError(f"{out}: the results would overwrite {path}; choose another folder")
+        if path.parent.resolve() == out.resolve():
+            raise UserError(f"{out}: holds {path.name}; choose another folder for the results")
     net, spec = nets.load(model)
     samples, bad = _readable(images)
-    kept = _begin(out, samples, params.fingerprint(formats.digest(model), how, refine or ""))
+    classes = ("background", *spec["classes"])
+    made_by = params.fingerprint(formats.digest(model), how, refine or "")
+    kept = _begin(out, samples, {"made_by": made_by, "classes": [*classes]}) if samples else set()
     found = infer.run(net, samples, how, what="predict", done=kept)
-    count = runtime.workers()
-    with ProcessPoolExecutor(count, initializer=_alone) as pool:
+    count = max(1, min(runtime.workers(), len(samples) - len(kept)))
+    with runtime.processes(count, initializer=_alone) as pool:
         # in turn, as a network and a CRF beside each other fight for the cores
         while some := list(islice(found, CHUNK * count)):
             jobs = [(s, infer.merge([o[None] for o in each])[0].numpy()) for s, each in some]
             list(pool.map(_write, [(*job, out, refine) for job in jobs if job[0].id not in kept]))
-    return Applied(len(samples), len(kept), ("background", *spec["classes"]), tuple(bad))
+    return Applied(len(samples), len(kept), classes, tuple(bad))
 
 
 def _readable(images: Sequence[Path]) -> tuple[list[Sample], list[str]]:
@@ -91,17 +95,44 @@ def _size(path: Path) -> tuple[int, int] | str:
     return height, width
 
 
-def _begin(out: Path, samples: Sequence[Sample], key: str) -> set[str]:
-    """The ids that have their results already; those of other origin are removed."""
-    record = out / RECORD
-    before = formats.read_json(record) if record.exists() else {}
-    files = {s.id: [str(s.image.resolve()), s.image.stat().st_mtime_ns] for s in samples}
-    old = before["files"] if before.get("key") == key else {}
-    kept = {i for i in files if old.get(i) == files[i] and (out / f"{i}.png").exists()}
-    for i in files.keys() - kept:
-        (out / f"{i}.png").unlink(missing_ok=True)
-    formats.write_json(record, {"key": key, "files": old | files})
+def _begin(out: Path, samples: Sequence[Sample], about: dict[str, Any]) -> set[str]:
+    """The ids that have their results already; the results of another image are removed.
+
+    Raises:
+        UserError: a file that is not on record would be overwritten.
+    """
+    record, now = out / RECORD, {s.id: _identity(s.image) for s in samples}
+    old = _on_record(record, about["made_by"])
+    results = {i: (out / f"{i}_overlay.jpg", out / f"{i}.png") for i in now}
+    for path in (p for i in now.keys() - old.keys() for p in results[i]):
+        if path.exists():
+            raise UserError(f"{path}: not made by predict; choose another folder")
+    kept = {i for i in now if old.get(i) == now[i] and all(p.exists() for p in results[i])}
+    for path in (p for i in now.keys() - kept for p in results[i]):
+        path.unlink(missing_ok=True)
+    formats.write_json(record, {**about, "files": old | now})
     return kept
+
+
+def _identity(image: Path) -> list[str | int]:
+    about = image.stat()
+    return [str(image.resolve()), about.st_size, about.st_mtime_ns]
+
+
+def _on_record(record: Path, made_by: str) -> dict[str, Any]:
+    """What each result was made of."""
+    if not record.exists():
+        return {}
+    try:
+        before = formats.read_json(record)
+        files, same = dict(before["files"]), before["made_by"] == made_by
+    except (UserError, TypeError, KeyError, ValueError) as e:
+        raise UserError(f"{record}: damaged; remove it and the results beside it") from e
+    if not same:
+        raise UserError(
+            f"{record.parent}: made by another network or params; choose another folder"
+        )
+    return files
 
 
 def _alone() -> None:

@@ -43,7 +43,8 @@ def download(url: str, path: Path, md5: str) -> None:
         if e.code != 416:  # nothing left to send: the part is whole
             raise UserError(f"{url}: the server answers {e.code}; try again later") from e
     except OSError as e:
-        raise UserError(f"{url}: {e}; check the connection and run again, it goes on") from e
+        said = f"{url}: {e}; check the connection and run again, it goes on"
+        raise UserError(f"{said}, or put the file at {path} yourself") from e
     if part.stat().st_size < have + total:
         raise UserError(f"{url}: the connection broke off; run again, it goes on")
     if not check_integrity(str(part), md5):
@@ -85,7 +86,7 @@ def _sbd(root: Path) -> str:
 def _u2netp(root: Path) -> str:
     path = root / U2NETP.rsplit("/", 1)[-1]
     download(U2NETP, path, U2NETP_MD5)
-    return f"U2-Net, the small one, is {path}; set saliency.options.onnx.file to it"
+    return f"{path} is the small U2-Net; saliency.options.onnx.file is to name it"
 
 
 def convert_sbd(sbd: Path, voc: Path) -> None:

@@ -64,6 +64,7 @@ SCORED = ("seed", "saliency", "guide", "segment")  # groups of links, each score
 
 PATHS = {
     "params": "params.yaml",
+    "params_before": "data/params_before.yaml",  # what `cli.py use` replaced
     "ablation": "ablation/params.yaml",  # rows of the tables
     "tables": "ablation/tables.yaml",
     "shapes": "data/raw/shapes",  # images/, masks/, tags.csv

@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import InvalidStateError, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline import ranks
@@ -184,12 +185,38 @@ def leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+@contextlib.contextmanager
+def processes(
+    count: int, *, initializer: Callable[[], None] = leave_with_parent
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool of `count` processes, for work that uses no torch.
+
+    Raises:
+        UserError: one of them was killed.
+    """
+    threading.excepthook = _forgive
+    try:
+        with ProcessPoolExecutor(count, initializer=initializer) as pool:
+            yield pool
+    except BrokenProcessPool as e:
+        raise UserError(
+            "a worker process was killed, perhaps as memory ran out; set GUIDELABEL_WORKERS to "
+            f"less than {count} and run again, it goes on"
+        ) from e
+
+
+def _forgive(failed: threading.ExceptHookArgs) -> None:
+    """Ctrl-C ends workers and cancels their items; Python 3.11's pool trips over the latter."""
+    if not issubclass(failed.exc_type, InvalidStateError):
+        threading.__excepthook__(failed)
+
+
 def pool_map(work: Callable[[T], R], items: list[T], *, what: str) -> Iterator[R]:
     """`map` over a process pool, in order, with progress; for work that uses no torch."""
     count = min(workers(), len(items))
     if count <= 1:
         yield from track(map(work, items), total=len(items), what=what)
         return
-    with ProcessPoolExecutor(count, initializer=leave_with_parent) as pool:
+    with processes(count) as pool:
         results = pool.map(work, items, chunksize=max(1, min(8, len(items) // (4 * count))))
         yield from track(results, total=len(items), what=what)

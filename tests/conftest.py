@@ -5,6 +5,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -151,6 +152,14 @@ class Project:
         reading.lay_over(values, changes)
         with (self.root / "params.yaml").open("w") as f:
             YAML().dump(values, f)
+
+
+def wait_for(condition, seconds=20):
+    """Until `condition()` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def scores_of(project: Project) -> dict:

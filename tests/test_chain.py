@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline import formats
+from pipeline import apply, formats
 from pipeline.layout import Layout
 from tests.conftest import TINY, Project, scores_of
 
@@ -209,31 +209,68 @@ def test_predict_writes_palette_png_and_overlay(built, tmp_path):
     assert (out / f"{label.stem}_overlay.jpg").exists()
 
 
-def test_predict_goes_on_and_makes_anew_what_another_network_or_file_made(built, tmp_path):
-    photos, out = sorted((built.root / "data/raw/shapes/images").iterdir())[:3], tmp_path / "out"
-    mine = [tmp_path / "in" / p.name for p in photos]
-    mine[0].parent.mkdir()
-    for a, b in zip(photos, mine, strict=True):
-        shutil.copy2(a, b)
+@pytest.fixture
+def three(built, tmp_path):
+    """A folder of three photographs."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in sorted((built.root / "data/raw/shapes/images").iterdir())[:3]:
+        shutil.copy2(path, folder)
+    return folder
+
+
+def test_predict_goes_on_and_mixes_nothing(built, three, tmp_path):
+    out, model = tmp_path / "out", tmp_path / "model"
+    shutil.copytree(Layout(built.root).segmenter("guide"), model)
+    first, second, third = sorted(three.iterdir())
 
     def predict(*more):
         before = {p.name: p.stat().st_mtime_ns for p in out.glob("*.png")}
-        said = built.python("cli.py", "predict", str(tmp_path / "in"), "-o", str(out), *more).stdout
+        call = ("predict", str(three), "-o", str(out), "--model", str(model), *more)
+        said = built.python("cli.py", *call).stdout
         after = {p.name: p.stat().st_mtime_ns for p in out.glob("*.png")}
-        assert set(after) == {f"{p.stem}.png" for p in mine}
+        assert set(after) == {f"{p.stem}.png" for p in three.iterdir()}
         return sum(before.get(k) != after[k] for k in after), said
 
     assert predict()[0] == 3
-    whole = {p.name: p.read_bytes() for p in out.glob("*.png")}
-    (out / f"{mine[1].stem}.png").unlink()  # as if stopped before it
+    whole = {p.name: p.read_bytes() for p in out.iterdir()}
+    (out / f"{second.stem}.png").unlink()  # as if stopped before it
+    (out / f"{third.stem}_overlay.jpg").unlink()
     made, said = predict()
-    assert made == 1 and "3 images" in said and "2 of them from before" in said
-    assert whole == {p.name: p.read_bytes() for p in out.glob("*.png")}
-    shutil.copy2(photos[0], mine[2])  # another photograph by the same name, older than the mask
-    os.utime(mine[2], (1, 1))
+    assert made == 2 and "3 images" in said and "1 of them from before" in said
+    assert whole == {p.name: p.read_bytes() for p in out.iterdir()}
+    shutil.copy2(first, third)  # another photograph by the same name, older than the mask
+    os.utime(third, (1, 1))
     assert predict()[0] == 1
-    assert (out / f"{mine[2].stem}.png").read_bytes() == whole[f"{mine[0].stem}.png"]
-    assert predict("--no-crf")[0] == 3
+    assert (out / f"{third.stem}.png").read_bytes() == whole[f"{first.stem}.png"]
+    assert formats.read_json(out / apply.RECORD)["classes"][:2] == ["background", "disc"]
+
+    def refused(*more):
+        call = ("predict", str(three), "-o", str(out), "--model", str(model), *more)
+        done = built.python("cli.py", *call, check=False)
+        assert done.returncode == 1
+        return done.stderr
+
+    assert "made by another network or params" in refused("--no-crf")
+    about = formats.read_json(model / "net.json")
+    formats.write_json(model / "net.json", about | {"trained_on": "another machine"})
+    assert "made by another network or params" in refused()
+    (out / apply.RECORD).write_text("[]")
+    assert f"{apply.RECORD}: damaged; remove it" in refused()
+
+
+def test_predict_touches_no_file_it_did_not_make(built, three, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    drawn = masks / f"{min(three.iterdir()).stem}.png"
+    drawn.write_bytes(b"drawn by hand")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/x.png").symlink_to(min(three.iterdir()))
+    for photos, out in ((three, masks), (three, three), (tmp_path / "links",) * 2):
+        before = {p: p.read_bytes() for p in out.iterdir()}
+        done = built.python("cli.py", "predict", str(photos), "-o", str(out), check=False)
+        assert done.returncode == 1 and "choose another folder" in done.stderr
+        assert before == {p: p.read_bytes() for p in out.iterdir()}
 
 
 def test_set_param_makes_an_experiment(built):
@@ -278,10 +315,14 @@ def test_folder_without_masks_runs_and_reports_what_it_can(tmp_path_factory, bui
         "segment": {"predict": {"splits": ["train", "val"]}},
     })  # fmt: skip
     project.commit()
-    said = project.python("cli.py", "run").stdout
-    assert "classifier" in said and "segmenter" not in said.split("classifier")[1]
+    done = project.python("cli.py", "run")
+    assert "is empty" not in done.stderr
+    assert done.stdout.startswith("note: few images for so few epochs; raise seed.train.epochs to ")
+    said = done.stdout.split("classifier")[1]
+    assert "tags that have a pixel" in said and "mIoU" not in said and "95 %" not in said
     found = scores_of(project)
-    assert set(found) == {"classifier", "about"} and found["about"]["images_scored"] == 0
+    assert set(found) == {"classifier", "guide", "refined_guide", "about"}
+    assert found["guide"]["train"]["untagged"] == 0 and found["about"]["images_scored"] == 0
     assert len(list((project.root / "data/refined/guide").iterdir())) == 12
     assert "random" in (project.root / "data/report/index.html").read_text().lower()
 
@@ -295,7 +336,9 @@ def test_the_second_of_two_runs_in_one_folder_says_so_and_stops(built):
     while "train_seed: " not in (line := first.stdout.readline()):
         assert line, "the first run ended before its training began"
     second = built.python("-m", "dvc", "repro", "-f", "train_seed", check=False)
+    status = built.python("cli.py", "status", check=False)
     said = first.communicate()[0]
     assert second.returncode != 0
+    assert status.returncode == 0 or status.stderr.startswith("error: another run is at work")
     assert "busy" in second.stderr or "lock" in second.stderr
     assert first.returncode == 0, said

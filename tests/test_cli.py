@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from pipeline import params
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_for
 
 
 def cli(*args, cwd=ROOT):
@@ -54,6 +54,7 @@ def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
         values["data"]["classes"][0] == "cat"
         and "# shapes | voc" in (copy.root / "params.yaml").read_text()
     )
+    assert (copy.root / "data/params_before.yaml").read_text() == base
     copy.python("cli.py", "use", "voc2012_paper")
     assert params.read_yaml(copy.root / "params.yaml")["seed"]["backbone"] == "vgg16"
     copy.python("cli.py", "use", "shapes")
@@ -95,7 +96,7 @@ def test_doctor_names_the_fix_of_what_is_missing(copy):
 
 def test_a_bad_tag_is_seen_by_doctor_and_before_anything_runs(copy, folder_set, folder_params):
     copy.change({"data": folder_params["data"]})
-    assert f"folder: {folder_set}, 4 images, 2 classes" in copy.python(
+    assert f"folder: {folder_set}, 4 images; cat 2, dog 2" in copy.python(
         "cli.py", "doctor", check=False
     ).stdout  # fmt: skip
     (folder_set / "tags.csv").write_text("id,tags\np0,cat bird\n")
@@ -135,10 +136,13 @@ time.sleep(60)
 """
 
 
-def interrupted(project, *args, send=os.killpg, by=signal.SIGINT):
-    """Press Ctrl-C once `started` is there: everything in the terminal gets it."""
-    # what a shell starts in the background ignores Ctrl-C, and its children would too
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def interrupted(project, *args, send=os.killpg, by=signal.SIGINT, deaf=False):
+    """Press Ctrl-C once `started` is there: everything in the terminal gets it.
+
+    `deaf`: what a script starts in the background ignores Ctrl-C, and its children do, too.
+    """
+    listens = signal.SIG_IGN if deaf else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, listens)
     with subprocess.Popen(
         [sys.executable, "cli.py", *args], cwd=project.root, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -152,6 +156,8 @@ def interrupted(project, *args, send=os.killpg, by=signal.SIGINT):
             time.sleep(0.5)  # the pool has begun
             send(run.pid, by)
             out, err = run.communicate(timeout=20)
+            wait_for(lambda: not [p for p in psutil.process_iter(["cwd"])
+                                  if p.info["cwd"] == str(project.root)])  # fmt: skip
         finally:
             with contextlib.suppress(ProcessLookupError):  # as it should be
                 os.killpg(run.pid, signal.SIGKILL)
@@ -174,9 +180,13 @@ def test_kill_of_the_command_alone_ends_all_it_started(copy, folder_params):
     copy.change({"data": folder_params["data"]})
     (copy.root / "stages/prepare.py").write_text(SLEEPS)
     interrupted(copy, "run", "prepare", send=os.kill, by=signal.SIGTERM)
-    left = [p for p in psutil.process_iter(["cwd"]) if p.info["cwd"] == str(copy.root)]
-    assert not left
     assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")
+
+
+def test_kill_reaches_what_ignores_ctrl_c(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    (copy.root / "stages/prepare.py").write_text(SLEEPS)
+    interrupted(copy, "run", "prepare", send=os.kill, by=signal.SIGTERM, deaf=True)
 
 
 def test_ctrl_c_stops_a_table_though_failed_cells_do_not(copy):

@@ -1,7 +1,11 @@
+import os
 import subprocess
 import sys
 
 import pytest
+
+from pipeline import runtime
+from pipeline.errors import UserError
 
 FAULTS = """
 import resource, torch
@@ -26,3 +30,9 @@ def test_kept_memory_is_not_cleared_again_and_again():
         found.append(int(subprocess.run(command, capture_output=True, check=True).stdout))
     given_back, kept = found
     assert kept < given_back / 10
+
+
+def test_a_worker_that_is_killed_is_one_line(monkeypatch):
+    monkeypatch.setenv("GUIDELABEL_WORKERS", "2")
+    with pytest.raises(UserError, match="set GUIDELABEL_WORKERS to less than 2"):
+        list(runtime.pool_map(os._exit, [137, 137], what="test"))

@@ -13,7 +13,7 @@ import pytest
 from pipeline import formats
 from pipeline.layout import Layout
 from stages import _run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_for
 
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
@@ -146,13 +146,6 @@ def test_workers_end_with_a_killed_parent(tmp_path):
 def alive(pid):
     status = Path(f"/proc/{pid}/status")
     return status.exists() and "State:\tZ" not in status.read_text()
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 EVERY = {
