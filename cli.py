@@ -149,7 +149,7 @@ def status() -> None:
         text=True,
         check=False,
     )
-    if "is busy" in done.stderr or "lock" in done.stderr:
+    if "is busy" in done.stderr or "Unable to acquire lock" in done.stderr:
         raise UserError("another run is at work in this folder; wait for its end, or stop it")
     if done.returncode:
         raise UserError(done.stderr.strip().splitlines()[-1])

@@ -48,7 +48,7 @@ MORE = (
         )
     ),
 )
-# what the tags alone tell; shown first where no image has a mask
+# what the tags alone tell; in the terminal where no image has a mask
 TAGGED = (
     ("guide", "tags_found", "guide labels, tags that have a pixel"),
     *(

@@ -195,6 +195,18 @@ def test_ctrl_c_stops_a_table_though_failed_cells_do_not(copy):
     assert "##" not in out
 
 
+@pytest.mark.parametrize("of_dvc, said", [
+    ("ERROR: 'data/x' is busy, it is being blocked by:\\n  (PID 1): dvc", "another run is at work"),
+    ("ERROR: Unable to acquire lock. Most likely another DVC process", "another run is at work"),
+    ("ERROR: 'dvc.lock' is invalid.", "'dvc.lock' is invalid"),
+])  # fmt: skip
+def test_status_tells_a_run_under_way_from_a_broken_file(copy, of_dvc, said):
+    (copy.root / "dvc.py").write_text(f'import sys\nsys.exit("{of_dvc}")\n')
+    done = copy.python("cli.py", "status", check=False)
+    assert done.returncode == 1 and said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 HINTS = """
 import sys, time
 from pathlib import Path
