@@ -3,7 +3,7 @@
 Each module says how its values were checked. `python -m tests.golden.make` compares and renews.
 """
 
-from tests.golden import crf_cases, label_cases
+from tests.golden import crf_cases, label_cases, map_cases
 from tests.golden.store import Case
 
 SLOW: set[str] = set()
@@ -16,4 +16,9 @@ CASES = {
     "thresholds": Case(label_cases.compute_thresholds),
     "cues": Case(label_cases.compute_cues),
     "drawn_tags": Case(label_cases.compute_draws),
+    "classifier": Case(map_cases.compute_classifier, rel=1e-4, abs=1e-6),
+    "inference": Case(map_cases.compute_inference, rel=1e-4, abs=1e-6),
+    "class_maps": Case(map_cases.compute_maps),
+    "boxes": Case(map_cases.compute_boxes),
+    "saliency": Case(map_cases.compute_saliency, rel=1e-5, abs=1e-5),
 }

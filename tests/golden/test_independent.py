@@ -63,8 +63,8 @@ def test_the_lattice_is_near_the_exact_gaussians(name, image):
 def test_fused_labels_of_g2_equal_the_rule_written_pair_by_pair(board):
     seeds, salient = map(pictures.board, label_cases.BOARDS[board])
     regions, expected = number(salient, connectivity=2), np.zeros_like(seeds)
-    parts = [(c, numbers == i) for c in (1, 2, 3) for numbers in [number(seeds == c, connectivity=2)]
-             for i in range(1, numbers.max() + 1)]  # fmt: skip
+    parts = [(c, ids == i) for c in (1, 2, 3) for ids in [number(seeds == c, connectivity=2)]
+             for i in range(1, ids.max() + 1)]  # fmt: skip
     for region in (regions == r for r in range(1, regions.max() + 1)):
         claims = {c for c, part in parts if (part & region).any()}
         if claims:
