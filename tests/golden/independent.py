@@ -79,3 +79,24 @@ def blur(map_HW: Float, sigma_px: float) -> Float:
     for axis in (0, 1):
         padded = np.apply_along_axis(np.convolve, axis, padded, weight, mode="valid")
     return padded
+
+
+def expansion(
+    probability_Chw: Float, tags_K: Float, *, decays: tuple[float, float], positions: int
+) -> float:
+    """SEC's expansion loss of one image: rank pooling with `decays` of tags and background.
+
+    The decays hold for a map of so many `positions`.
+    """
+    flat = probability_Chw.reshape(len(probability_Chw), -1)
+    stretch = positions / flat.shape[1]
+    tag, background = (d**stretch for d in decays)
+    there = [np.log(_ranked(p, tag)) for p, t in zip(flat[1:], tags_K, strict=True) if t]
+    absent = [np.log(1 - p.max()) for p, t in zip(flat[1:], tags_K, strict=True) if not t]
+    pooled = [np.mean(part) for part in (there, absent) if part]
+    return float(-sum(pooled) - np.log(_ranked(flat[0], background)))
+
+
+def _ranked(values_P: Float, decay: float) -> float:
+    weight = decay ** np.arange(len(values_P))
+    return float((np.sort(values_P)[::-1] * weight).sum() / weight.sum())

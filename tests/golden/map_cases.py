@@ -13,7 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline import backbones, boxes, cam, gradients, infer, labels, pooling, regions, saliency, shapes
+from pipeline import (
+    backbones,
+    boxes,
+    cam,
+    gradients,
+    infer,
+    labels,
+    pooling,
+    regions,
+    saliency,
+    shapes,
+)
 from pipeline.choices import SaliencyClassical
 from pipeline.classifier import Classifier
 from tests.golden import pictures

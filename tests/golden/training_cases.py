@@ -1,0 +1,187 @@
+"""The first ten losses of each training, on twelve generated images of 64 px.
+
+Each runs twice: on a small network without batch normalisation, in which rounding does not grow,
+with a narrow tolerance; and on the default trunk and head, with a wide one. float32, one thread, no
+dropout. `test_training` says how far another processor's rounding takes the losses, and that a
+changed loss, rate or schedule takes them further.
+
+Checked: the first loss of each is what `test_training` computes from the network's output by the
+formula in numpy; the others follow from it by torch's own optimisers.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from pipeline import blocks, classifier, config, crf, deeplab, fit, formats, loader, nets, runtime
+from pipeline import params as reading
+from pipeline import sec, shapes
+from pipeline.choices import SaliencyNet
+from tests.golden import crf_cases, map_cases
+
+IMAGES, STEPS, CLASSES = 12, 10, list(shapes.CLASSES)
+TRAIN: dict[str, Any] = {
+    "epochs": STEPS * 4 / IMAGES, "batch": 4, "size_px": 64, "optimizer": "sgd", "lr": 0.01,
+    "weight_decay": 0.01, "schedule": "one_cycle", "head_lr_factor": 2, "scale": [0.8, 1.5],
+    "jitter": 0.2, "frozen_stages": 2,
+}  # fmt: skip
+SMALL: dict[str, dict[str, Any]] = {
+    "classifier": {"optimizer": "adamw", "lr": 2e-3, "weight_decay": 0.5},
+    "saliency": {"schedule": "poly", "lr": 0.02},
+    "segmenter": {"optimizer": "adamw", "lr": 1e-3, "schedule": "step"},
+    "sec": {"lr": 0.002},
+}
+Losses = np.ndarray[Any, np.dtype[np.float64]]
+LossOf = Callable[[nn.Module, Tensor, Any], Tensor]
+
+
+def sections(name: str, *, small: bool, changes: dict[str, Any]) -> dict[str, Any]:
+    """params.yaml with short trainings."""
+    values = reading.read_yaml(crf_cases.PRESET)
+    train = TRAIN | (SMALL[name] | {"frozen_stages": 0} if small else {}) | changes
+    for section in (values["seed"], values["saliency"]["options"]["net"], values["segment"]):
+        section["train"] = train
+    return values
+
+
+def write_set(folder: Path) -> tuple[list[Path], list[Path], list[np.ndarray[Any, Any]]]:
+    """Images as PNG, masks, and tag vectors."""
+    images, masks, tags = [], [], []
+    for i, scene in enumerate(shapes.labelled(IMAGES, size_px=64, seed=4, part=0)):
+        images.append(folder / f"{i}.png")
+        masks.append(folder / f"mask{i}.png")
+        formats.write_image(images[-1], scene.image)
+        formats.write_label(masks[-1], scene.label)
+        tags.append(np.array([c in scene.tags for c in CLASSES], np.float32))
+    return images, masks, tags
+
+
+def small_net(spec: nets.Spec) -> nn.Module:
+    """Two convolutions under the classifier's score layer, or under DeepLab v1's head."""
+    trunk, outputs = map_cases.TinyTrunk(), len(spec["classes"])
+    if spec["kind"] == "classifier":
+        net = classifier.Classifier(trunk, classes=outputs, hidden="fc6", pooling="gap", options={})
+    else:
+        net = deeplab.DeepLab(trunk, head="v1", outputs=1 + outputs)
+    map_cases.fill(net, seed=8)
+    return net
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a training stage hands to `fit`."""
+
+    spec: nets.Spec
+    views: loader.Views
+    loss_of: LossOf
+
+    def net(self, *, small: bool) -> nn.Module:
+        """The network before its first step, without dropout."""
+        runtime.seed_all(0)
+        net = small_net(self.spec) if small else nets.build(self.spec, weights="imagenet")
+        for module in net.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        return net
+
+    def losses(self, *, small: bool) -> Losses:
+        """Train ten steps; the loss of each."""
+        each: list[float] = []
+
+        def recorded(net: nn.Module, image: Tensor, target: Any) -> Tensor:
+            loss = self.loss_of(net, image, target)
+            each.append(loss.item())
+            return loss
+
+        with tempfile.TemporaryDirectory() as folder:
+            net, resume = self.net(small=small), Path(folder)
+            fit.fit(net, self.views, recorded, resume=resume, what="golden")
+        return np.array(each)
+
+
+def train_classifier(values: dict[str, Any], folder: Path) -> Setup:
+    """Tags alone."""
+    model = reading.section(values, "seed", config.SeedModel)
+    images, _, tags = write_set(folder)
+    compare = classifier.LOSSES[model.loss]
+    views = loader.Views(images, tags, model.train, 0)
+    return Setup(
+        nets.classifier_spec(model, CLASSES),
+        views,
+        lambda net, image, target: compare(net.scores(image), target),
+    )
+
+
+def train_saliency(values: dict[str, Any], folder: Path) -> Setup:
+    """Foreground against background."""
+    model = reading.section(values, "saliency.options.net", SaliencyNet)
+    images, masks, _ = write_set(folder)
+    for path in masks:
+        label = formats.read_label(path)
+        formats.write_label(path, np.where((label > 0) & (label < 255), 1, label).astype(np.uint8))
+    return Setup(
+        nets.deeplab_spec(model, ["salient"]),
+        loader.Views(images, masks, model.train, 0),
+        lambda net, x, label: deeplab.pixel_loss(net(x), label, stride=model.loss_stride),
+    )
+
+
+def train_segmenter(values: dict[str, Any], folder: Path) -> Setup:
+    """Masks of five classes, some pixels void."""
+    model = reading.section(values, "segment", config.SegmentModel)
+    images, masks, _ = write_set(folder)
+    return Setup(
+        nets.deeplab_spec(model, CLASSES),
+        loader.Views(images, masks, model.train, 0),
+        lambda net, x, label: deeplab.pixel_loss(net(x), label, stride=model.loss_stride),
+    )
+
+
+def train_sec(values: dict[str, Any], folder: Path) -> Setup:
+    """Cues, here the masks' pixels in four of sixteen rows, and tags."""
+    values["segment"]["loss"] = "sec"
+    model = reading.section(values, "segment", config.SegmentModel)
+    images, masks, tags = write_set(folder)
+    sets = {k: blocks.Crf.model_validate(v) for k, v in values["crf"].items()}
+    options = model.option()
+    for path in masks:
+        label = formats.read_label(path)
+        label[np.arange(len(label)) % 16 > 3] = 255
+        formats.write_label(path, label)
+
+    def loss_of(net: nn.Module, image: Tensor, target: Any) -> Tensor:
+        logits, cue = deeplab.at_stride(net(image), target[0], stride=model.loss_stride)
+        return sec.loss(logits, image, cue, target[1], options, crf.chosen(sets, options.crf))
+
+    views = loader.Views(images, masks, model.train, 0, tags=tags)
+    return Setup(nets.deeplab_spec(model, CLASSES), views, loss_of)
+
+
+TRAININGS = {
+    "classifier": train_classifier,
+    "saliency": train_saliency,
+    "segmenter": train_segmenter,
+    "sec": train_sec,
+}
+
+
+def first_losses(name: str, *, small: bool, **changes: Any) -> Losses:
+    """Ten losses of one of TRAININGS, with `changes` to its section `train`."""
+    values = sections(name, small=small, changes=changes)
+    with tempfile.TemporaryDirectory() as folder:
+        return TRAININGS[name](values, Path(folder)).losses(small=small)
+
+
+def compute() -> dict[str, Any]:
+    """On the small network."""
+    return {name: first_losses(name, small=True) for name in TRAININGS}
+
+
+def compute_default() -> dict[str, Any]:
+    """On the default trunk and head, from ImageNet weights."""
+    return {name: first_losses(name, small=False) for name in TRAININGS}
