@@ -123,7 +123,7 @@ def small_maps() -> Float:
 
 
 def compute_maps() -> dict[str, Any]:
-    """Normalised, upsampled, the strongest; constant within superpixels; a later round's saliency."""
+    """Normalised, upsampled, the strongest; means of superpixels; a later round's saliency."""
     maps, tags = small_maps(), np.array([2, 7, 9], np.uint8)
     normal = cam.normalise(maps)
     large = cam.upsample(normal, height_px=6, width_px=10)

@@ -18,9 +18,21 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from pipeline import blocks, classifier, config, crf, deeplab, fit, formats, loader, nets, runtime
+from pipeline import (
+    blocks,
+    classifier,
+    config,
+    crf,
+    deeplab,
+    fit,
+    formats,
+    loader,
+    nets,
+    runtime,
+    sec,
+    shapes,
+)
 from pipeline import params as reading
-from pipeline import sec, shapes
 from pipeline.choices import SaliencyNet
 from tests.golden import crf_cases, map_cases
 
