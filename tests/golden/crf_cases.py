@@ -1,8 +1,9 @@
 """Marginals of the dense CRF, and the labels that follow from them.
 
-Checked: `independent.mean_field` computes the same with explicit dense kernels. pydensecrf filters
-on a lattice, an approximation, so the two agree to what `test_independent` states, not to the last
-digit. With the lattice's own kernels taken from pydensecrf there is nothing else to differ.
+Checked: `independent.mean_field` computes the same by matrix products. With the kernel that
+pydensecrf's lattice stands for, read off pixel by pixel, the two agree to 6e-6. With the exact
+Gaussians they agree to 0.01 in the mean, and at 98 % of the pixels in the label: the lattice is an
+approximation, off by 11 to 17 % over all pairs of pixels of these images.
 """
 
 from pathlib import Path

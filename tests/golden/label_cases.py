@@ -1,8 +1,8 @@
 """Fused labels and guide labels under every rule, rules that draw a tag, and exact thresholds.
 
-Checked: the boards of `compute_fused` by eye, from the rules' text: their pictures stand in the
-values. `test_independent` recomputes G2 pair by pair with scikit-image's components, and the CRF
-inside contested components with `independent.lattice_kernel`.
+Checked: the boards of `compute_fused` and the cues by eye, against the rules' text: their pictures
+stand in the values. `test_independent` recomputes G2 pair by pair with scikit-image's components,
+and the CRF inside contested components with `independent.lattice_kernel`.
 """
 
 from typing import Any

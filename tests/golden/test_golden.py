@@ -12,7 +12,7 @@ from tests.golden.cases import CASES, SLOW
 def test_golden_values(name):
     differing = make.compare(name)
     assert not differing, "\n".join(
-        [*differing[:20], f"if it is meant: python -m tests.golden.make --renew {name}"]
+        [*differing[:20], f"to renew them: python -m tests.golden.make --renew {name}"]
     )
 
 
