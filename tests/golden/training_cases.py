@@ -3,8 +3,8 @@
 Each runs twice, in float32, with one thread and without dropout. On a small network without batch
 normalisation, rounding does not grow: with other vector instructions of the processor the losses
 moved by 2e-7 of their value. On the default trunk and head they moved by 2e-3 (saliency network,
-segmenter) and 1.4e-2 (classifier, SEC), so the tolerance there is wide. `test_training` shows that a
-changed rate, schedule or view moves the losses of the small network beyond their tolerance.
+segmenter) and 1.4e-2 (classifier, SEC), so the tolerance there is wide. `test_training` shows that
+a changed rate, schedule or view moves the losses of the small network beyond their tolerance.
 
 Checked: the first loss of each is what `test_training` computes from the network's output by the
 formula in numpy; the others follow from it by torch's own optimisers.
