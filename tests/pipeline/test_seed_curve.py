@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,18 @@ def test_mp_by_hand():
     real = np.repeat([0, 1], 50).reshape(10, 10).astype(np.uint8)
     counts = seed_curve.count(real * 0.5, np.ones_like(real), real, classes=2)
     assert seed_curve.score(counts).mp == pytest.approx(1.0)
+
+
+def test_mp_reads_each_precision_at_the_first_recall_above_its_mark():
+    """Foreground above 0.20, with the threshold falling; background above 0.80, with it rising."""
+    curves = {
+        "fg_recall_T": [0.9, 0.5, 0.21, 0.2, 0.1], "fg_precision_T": [0.1, 0.2, 0.3, 0.5, 0.8],
+        "bg_recall_T": [0.0, 0.6, 0.7, 0.8, 0.81], "bg_precision_T": [1.0, 0.9, 0.8, 0.7, 0.6],
+    }  # fmt: skip
+    score = seed_curve.SeedScore(miou_T=np.zeros(5), **{k: np.array(v) for k, v in curves.items()})
+    assert score.mp == pytest.approx((0.3 + 0.6) / 2)
+    for low in ("fg_recall_T", "bg_recall_T"):
+        assert np.isnan(dataclasses.replace(score, **{low: np.full(5, 0.1)}).mp)
 
 
 def test_mp_takes_the_first_recall_above_each_mark():
