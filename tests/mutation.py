@@ -1,8 +1,9 @@
 """Mutation testing: break the code in one place at a time; the module's own tests must fail.
 
-`python -m tests.mutation` runs every module, `python -m tests.mutation cam crf` these two. It
-prints how many mutants each module has and how many the tests killed. The mutants that survived
-are in `.mutants/<module>/survivors.txt`, each as a diff. docs/testing.md says what they mean.
+`python -m tests.mutation` runs every module, `python -m tests.mutation cam crf` these two; with
+`--again` only those mutants run that survived the last time. It prints how many mutants each
+module has and how many the tests killed. The mutants that survived are in
+`.mutants/<module>/survivors.txt`, each as a diff. docs/testing.md says what they mean.
 """
 
 import json
@@ -14,7 +15,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".mutants"
+MUTMUT = Path(sys.executable).with_name("mutmut")
 PROCESSES = 2
+SHOW = """
+import sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+for name in sys.argv[1:]:
+    print(get_diff_for_mutant(name))
+"""  # `mutmut show`, for many at once
 # Exit codes: a test failed; pytest itself broke; out of time (the next five); killed by a signal.
 KILLED = (1, 3, 24, -24, 36, 152, 255, -9, -11)
 
@@ -36,9 +44,19 @@ TESTS = {
 FUNCTIONS = {"pipeline/fit.py": ["one_cycle", "step", "poly", "param_groups", "optimizer_for"]}
 
 
-def copy(file: str) -> Path:
-    """A copy of what the tests of `file` need, with mutmut told to change `file` alone."""
-    folder = WORK / Path(file).with_suffix("").as_posix().replace("/", ".")
+def folder_of(file: str) -> Path:
+    """Where `file` is mutated."""
+    return WORK / dotted(file)
+
+
+def dotted(file: str) -> str:
+    """The name of `file` as Python imports it."""
+    return Path(file).with_suffix("").as_posix().replace("/", ".")
+
+
+def copy(file: str) -> None:
+    """Copy what the tests of `file` need, and tell mutmut to change `file` alone."""
+    folder = folder_of(file)
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("pipeline", "tests", "presets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -46,42 +64,52 @@ def copy(file: str) -> Path:
     here = f"only_mutate = {[file]}\npytest_add_cli_args_test_selection = {TESTS[file]}\n"
     head = "[tool.mutmut]\n"
     (folder / "pyproject.toml").write_text(text.replace(head, head + here))
-    return folder
 
 
-def mutate(file: str) -> tuple[int, list[str]]:
-    """Run mutmut on `file`: how many mutants it made, and a diff of each that survived."""
-    folder, module = copy(file), Path(file).with_suffix("").as_posix().replace("/", ".")
-    names = [f"{module}.x_{name}__mutmut_*" for name in FUNCTIONS.get(file, ())]
-    mutmut = str(Path(sys.executable).with_name("mutmut"))
+def results(file: str) -> dict[str, int]:
+    """The exit code of the tests for each mutant that was tried."""
+    path = folder_of(file) / "mutants" / f"{file}.meta"
+    codes = json.loads(path.read_text())["exit_code_by_key"]
+    return {name: code for name, code in codes.items() if code is not None}
+
+
+def survivors(file: str) -> list[str]:
+    """The mutants that no test killed."""
+    return [name for name, code in results(file).items() if code not in KILLED]
+
+
+def mutate(file: str, *, again: bool) -> None:
+    """Run mutmut on `file`; with `again` only on what survived the last run, by today's tests."""
+    folder = folder_of(file)
+    names = [f"{dotted(file)}.x_{name}__mutmut_*" for name in FUNCTIONS.get(file, ())]
+    if again:
+        shutil.copytree(ROOT / "tests", folder / "tests", dirs_exist_ok=True)
+        if not (names := survivors(file)):
+            return
+    else:
+        copy(file)
+    run = [str(MUTMUT), "run", "--max-children", str(PROCESSES), *names]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = [mutmut, "run", "--max-children", str(PROCESSES), *names]
     with (folder / "log.txt").open("w") as log:
         done = subprocess.run(run, cwd=folder, env=env, stdout=log, stderr=log, check=False)
     if done.returncode:
         sys.exit(f"mutmut failed on {file}: see {folder / 'log.txt'}")
-    codes = json.loads((folder / "mutants" / f"{file}.meta").read_text())["exit_code_by_key"]
-    codes = {key: code for key, code in codes.items() if not names or code is not None}
-    alive = [key for key, code in codes.items() if code not in KILLED]
-    diffs = []
-    for key in alive:
-        shown = subprocess.run([mutmut, "show", key], cwd=folder, capture_output=True, text=True,
-                               check=True)  # fmt: skip
-        diffs.append(f"exit code {codes[key]}\n{shown.stdout}")
-    (folder / "survivors.txt").write_text("\n".join(diffs))
-    return len(codes), diffs
+    show = [sys.executable, "-c", SHOW, *survivors(file)]
+    shown = subprocess.run(show, cwd=folder, capture_output=True, text=True, check=True)
+    (folder / "survivors.txt").write_text(shown.stdout)
 
 
-def main(wanted: list[str]) -> None:
+def main(wanted: list[str], *, again: bool) -> None:
     """Print a line for each module and one for all."""
     total = lost = 0
     print(f"{'module':32}{'mutants':>8}{'killed':>8}{'survived':>10}{'share':>8}")
     for file in TESTS:
         if wanted and Path(file).stem not in wanted:
             continue
-        count, alive = mutate(file)
-        total, lost = total + count, lost + len(alive)
-        report(file, count, len(alive))
+        mutate(file, again=again)
+        count, alive = len(results(file)), len(survivors(file))
+        total, lost = total + count, lost + alive
+        report(file, count, alive)
     report("all", total, lost)
 
 
@@ -92,4 +120,4 @@ def report(name: str, count: int, alive: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main([a for a in sys.argv[1:] if a != "--again"], again="--again" in sys.argv)
