@@ -124,6 +124,14 @@ def test_a_box_is_at_least_a_pixel_wide_and_high(tmp_path):
     assert boxes.read_boxes(tmp_path, target_classes=[])[0][0].boxes == ((3, 3, 1, 1),)
 
 
+def test_every_class_that_coco_names_otherwise_than_voc_is_left_out(tmp_path):
+    coco(tmp_path, ["zebra", "airplane", "motorcycle", "couch", "tv", "dining table",
+                    "potted plant"])  # fmt: skip
+    voc = ["aeroplane", "motorbike", "sofa", "tvmonitor", "diningtable", "pottedplant"]
+    kept, left_out = boxes.read_boxes(tmp_path, target_classes=voc)
+    assert [b.image.stem for b in kept] == ["zebra"] and left_out == 6
+
+
 @pytest.mark.parametrize("factor, expected", [
     (2, (20, 8, 6, 2)), (0.4, (4, 2, 1, 1)), (0.1, (1, 0, 1, 1)),
 ])  # fmt: skip

@@ -148,6 +148,16 @@ def test_labels_that_are_nowhere_likely_take_no_part(rng, monkeypatch):
     assert set(np.unique(few)) <= {0, 3, 7} and few.dtype == np.uint8
 
 
+@pytest.mark.parametrize("share, asked", [(0.011, [2]), (0.009, [])])
+def test_a_label_takes_part_from_a_hundredth_of_the_likeliest_on(monkeypatch, share, asked):
+    seen = []
+    monkeypatch.setattr(crf, "dense_crf", lambda *args: seen.append(len(args[1])) or -args[1])
+    logits = np.zeros((2, 2, 2), np.float32)
+    logits[1] = np.log(share)
+    assert not crf.label_of(np.zeros((4, 4, 3), np.uint8), logits, Crf(**RULE)).any()
+    assert seen == asked
+
+
 def test_an_image_of_one_likely_label_needs_no_crf(monkeypatch):
     monkeypatch.setattr(crf, "dense_crf", None)
     logits = np.zeros((3, 6, 5), np.float32)
