@@ -104,10 +104,9 @@ def test_localisation_error_by_hand():
 
 
 def test_of_equal_scores_the_first_classes_count():
-    right = np.zeros((1, 100), bool)
-    right[0, 4] = True
-    score = np.zeros((1, 100))
-    assert localise.error(score, right, best=4) == 1 and localise.error(score, right, best=5) == 0
+    score = np.tile([0.0, 1.0], 50)[None]  # in order: classes 1, 3, 5, ...
+    right = np.arange(100)[None] == 5
+    assert localise.error(score, right, best=2) == 1 and localise.error(score, right, best=3) == 0
 
 
 def test_pointwise_ap_with_every_point_right_is_the_classifiers_ap():

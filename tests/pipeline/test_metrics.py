@@ -36,6 +36,7 @@ def test_void_prediction_is_a_mistake_for_the_true_class_alone():
     counts = metrics.confusion(
         np.array([[1, VOID, 0]], np.uint8), np.array([[1, 1, 0]], np.uint8), classes=2
     )
+    assert counts.tolist() == [[1, 0, 0], [0, 1, 1]] and counts.dtype == np.int64
     assert metrics.iou(counts).tolist() == [1.0, 0.5]
 
 
@@ -52,9 +53,10 @@ def test_scores_of_nothing_are_nan():
 
 
 def test_equal_confidence_keeps_the_order_of_the_answers():
-    score = np.zeros(100)
-    assert metrics.average_precision(score, np.arange(100) < 3) == 1
-    assert metrics.average_precision(score, np.arange(100) == 99) == pytest.approx(0.01)
+    score = np.tile([0.0, 1.0], 50)  # in order: answers 1, 3, 5, ... 99, 0, 2, ... 98
+    for answer, rank in ((5, 3), (99, 50), (98, 100)):
+        right = np.arange(100) == answer
+        assert metrics.average_precision(score, right) == pytest.approx(1 / rank)
 
 
 def test_average_precision_by_hand():
