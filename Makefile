@@ -5,12 +5,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 
 help:
-	@echo "make demo   environment, generated data, the whole chain, its scores and pictures"
-	@echo "make test   environment, lint, types, tests"
-	@echo "make slow   the tests that take minutes"
-	@echo "make bench  what docs/benchmarks.md shows, measured here; an hour"
-	@echo "make lint   ruff and mypy alone"
-	@echo "make clean  remove what runs made; keeps the environment"
+	@echo "make demo     environment, generated data, the whole chain, its scores and pictures"
+	@echo "make test     environment, lint, types, tests"
+	@echo "make slow     the tests that take minutes"
+	@echo "make mutants  breaks the array modules one place at a time: do their tests fail?"
+	@echo "make bench    what docs/benchmarks.md shows, measured here; an hour"
+	@echo "make lint     ruff and mypy alone"
+	@echo "make clean    remove what runs made; keeps the environment"
 
 demo: install
 	@cmp -s params.yaml presets/shapes.yaml || { echo "params.yaml is not the demo's:" \
@@ -22,6 +23,9 @@ test: lint
 
 slow: install
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+mutants: install
+	$(BIN)/python -m tests.mutation
 
 bench: install
 	$(BIN)/python -m benchmarks
@@ -54,6 +58,6 @@ system:
 	  { echo "missing: the headers of $(PYTHON). Debian: apt install python3-dev"; exit 1; }
 
 clean:
-	rm -rf .resume .cells data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/labels data/models \
+	rm -rf .resume .cells .mutants data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/labels data/models \
 	  data/maps data/tag_scores.csv data/saliency data/fused data/logits data/predictions \
 	  data/refined data/scores data/report data/log data/benchmarks

@@ -34,10 +34,36 @@ def test_seed_rule_by_hand():
     assert cam.seed_labels(maps, classes, threshold=0.7, **args).tolist() == [[3, 0, 0, 7]]
 
 
+def test_a_pixel_at_the_threshold_is_a_seed():
+    maps, classes = np.array([[[1.0, 0.5, 0.25]]], np.float32), np.array([3], np.uint8)
+    args = {"height_px": 1, "width_px": 3}
+    at = cam.seed_labels(maps, classes, threshold=0.5, **args)
+    assert at.tolist() == [[3, 3, 0]] and at.dtype == np.uint8
+    above = cam.seed_labels(maps, classes, threshold=0.5001, **args)
+    assert above.tolist() == [[3, 0, 0]]
+
+
+def test_maps_are_resized_by_straight_lines_between_the_middles_of_their_pixels():
+    maps = np.array([[[0, 4]], [[8, 0]]], np.float32)
+    out = cam.upsample(maps, height_px=2, width_px=4)
+    assert out.tolist() == [[[0, 1, 3, 4]] * 2, [[8, 6, 2, 0]] * 2]
+
+
+def test_the_strongest_class_at_each_pixel_by_hand():
+    maps = np.array([[[0.5, 0.25]], [[0.75, 0.125]]], np.float32)
+    value, label = cam.strongest(maps, np.array([3, 7]))
+    assert value.tolist() == [[0.75, 0.25]] and label.tolist() == [[7, 3]]
+    assert (value.dtype, label.dtype) == (np.float32, np.uint8)
+
+
 def test_no_tags_no_seeds():
-    empty = np.zeros((0, 3, 4), np.float32)
-    out = cam.seed_labels(empty, np.zeros(0, np.uint8), threshold=0.2, height_px=6, width_px=8)
+    empty, none = np.zeros((0, 3, 4), np.float32), np.zeros(0, np.uint8)
+    out = cam.seed_labels(empty, none, threshold=0.2, height_px=6, width_px=8)
     assert out.shape == (6, 8) and not out.any()
+    maps = cam.upsample(empty, height_px=6, width_px=8)
+    assert maps.shape == (0, 6, 8) and maps.dtype == np.float32
+    value, label = cam.strongest(maps, none)
+    assert (value.dtype, label.dtype) == (np.float32, np.uint8) and not value.any()
 
 
 def test_a_map_without_evidence_makes_no_seed():

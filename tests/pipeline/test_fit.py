@@ -1,4 +1,4 @@
-"""Training: learns, resumes to the same bytes, schedules, groups."""
+"""Training: learns, resumes to the same bytes, groups of the released solver."""
 
 from functools import partial
 
@@ -155,15 +155,6 @@ def test_groups_of_the_released_solver(head, fc6, score):
     assert rate[id(named[score])] == 0.01
     trainable = sum(p.requires_grad for p in model.parameters())
     assert sum(len(g["params"]) for g in groups) == trainable
-
-
-def test_schedules():
-    assert [fit.step(p) for p in (0, 0.24, 0.25, 0.5, 0.999)] == pytest.approx(
-        [1, 1, 0.1, 0.01, 0.001]
-    )
-    assert fit.one_cycle(0.1) == 1 and fit.one_cycle(1) == pytest.approx(0)
-    assert 0 < fit.one_cycle(0) < 0.2
-    assert fit.poly(0) == 1 and fit.poly(1) == 0
 
 
 def test_a_loss_that_is_no_number_stops_with_the_param(views, tmp_path):

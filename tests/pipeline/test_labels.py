@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline import cam, guide, labels
+from pipeline import labels
 from pipeline.arrays import CONTESTED, VOID
 from pipeline.config import Fuse
 
@@ -42,15 +42,40 @@ def test_oracle_labels_are_the_object_that_the_seed_touches():
     assert (found == expected).all()
 
 
-def test_fused_is_the_seed_rule_and_the_guide_rule(rng):
-    maps, saliency = rng.random((2, 3, 4), np.float32), rng.random((24, 32), np.float32)
-    classes = np.array([2, 5], np.uint8)
-    rule = RULE.model_copy(update={"min_seed_area_px": 5, "min_saliency_fraction": 0.01})
-    seeds = cam.seed_labels(maps, classes, threshold=0.2, height_px=24, width_px=32)
-    expected = guide.fuse(seeds, saliency >= 0.5, rule, tags=[2, 5], rng=rng)
-    found = labels.fused(maps, classes, saliency, rule, chance=(0, "a"))
-    assert (found.label_HW == expected.label_HW).all()
-    assert (found.seeds_HW == expected.seeds_HW).all() and found.seeds_HW.any()
+def test_fused_labels_by_hand():
+    """Of 12 px: a seed of one px and a salient region of two are below the limits, and dropped."""
+    rule = RULE.model_copy(update={"min_seed_area_px": 2, "min_saliency_fraction": 0.2})
+    maps = row(1, 1, 0.19, 0, 0, 0, 0, 0, 1, 0, 0, 0)[None]
+    saliency = row(0, 0.6, 0.6, 0.6, 0, 0, 0, 0, 0, 0, 0.9, 0.9)
+    found = labels.fused(maps, CLASSES, saliency, rule, chance=CHANCE)
+    assert found.seeds_HW.tolist() == [[3, 3] + [0] * 10]
+    assert found.label_HW.tolist() == [[0, 3, 3, 3] + [0] * 8]
+
+
+def test_maps_of_any_size_give_labels_at_the_size_of_the_saliency():
+    maps = np.array([[[1, 0]]], np.float32)  # at image size 1, 0.75, 0.25, 0
+    rule = RULE.model_copy(update={"seed_threshold": 0.5, "rule": "seeds_only"})
+    found = labels.fused(maps, CLASSES, np.zeros((2, 4), np.float32), rule, chance=CHANCE)
+    assert found.label_HW.tolist() == [[3, 3, 0, 0]] * 2
+
+
+def test_saliency_at_the_threshold_is_salient():
+    maps, saliency = row(1, 1, 1, 1)[None], row(0.5, 0.75, 0.49, 0)
+    found = labels.fused(maps, CLASSES, saliency, RULE, chance=CHANCE)
+    assert found.label_HW.tolist() == [[3, 3, 0, 0]]
+
+
+def drawn(image_id, random_seed=0):
+    """The tag that one image draws, of three."""
+    rule = RULE.model_copy(update={"rule": "saliency_only"})
+    maps, tags = np.zeros((3, 1, 1), np.float32), np.array([2, 5, 7], np.uint8)
+    found = labels.fused(maps, tags, row(1), rule, chance=(random_seed, image_id))
+    return int(found.label_HW[0, 0])
+
+
+def test_each_image_draws_its_own_tag_and_the_same_one_every_time():
+    assert [drawn(c) for c in "abcdefgh"] == [2, 5, 5, 2, 7, 7, 5, 2]
+    assert [drawn(c, random_seed=1) for c in "abcdefgh"] == [2, 7, 2, 2, 2, 2, 7, 2]
 
 
 def test_next_saliency_is_the_mean_with_maximum_one():
@@ -88,8 +113,14 @@ def test_of_two_seeds_the_stronger_map_wins():
 
 
 def test_of_pixels_without_any_evidence_the_farthest_are_background():
-    maps = row(0, 0, 0, 0, 0, 1, 1, 0)[None]
-    assert cues(maps).tolist() == [[0, 0, VOID, VOID, VOID, 3, 3, VOID]]
+    maps = row(0, 1, 1, 0, 0, 0, 0, 0)[None]
+    assert cues(maps).tolist() == [[VOID, 3, 3, VOID, VOID, VOID, 0, 0]]
+
+
+def test_a_pixel_without_evidence_is_no_seed_even_at_threshold_0():
+    found = labels.cues(row(0, 0.5, 1, 0.1)[None], CLASSES, seed_threshold=0,
+                        background_fraction=0, height_px=1, width_px=4)  # fmt: skip
+    assert found.tolist() == [[VOID, 3, 3, 3]] and found.dtype == np.uint8
 
 
 def test_a_seed_is_never_background():

@@ -18,6 +18,7 @@ def test_components_are_boxes_with_exclusive_ends():
     boxes, area = localise.components(blob((5, 10, 15, 30), (40, 2, 41, 3)))
     assert sorted(map(tuple, boxes)) == [(5, 10, 15, 30), (40, 2, 41, 3)]
     assert sorted(area) == [1, 200]
+    assert boxes.dtype == area.dtype == np.int64
     assert localise.components(np.zeros((4, 4), bool))[0].shape == (0, 4)
 
 
@@ -37,6 +38,10 @@ def test_box_goes_round_the_largest_part_not_the_highest():
     assert localise.box(heat).tolist() == [50, 40, 55, 45]
 
 
+def test_a_fifth_of_the_maximum_is_the_objects():
+    assert localise.box(np.array([[0.09, 0.1, 0.5, 0.1, 0.1]])).tolist() == [1, 0, 5, 1]
+
+
 def test_overlap_equals_counting_pixels(rng):
     boxes = np.sort(rng.integers(0, 60, (30, 2, 2)), axis=1).reshape(30, 4)
     boxes[:, 2:] += 1
@@ -49,17 +54,27 @@ def test_a_box_is_right_from_half_an_overlap_on():
     truth = np.array([[0, 0, 10, 20], [40, 0, 60, 20]])
     assert localise.box_right(1.0 * blob((40, 0, 60, 10)), truth)  # IoU 1/2
     assert not localise.box_right(1.0 * blob((40, 0, 60, 9)), truth)
-    assert not localise.box_right(np.zeros((60, 80)), truth)
+    assert not localise.box_right(np.zeros((60, 80)), np.array([[0, 0, 80, 60]]))
 
 
 @pytest.mark.parametrize("point, right", [
-    ((30, 30), True), ((12, 30), True), ((11, 30), False), ((57, 30), True), ((58, 30), False),
-    ((30, 12), True), ((30, 11), False),
+    ((30, 20), True), ((12, 20), True), ((11, 20), False), ((57, 20), True), ((58, 20), False),
+    ((30, 2), True), ((30, 1), False), ((30, 47), True), ((30, 48), False),
 ])  # fmt: skip
 def test_a_point_is_right_up_to_18_px_from_a_box(point, right):
+    """From any one of the boxes; the other one is far off."""
     heat = np.zeros((60, 80))
     heat[point[1], point[0]] = 1
-    assert localise.point_right(heat, np.array([[30, 30, 40, 40]])) is right
+    found = localise.point_right(heat, np.array([[30, 20, 40, 30], [500, 500, 510, 510]]))
+    assert found is right
+
+
+def test_a_single_pixel_makes_a_class_present():
+    truth = np.zeros((5, 6), np.uint8)
+    truth[2, 3] = 1
+    marks = localise.judge(np.zeros((0, 5, 6)), np.array([], np.uint8), truth, classes=4)
+    assert marks.tolist() == [[False] * 4, [False] * 4, [True, False, False, False], [False] * 4]
+    assert marks.dtype == bool
 
 
 def test_judge_marks_boxes_points_presence_and_void_tags():
@@ -86,6 +101,12 @@ def test_localisation_error_by_hand():
     assert localise.error(SCORE, right, best=2) == pytest.approx(1 / 3)
     assert localise.error(SCORE, right, best=5) == pytest.approx(1 / 3)
     assert np.isnan(localise.error(SCORE[:0], right[:0], best=1))
+
+
+def test_of_equal_scores_the_first_classes_count():
+    score = np.tile([0.0, 1.0], 50)[None]  # in order: classes 1, 3, 5, ...
+    right = np.arange(100)[None] == 5
+    assert localise.error(score, right, best=2) == 1 and localise.error(score, right, best=3) == 0
 
 
 def test_pointwise_ap_with_every_point_right_is_the_classifiers_ap():

@@ -36,6 +36,7 @@ def test_void_prediction_is_a_mistake_for_the_true_class_alone():
     counts = metrics.confusion(
         np.array([[1, VOID, 0]], np.uint8), np.array([[1, 1, 0]], np.uint8), classes=2
     )
+    assert counts.tolist() == [[1, 0, 0], [0, 1, 1]] and counts.dtype == np.int64
     assert metrics.iou(counts).tolist() == [1.0, 0.5]
 
 
@@ -43,6 +44,19 @@ def test_a_class_that_never_occurs_does_not_count():
     counts = metrics.confusion(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8), classes=3)
     assert metrics.mean_iou(counts) == 1.0
     assert np.isnan(metrics.iou(counts)[1:]).all()
+
+
+def test_scores_of_nothing_are_nan():
+    nothing = np.zeros((2, 3), int)
+    for score in (metrics.mean_iou, metrics.pixel_accuracy, metrics.frequency_weighted_iou):
+        assert np.isnan(score(nothing))
+
+
+def test_equal_confidence_keeps_the_order_of_the_answers():
+    score = np.tile([0.0, 1.0], 50)  # in order: answers 1, 3, 5, ... 99, 0, 2, ... 98
+    for answer, rank in ((5, 3), (99, 50), (98, 100)):
+        right = np.arange(100) == answer
+        assert metrics.average_precision(score, right) == pytest.approx(1 / rank)
 
 
 def test_average_precision_by_hand():
@@ -116,17 +130,25 @@ def test_interval_of_equal_images_is_a_point(rng):
 def test_interval_equals_resampling_in_a_loop(rng):
     counts = images(rng, count=25)
     counts[3:, 2] = counts[3:, :, 2] = 0  # a class that many resamples hold, not all
-    weights = np.random.default_rng(5).multinomial(25, np.full(25, 1 / 25), size=200)
+    weights = np.random.default_rng(5).multinomial(25, np.full(25, 1 / 25), size=130)
     scores = []
     for row in weights:
         drawn = [counts[i] for i, times in enumerate(row) for _ in range(times)]
         scores.append(metrics.mean_iou(sum(drawn)))
-    ends = metrics.mean_iou_interval(counts, rng=np.random.default_rng(5), resamples=200)
+    ends = metrics.mean_iou_interval(counts, rng=np.random.default_rng(5), resamples=130)
     assert ends == pytest.approx(np.percentile(scores, [2.5, 97.5]))
     narrow = metrics.mean_iou_interval(
-        counts, rng=np.random.default_rng(5), resamples=200, share=0.5
+        counts, rng=np.random.default_rng(5), resamples=130, share=0.5
     )
     assert narrow == pytest.approx(np.percentile(scores, [25, 75]))
+
+
+def test_interval_is_of_95_percent_and_a_thousand_resamples_unless_told(rng):
+    counts = images(rng, count=8)
+    told = metrics.mean_iou_interval(
+        counts, rng=np.random.default_rng(5), resamples=1000, share=0.95
+    )
+    assert metrics.mean_iou_interval(counts, rng=np.random.default_rng(5)) == told
 
 
 def test_interval_of_nothing_is_nothing(rng):
@@ -167,10 +189,12 @@ def test_boundary_counts_equal_eroding_class_by_class(rng):
     real = np.kron(rng.integers(0, 3, (4, 5)), np.ones((12, 12))).astype(np.uint8)
     pred = np.roll(real, (3, -2), (0, 1))
     real[20:23] = VOID
+    pred[:9, :9] = 4  # no class, as the contested pixels are none
     known = real != VOID
     for dilation, distance in ((0.02, 2), (0.05, 4), (0.001, 1)):
-        counts = metrics.boundary_counts(pred, real, classes=3, dilation=dilation)
-        for c in range(3):
+        counts = metrics.boundary_counts(pred, real, classes=4, dilation=dilation)
+        assert counts.shape == (3, 4)
+        for c in range(4):
             inside = naive_boundary((pred == c) & known, known, distance)
             true = naive_boundary(real == c, known, distance)
             assert counts[:, c].tolist() == [(inside & true).sum(), true.sum(), inside.sum()]
@@ -202,6 +226,7 @@ def test_void_rim_does_not_cost_a_perfect_contour():
 def test_boundary_iou_leaves_out_classes_that_do_not_occur():
     assert np.isnan(metrics.boundary_iou(np.zeros((3, 4), int)))
     assert metrics.boundary_iou(np.array([[1, 0], [2, 0], [1, 0]])) == 0.5
+    assert metrics.boundary_iou(np.array([[1, 0], [1, 0], [1, 0]])) == 1.0
 
 
 def test_full_supervision_share():

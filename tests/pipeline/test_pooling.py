@@ -74,6 +74,7 @@ def test_flip_commutes_and_gradients_flow(maps, name):
     options = BY_HAND[name][0]
     given = maps.clone().requires_grad_()
     out = POOLINGS[name](given, **options)
+    assert out.shape == (3, 5)
     torch.testing.assert_close(POOLINGS[name](maps.flip(3), **options), out)
     out.sum().backward()
     assert torch.isfinite(given.grad).all() and given.grad.abs().sum() > 0

@@ -51,7 +51,17 @@ def test_curve_leaves_images_without_foreground_out(histograms):
         saliency_scores.curve(histograms), strict=True,
     ):  # fmt: skip
         assert (with_empty == without).all()
-    assert np.isnan(saliency_scores.curve(empty)).all()
+    nothing = saliency_scores.curve(empty)
+    assert [c.shape for c in nothing] == [(256,)] * 3 and np.isnan(nothing).all()
+
+
+def test_curve_of_two_pixels_by_hand():
+    """Both foreground, one white and one black: the black one is found at threshold 0 alone."""
+    histogram = np.zeros((1, 2, 256), int)
+    histogram[0, 1, [0, 255]] = 1
+    precision, recall, f = saliency_scores.curve(histogram)
+    assert precision.tolist() == [1] * 256 and recall.tolist() == [1] + [0.5] * 255
+    assert f.tolist() == [1] + [pytest.approx(1.3 * 0.5 / (0.3 + 0.5))] * 255
 
 
 def test_absolute_error_equals_the_plain_mean(images, histograms):
@@ -60,7 +70,9 @@ def test_absolute_error_equals_the_plain_mean(images, histograms):
         for grey, truth in zip(*images, strict=True)
     ]
     assert saliency_scores.absolute_error(histograms) == pytest.approx(expected, abs=1e-6)
-    assert np.isnan(saliency_scores.absolute_error(np.zeros((1, 2, 256), int)))[0]
+    one = np.zeros((2, 2, 256), int)
+    one[1, 0, 51] = 1
+    assert saliency_scores.absolute_error(one) == pytest.approx([np.nan, 51 / 255], nan_ok=True)
 
 
 def square():
@@ -98,6 +110,22 @@ def test_s_measure_of_a_flat_map_by_hand():
     assert saliency_scores.s_measure(np.full((4, 4), v), truth) == pytest.approx(
         (objects + regions) / 2
     )
+
+
+def test_s_measure_parts_the_image_after_the_foregrounds_centroid():
+    """Foreground: the first column. Parted after it, no part is mixed: each scores 1."""
+    truth = np.zeros((4, 4), np.uint8)
+    truth[:, 0] = 1
+    v = 0.6
+    objects = 0.25 * 2 * v / (v**2 + 1) + 0.75 * 2 * (1 - v) / ((1 - v) ** 2 + 1)
+    found = saliency_scores.s_measure(np.full((4, 4), v), truth)
+    assert found == pytest.approx((objects + 1) / 2)
+
+
+def test_likeness_of_an_object_falls_with_its_spread():
+    """Mean 0.4, standard deviation of the sample 0.2 * sqrt(2)."""
+    got = saliency_scores._alike(np.array([0.2, 0.6]))
+    assert got == pytest.approx(0.8 / (0.16 + 1 + 0.2 * 2**0.5))
 
 
 def test_s_measure_of_single_pixels_by_hand():

@@ -1,0 +1,123 @@
+"""Mutation testing: break the code in one place at a time; the module's own tests must fail.
+
+`python -m tests.mutation` runs every module, `python -m tests.mutation cam crf` these two; with
+`--again` only those mutants run that survived the last time. It prints how many mutants each
+module has and how many the tests killed. The mutants that survived are in
+`.mutants/<module>/survivors.txt`, each as a diff. docs/testing.md says what they mean.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = ROOT / ".mutants"
+MUTMUT = Path(sys.executable).with_name("mutmut")
+PROCESSES = 2
+SHOW = """
+import sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+for name in sys.argv[1:]:
+    print(get_diff_for_mutant(name))
+"""  # `mutmut show`, for many at once
+# Exit codes: a test failed; pytest itself broke; out of time (the next five); killed by a signal.
+KILLED = (1, 3, 24, -24, 36, 152, 255, -9, -11)
+
+# Which tests must kill the mutants of a file. Keep them quick: they run once for each mutant.
+TESTS = {
+    "pipeline/guide.py": ["tests/pipeline/test_guide.py", "tests/pipeline/test_guide_values.py"],
+    "pipeline/crf.py": ["tests/pipeline/test_crf.py"],
+    "pipeline/cam.py": ["tests/pipeline/test_cam.py"],
+    "pipeline/labels.py": ["tests/pipeline/test_labels.py"],
+    "pipeline/boxes.py": ["tests/pipeline/test_boxes.py"],
+    "pipeline/pooling.py": ["tests/pipeline/test_pooling.py"],
+    "pipeline/metrics.py": ["tests/pipeline/test_metrics.py"],
+    "pipeline/seed_curve.py": ["tests/pipeline/test_seed_curve.py"],
+    "pipeline/localise.py": ["tests/pipeline/test_localise.py"],
+    "pipeline/saliency_scores.py": ["tests/pipeline/test_saliency_scores.py"],
+    "pipeline/fit.py": ["tests/pipeline/test_fit_values.py"],
+}
+# Of these files only some functions: a training for each mutant would take hours.
+FUNCTIONS = {"pipeline/fit.py": ["one_cycle", "step", "poly", "param_groups", "optimizer_for"]}
+
+
+def folder_of(file: str) -> Path:
+    """Where `file` is mutated."""
+    return WORK / dotted(file)
+
+
+def dotted(file: str) -> str:
+    """The name of `file` as Python imports it."""
+    return Path(file).with_suffix("").as_posix().replace("/", ".")
+
+
+def copy(file: str) -> None:
+    """Copy what the tests of `file` need, and tell mutmut to change `file` alone."""
+    folder = folder_of(file)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("pipeline", "tests", "presets"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (ROOT / "pyproject.toml").read_text()
+    here = f"only_mutate = {[file]}\npytest_add_cli_args_test_selection = {TESTS[file]}\n"
+    head = "[tool.mutmut]\n"
+    (folder / "pyproject.toml").write_text(text.replace(head, head + here))
+
+
+def results(file: str) -> dict[str, int]:
+    """The exit code of the tests for each mutant that was tried."""
+    path = folder_of(file) / "mutants" / f"{file}.meta"
+    codes = json.loads(path.read_text())["exit_code_by_key"]
+    return {name: code for name, code in codes.items() if code is not None}
+
+
+def survivors(file: str) -> list[str]:
+    """The mutants that no test killed."""
+    return [name for name, code in results(file).items() if code not in KILLED]
+
+
+def mutate(file: str, *, again: bool) -> None:
+    """Run mutmut on `file`; with `again` only on what survived the last run, by today's tests."""
+    folder = folder_of(file)
+    names = [f"{dotted(file)}.x_{name}__mutmut_*" for name in FUNCTIONS.get(file, ())]
+    if again:
+        shutil.copytree(ROOT / "tests", folder / "tests", dirs_exist_ok=True)
+        if not (names := survivors(file)):
+            return
+    else:
+        copy(file)
+    run = [str(MUTMUT), "run", "--max-children", str(PROCESSES), *names]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with (folder / "log.txt").open("w") as log:
+        done = subprocess.run(run, cwd=folder, env=env, stdout=log, stderr=log, check=False)
+    if done.returncode:
+        sys.exit(f"mutmut failed on {file}: see {folder / 'log.txt'}")
+    show = [sys.executable, "-c", SHOW, *survivors(file)]
+    shown = subprocess.run(show, cwd=folder, capture_output=True, text=True, check=True)
+    (folder / "survivors.txt").write_text(shown.stdout)
+
+
+def main(wanted: list[str], *, again: bool) -> None:
+    """Print a line for each module and one for all."""
+    total = lost = 0
+    print(f"{'module':32}{'mutants':>8}{'killed':>8}{'survived':>10}{'share':>8}")
+    for file in TESTS:
+        if wanted and Path(file).stem not in wanted:
+            continue
+        mutate(file, again=again)
+        count, alive = len(results(file)), len(survivors(file))
+        total, lost = total + count, lost + alive
+        report(file, count, alive)
+    report("all", total, lost)
+
+
+def report(name: str, count: int, alive: int) -> None:
+    """One line of the table."""
+    share = 100 * (count - alive) / count
+    print(f"{name:32}{count:8}{count - alive:8}{alive:10}{share:7.1f}%", flush=True)
+
+
+if __name__ == "__main__":
+    main([a for a in sys.argv[1:] if a != "--again"], again="--again" in sys.argv)
