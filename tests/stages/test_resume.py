@@ -13,7 +13,7 @@ import pytest
 from pipeline import formats
 from pipeline.layout import Layout
 from stages import _run
-from tests.conftest import ROOT, wait_for
+from tests.project import ROOT, wait_for
 
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
