@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 
 help:
 	@echo "make demo   environment, generated data, the whole chain, its scores and pictures"
-	@echo "make test   environment, lint, types, tests"
+	@echo "make test   environment, lint, types, tests; about three minutes"
 	@echo "make slow   the tests that take minutes"
 	@echo "make bench  what docs/benchmarks.md shows, measured here; an hour"
 	@echo "make lint   ruff and mypy alone"
@@ -18,10 +19,10 @@ demo: install
 	$(BIN)/python cli.py run
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow"
 
 slow: install
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(PYTEST) -m slow
 
 bench: install
 	$(BIN)/python -m benchmarks
