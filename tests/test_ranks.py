@@ -49,7 +49,7 @@ def by_two(project, text, check=True):
 @pytest.mark.parametrize(
     "text", [s if s in SHORT else pytest.param(s, marks=pytest.mark.slow) for s in PER_IMAGE]
 )
-def test_per_image_files_are_the_single_processs(project, text):
+def test_two_ranks_write_the_files_that_one_process_writes(project, text):
     outs = [project.root / out for out in PER_IMAGE[text]]
     alone(project, text)
     whole = formats.digest(*outs)
