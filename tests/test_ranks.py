@@ -30,7 +30,7 @@ PER_IMAGE = {
     "predict guide": ["data/logits/guide", "data/predictions/guide"],
     "refine guide": ["data/refined/guide"],
 }
-SHORT = ("seed", "fuse")
+SHORT = ("fuse",)
 ONE = {"OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1", "GUIDELABEL_DEVICE": "cpu"}
 TWO = {**ONE, "GUIDELABEL_NPROC": "2"}
 
@@ -42,8 +42,7 @@ def alone(project, text):
 
 def by_two(project, text, check=True):
     """Do a stage by two processes."""
-    name, *args = text.split()
-    return project.python("-m", f"stages.{name}", *args, check=check, **TWO)
+    return project.python("-m", *f"stages.{text}".split(), check=check, **TWO)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +78,8 @@ def test_two_ranks_learn_what_one_process_learns(tmp_path):
         torch.testing.assert_close(both[0][name], weights, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "text", ["train_segment guide", pytest.param("train_seed", marks=pytest.mark.slow),
-             pytest.param("train_saliency", marks=pytest.mark.slow)],
-)  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["train_segment guide", "train_seed", "train_saliency"])
 def test_training_agrees_within_tolerance(project, text):
     folder = {"train_segment guide": Layout().segmenter("guide"), "train_seed": Layout().seed_model,
               "train_saliency": Layout().saliency_model}[text]  # fmt: skip
@@ -146,14 +143,13 @@ if __name__ == "__main__":
     (signal.SIGINT, "all", 130, ""),
 ])  # fmt: skip
 def test_killed_ranks_end_in_a_line(copy, sign, to, code, said):
-    project = copy
-    (project.root / "stages/fuse.py").write_text(WAITS)
+    (copy.root / "stages/fuse.py").write_text(WAITS)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal has it
-    run = subprocess.Popen([sys.executable, "-m", "stages.fuse"], cwd=project.root, text=True,
+    run = subprocess.Popen([sys.executable, "-m", "stages.fuse"], cwd=copy.root, text=True,
                            env={**os.environ, **TWO}, stderr=subprocess.PIPE,
                            start_new_session=True)  # fmt: skip
     signal.signal(signal.SIGINT, before)
-    pids = [project.root / f"pid-{i}" for i in range(2)]
+    pids = [copy.root / f"pid-{i}" for i in range(2)]
     try:
         while not all(p.exists() and p.read_text() for p in pids):
             assert run.poll() is None, run.communicate()
