@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 
 help:
@@ -19,10 +20,10 @@ demo: install
 	$(BIN)/python cli.py run
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow"
 
 slow: install
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(PYTEST) -m slow
 
 mutants: install
 	$(BIN)/python -m tests.mutation

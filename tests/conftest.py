@@ -1,24 +1,27 @@
-"""Small data sets the tests make, and a copy of the project to run in."""
+"""Small data sets the tests make, and copies of the project to run in."""
 
+import contextlib
+import fcntl
 import os
-import runpy
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import formats, page
+from pipeline import formats
 from pipeline import params as reading
-from pipeline.layout import SCORED, Layout
+from tests.project import ROOT, TINY, Project
 
-ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("GUIDELABEL_REAL_DATA", ROOT.parent / "shared/data"))
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
 
 
 @pytest.fixture
@@ -94,122 +97,47 @@ def devkit(tmp_path):
     return root
 
 
-TINY = {
-    "data": {"options": {"shapes": {"train": 24, "val": 8, "boxed": 12, "size_px": 64}}},
-    "seed": {"train": {"epochs": 2, "size_px": 64}, "maps": {"size_px": 64, "scales": [1.0]}},
-    "saliency": {
-        "options": {"net": {"train": {"epochs": 1, "size_px": 64}, "infer": {"size_px": 64}}}
-    },
-    "segment": {"train": {"epochs": 1, "size_px": 64}, "predict": {"size_px": 64}},
-    "report": {"best": 1, "worst": 1, "random": 1},
-}
-
-
-class Project:
-    """A copy of the project in a folder of its own, as a newcomer has it after `git clone`."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        files = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout.split()  # fmt: skip
-        for name in files:
-            if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, root / name)
-        shutil.copy2(ROOT / "presets/shapes.yaml", root / "params.yaml")  # whatever is in use here
-        self.run("git", "init", "-q")
-        self.run("git", "add", "-A")
-        self.commit()
-
-    def run(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        done = subprocess.run(
-            args, cwd=self.root, capture_output=True, text=True, check=False,
-            env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **env},
-        )  # fmt: skip
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    def commit(self) -> None:
-        who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-        self.run("git", *who, "commit", "-qam", "state", "--allow-empty")
-
-    def python(self, *args: str, **kw) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, *args, **kw)
-
-    def repro(self, *args: str) -> list[str]:
-        """Run dvc repro; the stages that ran."""
-        said = self.python("-m", "dvc", "repro", *args).stdout
-        return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running")]
-
-    def change(self, changes: dict) -> None:
-        """Lay `changes` over params.yaml."""
-        from ruamel.yaml import YAML
-
-        values = reading.read_yaml(self.root / "params.yaml")
-        reading.lay_over(values, changes)
-        with (self.root / "params.yaml").open("w") as f:
-            YAML().dump(values, f)
-
-
-def wait_for(condition, seconds=20):
-    """Until `condition()` holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def scores_of(project: Project) -> dict:
-    """The scores of all links of its last run."""
-    return page.read_scores(Layout(project.root).scores(group) for group in SCORED)
+@contextlib.contextmanager
+def made_once(tmp_path_factory, name):
+    """A folder that all pytest-xdist workers of a run share; the first to come makes it."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield base / name
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    """The project after one whole tiny run."""
-    project = Project(tmp_path_factory.mktemp("project"))
-    project.change(TINY)
-    project.commit()
-    project.first_run = project.repro()
-    return project
+def cloned(tmp_path_factory):
+    """The project before its first run. No test changes it."""
+    with made_once(tmp_path_factory, "cloned") as root:
+        return Project(root) if root.exists() else Project.clone(root)
 
 
-TINY_CHAIN = (
-    "generate", "prepare", "train_seed", "seed", "evaluate_seed", "train_saliency", "saliency net",
-    "evaluate_saliency", "fuse", "diffuse", "evaluate_guide", "train_segment guide",
-    "predict guide", "refine guide", "evaluate_segment",
-)  # fmt: skip
-
-
-def run_stages(*stages: str) -> None:
-    """Run stages as `python -m stages.NAME` does, here, without starting a Python for each."""
-    with mock.patch.dict(os.environ, {"GUIDELABEL_WORKERS": "1"}):
-        for name, *args in map(str.split, stages):
-            sys.modules.pop(f"stages.{name}", None)  # runpy warns of a module imported before
-            with mock.patch("sys.argv", [name, *args]):
-                runpy.run_module(f"stages.{name}", run_name="__main__", alter_sys=True)
+@pytest.fixture
+def copy(cloned, tmp_path):
+    """The project before its first run."""
+    return cloned.copy(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
-def tiny_chain(tmp_path_factory):
-    """A project in which every stage has run on a tiny generated set; base.yaml: its params."""
-    project, here = Project(tmp_path_factory.mktemp("tiny")), os.getcwd()
-    project.change(TINY)
-    os.chdir(project.root)
-    try:
-        run_stages(*TINY_CHAIN)
-    finally:
-        os.chdir(here)
-    shutil.copy(project.root / "params.yaml", project.root / "base.yaml")
+def finished(tmp_path_factory, cloned):
+    """The project after one whole tiny run by DVC. No test changes it."""
+    with made_once(tmp_path_factory, "finished") as root:
+        ran = root.with_suffix(".json")
+        if not ran.exists():
+            project = cloned.copy(root)
+            project.change(TINY)
+            project.commit()
+            formats.write_json(ran, project.repro())
+    project = Project(root)
+    project.first_run = formats.read_json(ran)
     return project
 
 
 @pytest.fixture
-def project(tiny_chain, monkeypatch):
-    """The finished tiny chain, with its params restored, as the working folder."""
-    monkeypatch.chdir(tiny_chain.root)
-    shutil.copy("base.yaml", "params.yaml")
-    return tiny_chain
+def project(finished, tmp_path, monkeypatch):
+    """The project after one whole tiny run, as the working folder."""
+    project = finished.copy(tmp_path / "project")
+    monkeypatch.chdir(project.root)
+    return project

@@ -11,43 +11,30 @@ import psutil
 import pytest
 
 from pipeline import params
-from tests.conftest import ROOT, wait_for
-
-
-def cli(*args, cwd=ROOT):
-    return subprocess.run(
-        [sys.executable, "cli.py", *args], check=False, cwd=cwd, capture_output=True, text=True
-    )
+from tests.project import ROOT, Project, wait_for
 
 
 def test_help_names_every_command():
-    said = cli("--help").stdout
-    for name in ("run", "use", "status", "scores", "config", "doctor", "fetch", "predict"):
+    said = Project(ROOT).python("cli.py", "--help").stdout
+    for name in ("run", "use", "status", "scores", "config", "doctor", "fetch", "table", "predict"):
         assert f" {name} " in said
 
 
 def test_config_prints_the_validated_params(copy):
-    assert "seed_threshold: 0.2" in copy.python("cli.py", "config").stdout
+    assert "seed_threshold: 0.2" in copy.here("cli.py", "config").stdout
 
 
 def test_doctor_examines_everything(copy):
-    done = copy.python("cli.py", "doctor")
+    done = copy.here("cli.py", "doctor")
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
         "python", "torch", "device", "CRF", "params", "data", "weights", "saliency",
     ]  # fmt: skip
 
 
-@pytest.fixture
-def copy(tmp_path):
-    from tests.conftest import Project
-
-    return Project(tmp_path)
-
-
 def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
     base = (copy.root / "params.yaml").read_text()
-    said = copy.python("cli.py", "use", "voc_animals").stdout
+    said = copy.here("cli.py", "use", "voc_animals").stdout
     assert "data.source: shapes -> voc" in said
     values = params.read_yaml(copy.root / "params.yaml")
     assert (
@@ -55,9 +42,9 @@ def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
         and "# shapes | voc" in (copy.root / "params.yaml").read_text()
     )
     assert (copy.root / "data/params_before.yaml").read_text() == base
-    copy.python("cli.py", "use", "voc2012_paper")
+    copy.here("cli.py", "use", "voc2012_paper")
     assert params.read_yaml(copy.root / "params.yaml")["seed"]["backbone"] == "vgg16"
-    copy.python("cli.py", "use", "shapes")
+    copy.here("cli.py", "use", "shapes")
     assert (copy.root / "params.yaml").read_text() == base
 
 
@@ -87,7 +74,7 @@ def test_doctor_names_the_fix_of_what_is_missing(copy):
         "data": {"source": "voc", "root": "nowhere", "tags": "nowhere/Annotations"},
         "seed": {"weights": "no.pth"},
     })  # fmt: skip
-    done = copy.python("cli.py", "doctor", check=False)
+    done = copy.here("cli.py", "doctor", check=False)
     assert done.returncode == 1
     assert "FAIL  data" in done.stdout and "cli.py fetch voc2012" in done.stdout
     assert "FAIL  weights" in done.stdout and "seed.weights" in done.stdout
@@ -96,12 +83,12 @@ def test_doctor_names_the_fix_of_what_is_missing(copy):
 
 def test_a_bad_tag_is_seen_by_doctor_and_before_anything_runs(copy, folder_set, folder_params):
     copy.change({"data": folder_params["data"]})
-    assert f"folder: {folder_set}, 4 images; cat 2, dog 2" in copy.python(
+    assert f"folder: {folder_set}, 4 images; cat 2, dog 2" in copy.here(
         "cli.py", "doctor", check=False
     ).stdout  # fmt: skip
     (folder_set / "tags.csv").write_text("id,tags\np0,cat bird\n")
     said = "tags.csv: id 'p0': tag 'bird' is not in data.classes"
-    done = copy.python("cli.py", "doctor", check=False)
+    done = copy.here("cli.py", "doctor", check=False)
     assert done.returncode == 1 and f"FAIL  data     {folder_set}/{said}" in done.stdout
     done = copy.python("cli.py", "run", check=False)
     assert done.returncode == 1 and said in done.stderr and "Running" not in done.stdout

@@ -18,7 +18,8 @@ from pipeline import formats, ranks, runtime
 from pipeline.arrays import VOID
 from pipeline.errors import UserError
 from pipeline.layout import Layout
-from tests.conftest import ROOT, Project, photo, scores_of
+from tests.conftest import photo
+from tests.project import ROOT
 
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
@@ -29,25 +30,30 @@ PER_IMAGE = {
     "predict guide": ["data/logits/guide", "data/predictions/guide"],
     "refine guide": ["data/refined/guide"],
 }
-SHORT = ("seed", "fuse")
+SHORT = ("fuse",)
 ONE = {"OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1", "GUIDELABEL_DEVICE": "cpu"}
 TWO = {**ONE, "GUIDELABEL_NPROC": "2"}
 
 
-def stage(project, text, check=True, **env):
-    name, *args = text.split()
-    return project.python("-m", f"stages.{name}", *args, check=check, **{**ONE, **env})
+def alone(project, text):
+    """Do a stage by one process: this one."""
+    project.stages(text, GUIDELABEL_DEVICE="cpu")
+
+
+def by_two(project, text, check=True):
+    """Do a stage by two processes."""
+    return project.python("-m", *f"stages.{text}".split(), check=check, **TWO)
 
 
 @pytest.mark.parametrize(
     "text", [s if s in SHORT else pytest.param(s, marks=pytest.mark.slow) for s in PER_IMAGE]
 )
-def test_per_image_files_are_the_single_processs(project, text):
+def test_two_ranks_write_the_files_that_one_process_writes(project, text):
     outs = [project.root / out for out in PER_IMAGE[text]]
-    stage(project, text)
-    alone = formats.digest(*outs)
-    stage(project, text, **TWO)
-    assert formats.digest(*outs) == alone
+    alone(project, text)
+    whole = formats.digest(*outs)
+    by_two(project, text)
+    assert formats.digest(*outs) == whole
 
 
 def test_two_ranks_learn_what_one_process_learns(tmp_path):
@@ -63,19 +69,17 @@ def test_two_ranks_learn_what_one_process_learns(tmp_path):
     for launcher in ([], two):
         command = [sys.executable, *launcher, "-m", "tests.small_fit", tmp_path]
         subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True)
-    alone, *both = [
+    single, *both = [
         formats.read_weights(tmp_path / f"weights-{name}.safetensors")
         for name in ("0-of-1", "0-of-2", "1-of-2")
     ]
-    for name, weights in alone.items():
+    for name, weights in single.items():
         assert (both[0][name] == both[1][name]).all()
         torch.testing.assert_close(both[0][name], weights, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "text", ["train_segment guide", pytest.param("train_seed", marks=pytest.mark.slow),
-             pytest.param("train_saliency", marks=pytest.mark.slow)],
-)  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["train_segment guide", "train_seed", "train_saliency"])
 def test_training_agrees_within_tolerance(project, text):
     folder = {"train_segment guide": Layout().segmenter("guide"), "train_seed": Layout().seed_model,
               "train_saliency": Layout().saliency_model}[text]  # fmt: skip
@@ -84,42 +88,39 @@ def test_training_agrees_within_tolerance(project, text):
         rows = formats.read_table(folder / "loss.tsv", columns=("epoch", "loss"), sep="\t")
         return [float(r["loss"]) for r in rows]
 
-    stage(project, text)
-    alone = losses()
-    stage(project, text, **TWO)
-    assert losses() == pytest.approx(alone, rel=0.15) and len(alone) >= 1
+    alone(project, text)
+    whole = losses()
+    by_two(project, text)
+    assert losses() == pytest.approx(whole, rel=0.15) and len(whole) >= 1
 
 
+@pytest.mark.slow
 def test_ranks_pack_archives_together(project):
     outs = [project.root / out for out in PER_IMAGE["fuse"]]
     project.change({"shard": 5})
-    stage(project, "fuse")
-    alone = formats.digest(*outs)
-    stage(project, "fuse", **TWO)
-    assert formats.digest(*outs) == alone
+    alone(project, "fuse")
+    whole = formats.digest(*outs)
+    by_two(project, "fuse")
+    assert formats.digest(*outs) == whole
     assert {p.suffix for p in outs[0].iterdir()} == {".zip"}
-    project.change({"shard": 0})
-    stage(project, "fuse")  # as it was, for the next test
 
 
 def test_a_dead_rank_ends_the_run_with_its_name_and_the_stage_goes_on(project):
     outs = [project.root / out for out in PER_IMAGE["refine guide"]]
-    stage(project, "refine guide")
+    alone(project, "refine guide")
     whole = formats.digest(*outs)
     victim = next(s for s in formats.read_samples(Layout().samples) if s.split == "val")
     kept = victim.image.read_bytes()
-    try:
-        victim.image.write_bytes(b"no image")
-        done = stage(project, "refine guide", check=False, **TWO)
-        assert done.returncode != 0
-        assert "rank 0: " in done.stderr  # the first image of what it refines
-        assert victim.image.name in done.stderr
-        last = done.stderr.splitlines()[-1]
-        assert re.fullmatch("error: rank . ended with exit code 1; the others were stopped", last)
-        assert "Traceback" not in done.stderr and "torch.distributed" not in done.stderr
-    finally:
-        victim.image.write_bytes(kept)
-    stage(project, "refine guide", **TWO)
+    victim.image.write_bytes(b"no image")
+    done = by_two(project, "refine guide", check=False)
+    assert done.returncode != 0
+    assert "rank 0: " in done.stderr  # the first image of what it refines
+    assert victim.image.name in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch("error: rank . ended with exit code 1; the others were stopped", last)
+    assert "Traceback" not in done.stderr and "torch.distributed" not in done.stderr
+    victim.image.write_bytes(kept)
+    by_two(project, "refine guide")
     assert formats.digest(*outs) == whole
 
 
@@ -141,15 +142,14 @@ if __name__ == "__main__":
     (signal.SIGKILL, "rank 1", 1, "error: rank 1 was killed by SIGKILL; the others were stopped"),
     (signal.SIGINT, "all", 130, ""),
 ])  # fmt: skip
-def test_killed_ranks_end_in_a_line(tmp_path, sign, to, code, said):
-    project = Project(tmp_path)
-    (project.root / "stages/fuse.py").write_text(WAITS)
+def test_killed_ranks_end_in_a_line(copy, sign, to, code, said):
+    (copy.root / "stages/fuse.py").write_text(WAITS)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal has it
-    run = subprocess.Popen([sys.executable, "-m", "stages.fuse"], cwd=project.root, text=True,
+    run = subprocess.Popen([sys.executable, "-m", "stages.fuse"], cwd=copy.root, text=True,
                            env={**os.environ, **TWO}, stderr=subprocess.PIPE,
                            start_new_session=True)  # fmt: skip
     signal.signal(signal.SIGINT, before)
-    pids = [project.root / f"pid-{i}" for i in range(2)]
+    pids = [copy.root / f"pid-{i}" for i in range(2)]
     try:
         while not all(p.exists() and p.read_text() for p in pids):
             assert run.poll() is None, run.communicate()
@@ -164,7 +164,7 @@ def test_killed_ranks_end_in_a_line(tmp_path, sign, to, code, said):
 
 def test_batches_that_ranks_cannot_share_are_named(project):
     project.change({"segment": {"train": {"batch": 15}}})
-    done = stage(project, "train_segment guide", check=False, **TWO)
+    done = by_two(project, "train_segment guide", check=False)
     assert done.returncode != 0 and "2 ranks cannot share batches of 15" in done.stderr
 
 
@@ -196,8 +196,8 @@ def test_what_starts_the_ranks(monkeypatch):
 def test_two_nodes_that_meet_at_a_port(project):
     """Two launchers of one process each, as on two machines that share a file system."""
     outs = [project.root / out for out in PER_IMAGE["fuse"]]
-    stage(project, "fuse")
-    alone = formats.digest(*outs)
+    alone(project, "fuse")
+    whole = formats.digest(*outs)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -211,7 +211,7 @@ def test_two_nodes_that_meet_at_a_port(project):
     ]  # fmt: skip
     said = [node.communicate(timeout=120)[1] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], said
-    assert formats.digest(*outs) == alone
+    assert formats.digest(*outs) == whole
 
 
 def test_more_ranks_than_gpus_is_said(monkeypatch):
@@ -239,12 +239,12 @@ def test_nproc_reaches_the_stages_or_says_why_not(monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_ranks_end_with_the_same_score(tmp_path):
+def test_two_ranks_end_with_the_same_score(cloned, tmp_path):
     """The demo's chain: within the 95 % that the photographs of val leave open."""
     found = []
     for name, env in (("one", {}), ("two", {"GUIDELABEL_NPROC": "2"})):
-        project = Project(tmp_path / name)
+        project = cloned.copy(tmp_path / name)
         project.python("cli.py", "run", "evaluate_segment", **env)
-        found.append(scores_of(project)["refined_guide"]["val"])
+        found.append(project.scores()["refined_guide"]["val"])
     one, two = found
     assert one["mIoU_low"] < two["mIoU"] < one["mIoU_high"], found

@@ -2,7 +2,9 @@
 
 import json
 
-from tests.conftest import TINY, Project, scores_of
+import pytest
+
+from tests.project import TINY
 
 
 def edit(path, old, new):
@@ -11,9 +13,10 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
-def test_a_pooling_is_added_in_three_edits(tmp_path):
+@pytest.mark.slow
+def test_a_pooling_is_added_in_three_edits(copy):
     """As the README says, word by word."""
-    project = Project(tmp_path / "project")
+    project = copy
     edit(project.root / "pipeline/pooling.py", "POOLINGS: dict[str, Callable[..., Tensor]] = {",
          "def top_mean(maps_NKhw: Tensor, *, share: float) -> Tensor:\n"
          "    flat = maps_NKhw.flatten(2)\n"
@@ -31,30 +34,28 @@ def test_a_pooling_is_added_in_three_edits(tmp_path):
     assert spec["pooling"] == "top_mean" and spec["options"] == {"share": 0.3}
 
 
-def test_tables_reuse_the_chain_and_a_failed_cell_leaves_the_others_standing(built):
-    rows = built.root / "ablation/params.yaml"
+@pytest.mark.slow
+def test_tables_reuse_the_chain_and_a_failed_cell_leaves_the_others_standing(project):
+    rows = project.root / "ablation/params.yaml"
     edit(rows, "  neglog: {diffuse: {unary: neglog}}",
          "  neglog: {saliency: {source: folder, options: {folder: {root: nowhere}}}}")  # fmt: skip
     chosen = ("--row", "as_is", "--row", "contested_none", "--row", "neglog", "--seed", "0")
-    try:
-        done = built.python("cli.py", "table", "T6", *chosen, check=False)
-        assert done.returncode == 1 and "Some cells failed" in done.stdout
-        ran = [line for line in done.stdout.splitlines() if "Running stage" in line]
-        assert not [line for line in ran if "train" in line or "'seed'" in line]
-        assert "nowhere" in done.stdout + done.stderr
-        table = (built.root / "data/tables/T6.md").read_text().splitlines()
-        own = scores_of(built)["guide"]["train"]["mIoU"]
-        assert f"CRF set deeplab | {own:.1f} (" in "".join(table)
-        assert next(line for line in table if "unary -log" in line).count("missing") == 1
-        assert not (built.root / ".cells/as_is-0").exists()
-        again = built.python("cli.py", "table", "T6", *chosen[:4], "--seed", "0").stdout
-        assert "Running stage" not in again
-        assert (built.root / "data/tables/T6.tex").exists()
-    finally:
-        built.run("git", "checkout", "ablation/params.yaml")
+    done = project.python("cli.py", "table", "T6", *chosen, check=False)
+    assert done.returncode == 1 and "Some cells failed" in done.stdout
+    ran = [line for line in done.stdout.splitlines() if "Running stage" in line]
+    assert not [line for line in ran if "train" in line or "'seed'" in line]
+    assert "nowhere" in done.stdout + done.stderr
+    table = (project.root / "data/tables/T6.md").read_text().splitlines()
+    own = project.scores()["guide"]["train"]["mIoU"]
+    assert f"CRF set deeplab | {own:.1f} (" in "".join(table)
+    assert next(line for line in table if "unary -log" in line).count("missing") == 1
+    assert not (project.root / ".cells/as_is-0").exists()
+    again = project.python("cli.py", "table", "T6", *chosen[:4], "--seed", "0").stdout
+    assert "Running stage" not in again
+    assert (project.root / "data/tables/T6.tex").exists()
 
 
-def test_unknown_tables_and_rows_are_named(built):
+def test_unknown_tables_and_rows_are_named(copy):
     for args, words in ((("T99",), "no table 'T99'"), (("T1", "--row", "x"), "no row")):
-        done = built.python("cli.py", "table", *args, check=False)
+        done = copy.here("cli.py", "table", *args, check=False)
         assert done.returncode == 1 and words in done.stderr

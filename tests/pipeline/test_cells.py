@@ -63,16 +63,38 @@ def test_the_fingerprint_follows_every_param(params):
     assert cells.fingerprint(params) != before
 
 
-def test_curves_are_written_where_there_are_some_and_only_there(tmp_path):
+@pytest.fixture
+def recorded(tmp_path):
+    """A cell's record, of today's params and code unless told; the table's line of its row."""
     layout, ablation = Layout(tmp_path), {"over": {}, "rows": {"gap": {}}, "random_seeds": [0]}
-    table = tables.read(
-        "T9", {"title": "", "rows": {"gap": "GAP"}, "columns": {"mP": "maps.val.mP"}}
-    )
-    path = layout.table("T9", "curves.tsv")
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline/guide.py").write_text("RULE = 1")
+    columns = {"mP": "maps.val.mP"}
+    table = tables.read("T9", {"title": "", "rows": {"gap": "GAP"}, "columns": columns})
+
+    def line(base=None, curve=(), **other):
+        record = {"scores": {"maps": {"val": {"mP": 61.5}}}, "random_seed": 0, "data": "d"}
+        record |= {"params": cells.fingerprint({"random_seed": 0}), "code": cells.code(tmp_path)}
+        formats.write_json(layout.cell_scores("gap", 0), record | {"curve": curve} | other)
+        written = cells.write_table(layout, table, base or {}, ablation)
+        return next(line for line in written.splitlines() if line.startswith("| GAP"))
+
+    return line
+
+
+def test_a_record_of_other_params_or_code_is_not_in_the_table(recorded, tmp_path):
+    assert "61.5" in recorded()
+    for other in ({"params": cells.fingerprint({"random_seed": 1})}, {"code": "of yesterday"}):
+        line = recorded(**other)
+        assert "61.5" not in line and "missing" in line
+    assert "missing" in recorded({"report": {"best": 2}})  # params.yaml changed since
+    then = cells.code(tmp_path)
+    (tmp_path / "pipeline/guide.py").write_text("RULE = 2")
+    assert "missing" in recorded(code=then)
+
+
+def test_curves_are_written_where_there_are_some_and_only_there(recorded, tmp_path):
+    path = Layout(tmp_path).table("T9", "curves.tsv")
     for curve in ([["0.50"] * len(scores.CURVE)], []):
-        record = {"scores": {}, "curve": curve, "random_seed": 0, "data": "d"}
-        record["params"] = cells.fingerprint({"random_seed": 0})
-        record["code"] = cells.code(tmp_path)
-        formats.write_json(layout.cell_scores("gap", 0), record)
-        cells.write_table(layout, table, {}, ablation)
+        recorded(curve=curve)
         assert path.exists() == bool(curve)

@@ -40,7 +40,7 @@ def server():
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         Handler.url = f"http://127.0.0.1:{http.server_port}/file.tar"
         yield Handler
         http.shutdown()

@@ -6,16 +6,14 @@ from tests.conftest import photo
 
 
 @pytest.fixture
-def project(tmp_path_factory, folder_set, folder_params):
-    from tests.conftest import Project
-
-    project = Project(tmp_path_factory.mktemp("bad"))
-    project.change({"data": folder_params["data"]})
-    return project
+def project(copy, folder_params):
+    """The project before its first run, on the photographs of `folder_set`."""
+    copy.change({"data": folder_params["data"]})
+    return copy
 
 
 def fails(project, stage, *words):
-    done = project.python("-m", f"stages.{stage}", check=False)
+    done = project.here("-m", f"stages.{stage}", check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith(f"error: {stage}: ") and "Traceback" not in done.stderr
@@ -27,8 +25,8 @@ def test_several_bad_images_are_all_named(project, folder_set):
     for name in ("p1", "p3"):
         (folder_set / f"images/{name}.png").write_bytes(b"no image")
     fails(project, "prepare", "p1.png", "(2 such errors")
-    said = project.python("-m", "stages.prepare", check=False).stderr
-    assert "p3.png: cannot be decoded" in said
+    alone = project.python("-m", "stages.prepare", check=False, GUIDELABEL_WORKERS="2")
+    assert alone.returncode == 1 and "p3.png: cannot be decoded" in alone.stderr
 
 
 def test_truncated_image(project, folder_set):
@@ -73,7 +71,7 @@ def test_unknown_choice(project):
 
 
 def test_missing_weights(project):
-    project.python("-m", "stages.prepare")
+    project.stages("prepare")
     project.change({"seed": {"weights": "nowhere.pth"}})
     fails(project, "train_seed", "nowhere.pth", "not found", "'none'")
 

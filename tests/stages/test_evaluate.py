@@ -13,15 +13,12 @@ STAGES = ("seed", "saliency", "guide", "segment")
 
 
 @pytest.fixture
-def project(tmp_path_factory, folder_set, folder_params):
+def project(copy, folder_params):
     """Four images of one square object each; every link right but for the prediction of p3."""
-    from tests.conftest import Project
-
-    project = Project(tmp_path_factory.mktemp("scored"))
-    project.change({"data": folder_params["data"]})
-    project.python("-m", "stages.prepare")
-    write_links(Layout(project.root))
-    return project
+    copy.change({"data": folder_params["data"]})
+    copy.stages("prepare")
+    write_links(Layout(copy.root))
+    return copy
 
 
 def write_links(here):
@@ -44,7 +41,7 @@ def write_links(here):
 
 
 def evaluate(project, group):
-    project.python("-m", f"stages.evaluate_{group}")
+    project.stages(f"evaluate_{group}")
     return json.loads((project.root / f"data/scores/{group}.json").read_text())
 
 
@@ -105,11 +102,11 @@ def test_segment(project):
 
 
 @pytest.mark.parametrize("group", STAGES)
-def test_scores_are_the_same_bytes_with_one_worker(project, group):
+def test_one_worker_and_three_write_the_same_scores(project, group):
     folder = project.root / "data/scores"
     evaluate(project, group)
     first = formats.digest(folder)
-    project.python("-m", f"stages.evaluate_{group}", GUIDELABEL_WORKERS="1")
+    project.python("-m", f"stages.evaluate_{group}", GUIDELABEL_WORKERS="3")
     assert formats.digest(folder) == first
 
 
@@ -120,7 +117,7 @@ def test_without_a_mask_the_tags_alone_score(project):
         links = {"seed": {"classifier"}, "guide": {"guide"}, "segment": {"refined_guide"}}
         assert set(found) == {"about"} | links.get(group, set())
         assert found["about"]["images_scored"] == 0
-    said = project.python("cli.py", "scores").stdout
+    said = project.here("cli.py", "scores").stdout
     assert "classifier" in said and "guide labels, tags that have a pixel" in said
     html, widths = report(project)
     assert "<h2>Random</h2>" in html and "No image has a mask to score by" in html
@@ -132,7 +129,7 @@ def test_without_a_mask_the_tags_alone_score(project):
 
 def report(project):
     """The report's text, and the widths of its panels in px."""
-    project.python("-m", "stages.report")
+    project.stages("report")
     folder = project.root / "data/report"
     widths = {formats.read_image(p).shape[1] for p in (folder / "panels").iterdir()}
     return (folder / "index.html").read_text(), widths
@@ -150,6 +147,6 @@ def test_with_masks_the_report_has_every_part(project):
 
 def test_scores_of_one_group_print_alone(project):
     evaluate(project, "guide")
-    said = project.python("cli.py", "scores").stdout
+    said = project.here("cli.py", "scores").stdout
     assert "guide labels" in said and "classifier" not in said and "100.0-100.0" in said
     assert "saliency:" not in said

@@ -8,7 +8,7 @@ from pipeline import blocks, deeplab, formats, nets
 from pipeline.arrays import VOID
 from pipeline.formats import Sample
 from pipeline.layout import Layout
-from stages import relabel
+from stages import _run, relabel
 from tests.conftest import photo
 
 TAGS = {"a": ("cat",), "b": ("cat", "dog"), "v": ("dog",)}
@@ -53,6 +53,7 @@ def here(tmp_path):
 
 def made(layout, name, slices, monkeypatch):
     monkeypatch.setattr("sys.argv", ["relabel", name])
+    monkeypatch.setattr(_run, "_name", lambda: f"relabel_{name}")
     relabel.MAKERS[name][0](layout, **slices[name], shard=0)
     folder = layout.labels(name)
     return {p.stem: formats.read_label(p) for p in folder.iterdir()}

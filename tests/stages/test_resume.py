@@ -1,6 +1,8 @@
 """A stage that is killed goes on where it was, and ends with the same bytes."""
 
+import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +15,7 @@ import pytest
 from pipeline import formats
 from pipeline.layout import Layout
 from stages import _run
-from tests.conftest import ROOT, wait_for
+from tests.project import ONE_WORKER, ROOT, wait_for
 
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
@@ -69,9 +71,8 @@ SHORT = ("fuse", "refine guide")  # a rule, the CRF
     "stage", [s if s in SHORT else pytest.param(s, marks=pytest.mark.slow) for s in PER_IMAGE]
 )
 def test_killed_stage_goes_on_and_ends_with_the_same_bytes(project, stage):
-    outs = [project.root / out for out in PER_IMAGE[stage]]
-    name, *args = stage.split()
-    project.python("-m", f"stages.{name}", *args)
+    outs, name = [project.root / out for out in PER_IMAGE[stage]], stage.split()[0]
+    project.stages(stage)
     whole = formats.digest(*outs)
     remove(outs)
     killed(project, stage, at="write", after=7)
@@ -79,7 +80,7 @@ def test_killed_stage_goes_on_and_ends_with_the_same_bytes(project, stage):
             if p.is_file() and p.suffix != ".part"}  # fmt: skip
     assert len(kept) == 7
     remove(outs)
-    project.python("-m", f"stages.{name}", *args)
+    project.stages(stage)
     assert formats.digest(*outs) == whole
     moved = {p.stat().st_ino for out in outs if out.is_dir() for p in out.iterdir()}
     if name in ("fuse", "diffuse", "refine"):  # the others keep more, or make batches again
@@ -87,16 +88,32 @@ def test_killed_stage_goes_on_and_ends_with_the_same_bytes(project, stage):
     assert not list((project.root / ".resume").iterdir())
 
 
+def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(project):
+    project.change({"segment": {"train": {"epochs": 3}}})
+    model = Layout().segmenter("guide")
+    project.stages("train_segment guide")
+    whole = formats.digest(model)
+    remove([model])
+    command = [sys.executable, "-m", "stages.train_segment", "guide"]
+    run = subprocess.Popen(command, env=os.environ | ONE_WORKER, stderr=subprocess.DEVNULL)
+    wait_for(lambda: list(project.root.glob(".resume/*/state.pt")), seconds=60)
+    run.kill()
+    run.wait()
+    said = project.here("-m", "stages.train_segment", "guide").stderr
+    assert re.search(r"going on after \d/3 steps", said)
+    assert formats.digest(model) == whole
+
+
 def test_killed_between_two_moves_loses_nothing_for_good(project):
     """The first output is in its place, where DVC deletes it; the second is not."""
     outs = [project.root / out for out in PER_IMAGE["fuse"]]
-    project.python("-m", "stages.fuse")
+    project.stages("fuse")
     whole = formats.digest(*outs)
     remove(outs)
     killed(project, "fuse", at="move", after=1)
     assert outs[0].exists() and not outs[1].exists()
     remove(outs)
-    project.python("-m", "stages.fuse")
+    project.stages("fuse")
     assert formats.digest(*outs) == whole
 
 

@@ -1,0 +1,142 @@
+"""A copy of the project that a test may run and change."""
+
+import contextlib
+import io
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+from ruamel.yaml import YAML
+
+from pipeline import page
+from pipeline import params as reading
+from pipeline.layout import SCORED, Layout
+
+ROOT = Path(__file__).resolve().parents[1]
+ONE_WORKER = {"GUIDELABEL_WORKERS": "1"}  # so that no run depends on the machine's cores
+TINY = {
+    "data": {"options": {"shapes": {"train": 24, "val": 8, "boxed": 12, "size_px": 64}}},
+    "seed": {"train": {"epochs": 2, "size_px": 64}, "maps": {"size_px": 64, "scales": [1.0]}},
+    "saliency": {
+        "options": {"net": {"train": {"epochs": 1, "size_px": 64}, "infer": {"size_px": 64}}}
+    },
+    "segment": {"train": {"epochs": 1, "size_px": 64}, "predict": {"size_px": 64}},
+    "report": {"best": 1, "worst": 1, "random": 1},
+}
+CHAIN = (
+    "sources/dvc.yaml:generate", "prepare", "train_seed", "seed", "sources/dvc.yaml:train_saliency",
+    "sources/dvc.yaml:saliency_net", "fuse", "diffuse", "train_segment@guide", "predict@guide",
+    "refine@guide", "evaluate_seed", "evaluate_saliency", "evaluate_guide", "evaluate_segment",
+    "report",
+)  # fmt: skip
+
+
+class Project:
+    """The project in a folder of its own, as a newcomer has it after `git clone`."""
+
+    def __init__(self, root: Path) -> None:
+        """What lies in `root`, if anything; `clone` and `copy` make it."""
+        self.root = root
+
+    @classmethod
+    def clone(cls, root: Path) -> "Project":
+        """The files that git knows, with the demo's params."""
+        files = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout.split()  # fmt: skip
+        for name in files:
+            if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, root / name)
+        shutil.copy2(ROOT / "presets/shapes.yaml", root / "params.yaml")  # whatever is in use here
+        project = cls(root)
+        project.run("git", "init", "-q")
+        project.run("git", "add", "-A")
+        project.commit()
+        return project
+
+    def copy(self, root: Path) -> "Project":
+        """The same with all that it has made; the two share nothing but DVC's cache."""
+
+        def copied(source: str, target: str) -> str:
+            if "/.dvc/cache/" in source:  # DVC never writes into a file of its cache
+                os.link(source, target)
+                return target
+            return shutil.copy2(source, target)
+
+        shutil.copytree(self.root, root, symlinks=True, copy_function=copied)
+        return Project(root)
+
+    def run(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        done = subprocess.run(
+            args, cwd=self.root, capture_output=True, text=True, check=False,
+            env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **env},
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def commit(self) -> None:
+        who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        self.run("git", *who, "commit", "-qam", "state", "--allow-empty")
+
+    def python(self, *args: str, **kw) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, *args, **kw)
+
+    def here(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        """Do `python cli.py ...` or `python -m stages.NAME ...` in this process.
+
+        It takes the code of this checkout. A process of its own would load torch again: seconds.
+        """
+        module, *argv = ["cli", *args[1:]] if args[0] == "cli.py" else args[1:]
+        sys.modules.pop(module, None)  # runpy warns of a module imported before
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with (
+            contextlib.chdir(self.root),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            mock.patch.dict(os.environ, {**ONE_WORKER, **env}),
+            mock.patch("sys.argv", [module, *argv]),
+        ):
+            try:
+                runpy.run_module(module, run_name="__main__", alter_sys=True)
+            except SystemExit as e:
+                code = e.code if isinstance(e.code, int) else int(bool(e.code))
+        done = subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+        assert not check or code == 0, done.stdout + done.stderr
+        return done
+
+    def stages(self, *stages: str, **env: str) -> None:
+        """Do stages, as "NAME ARGUMENT", in this process."""
+        for name, *args in map(str.split, stages):
+            self.here("-m", f"stages.{name}", *args, **env)
+
+    def repro(self, *args: str, **env: str) -> list[str]:
+        """Run dvc repro; the stages that ran."""
+        said = self.python("-m", "dvc", "repro", *args, **{**ONE_WORKER, **env}).stdout
+        return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running")]
+
+    def change(self, changes: dict) -> None:
+        """Lay `changes` over params.yaml."""
+        values = reading.read_yaml(self.root / "params.yaml")
+        reading.lay_over(values, changes)
+        with (self.root / "params.yaml").open("w") as f:
+            YAML().dump(values, f)
+
+    def scores(self) -> dict:
+        """The scores of all links of its last run."""
+        return page.read_scores(Layout(self.root).scores(group) for group in SCORED)
+
+
+def wait_for(condition, seconds=20):
+    """Until `condition()` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
