@@ -4,6 +4,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from pipeline import choices, formats, saliency
+from pipeline import params as reading
 from pipeline.blocks import Crf
 from pipeline.errors import UserError
 from tests.conftest import ROOT, photo
@@ -28,13 +29,15 @@ def test_geodesic_finds_a_central_object(rng):
     assert found[30:50, 35:65].mean() > 0.9 and found[:15].mean() < 0.2
 
 
-def red_model(path, channel=0):
-    """An ONNX model whose map is one colour channel."""
+def red_model(path, channel=0, squared=False):
+    """An ONNX model whose map is one colour channel, or its square."""
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, 32, 32])
             for n, c in (("x", 3), ("y", 1))]  # fmt: skip
     index = helper.make_tensor("i", TensorProto.INT64, [1], [channel])
-    node = helper.make_node("Gather", ["x", "i"], ["y"], axis=1)
-    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [index])
+    last = helper.make_node("Mul", ["c", "c"] if squared else ["c", "one"], ["y"])
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    nodes = [helper.make_node("Gather", ["x", "i"], ["c"], axis=1), last]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [index, one])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)
 
@@ -53,6 +56,19 @@ def test_onnx_model_sees_rgb_in_the_asked_range(tmp_path):
     assert found[:, :40].min() == pytest.approx(200 / 255, abs=0.02) and found[:, 56:].max() < 0.02
     by_max = saliency.onnx_model(onnx_options(tmp_path / "m.onnx", divide_by="max"))(image)
     assert by_max.max() == pytest.approx(1)
+
+
+def test_onnx_model_sees_mean_and_std_of_each_channel(tmp_path):
+    """A model that squares its input shows where 0 lies; the map is less its own minimum."""
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:16] = (102, 153, 204)
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
+    for channel, value in enumerate((0.4, 0.6, 0.8)):
+        red_model(tmp_path / "m.onnx", channel, squared=True)
+        options = onnx_options(tmp_path / "m.onnx", mean=mean, std=std)
+        found = saliency.onnx_model(options)(image)
+        light, dark = (((v - mean[channel]) / std[channel]) ** 2 for v in (value, 0))
+        assert found[8, 8] == pytest.approx(light - dark, rel=1e-4) and found[24, 8] == 0
 
 
 def test_missing_and_broken_onnx_are_named(tmp_path):
@@ -94,4 +110,6 @@ def test_denoising_round_on_a_small_copy(tmp_path, net_options):
 
 def test_every_source_says_what_it_learned_from():
     assert set(choices.TRAINED_ON) == set(choices.SALIENCY_OPTIONS)
-    assert (ROOT / "sources/dvc.yaml").read_text().count("  saliency_") == len(choices.TRAINED_ON)
+    stages = reading.read_yaml(ROOT / "sources/dvc.yaml")["stages"]
+    made = {name.removeprefix("saliency_") for name in stages if name.startswith("saliency_")}
+    assert made == set(choices.TRAINED_ON)
