@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import onnx
 import pytest
@@ -91,6 +93,37 @@ def test_mask_sets_leave_listed_images_out(tmp_path, net_options):
     assert [b.image.stem for b in kept] == ["a", "c"] and left_out == 1
     label = saliency.first_label(kept[0], options)
     assert set(np.unique(label)) == {0, 1} and label.sum() == 300
+
+
+@pytest.mark.parametrize("folders", saliency.MASK_LAYOUTS, ids="/".join)
+def test_each_known_layout_of_a_mask_set_is_read(tmp_path, net_options, folders):
+    photo(tmp_path / folders[0] / "a.jpg")
+    formats.write_grey(tmp_path / folders[1] / "a.png", np.ones((30, 40)))
+    options = net_options.model_copy(update={"train_set": "masks"})
+    (one,), left_out = saliency.read_training_set(options, target_classes=[])
+    assert one.image == tmp_path / folders[0] / "a.jpg" and left_out == 0
+    assert (saliency.first_label(one, options) == 1).all()
+
+
+def test_a_folder_that_is_no_mask_set_is_named(tmp_path, net_options):
+    options = net_options.model_copy(update={"train_set": "masks"})
+    with pytest.raises(UserError, match="none of these pairs of folders: images/ and masks/"):
+        saliency.read_training_set(options, target_classes=[])
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        (["CPUExecutionProvider"], ["CPUExecutionProvider"]),
+        (
+            ["TensorrtExecutionProvider", "CPUExecutionProvider", "CUDAExecutionProvider"],
+            ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        ),
+    ],
+)
+def test_onnx_runs_on_cuda_before_the_cpu_where_it_can(there, wanted):
+    runtime = SimpleNamespace(get_available_providers=lambda: there)
+    assert [name for name, _ in saliency._providers(runtime)] == wanted
 
 
 def test_denoising_round_on_a_small_copy(tmp_path, net_options):
