@@ -160,12 +160,6 @@ def test_every_supervision_has_its_labels():
     assert set(relabel.MAKERS) == set(blocks.SUPERVISIONS) - {"guide", "full"}
 
 
-def test_full_supervision_is_the_only_way_to_learn_from_masks():
-    deps = STAGES["train_segment"]["deps"]
-    assert "data/labels/${item.supervision}" in deps
-    assert PARAMS["segment"]["supervision"] == ["guide"]
-
-
 @pytest.mark.parametrize("name", STAGES)
 def test_commands_are_modules(name):
     assert STAGES[name]["cmd"].startswith(f"python -m stages.{MODULES[name]}")

@@ -33,9 +33,34 @@ def test_image_and_label_move_together():
 
 
 def test_padding_is_void_in_the_label_and_mirrored_in_the_image():
-    image, out = view(np.full((10, 40, 3), 90, np.uint8), np.ones((10, 40), np.uint8), scale=(1, 1))
-    assert (image == 90).all()
-    assert 0 < (out == VOID).sum() < out.size
+    rows = np.arange(10, 90, 8, dtype=np.uint8)[:, None]
+    stripes, label = np.repeat(np.broadcast_to(rows, (10, 32))[..., None], 3, 2), rows // 10
+    tops = set()
+    for seed in range(20):
+        image, out = view(stripes, np.broadcast_to(label, (10, 32)), seed, scale=(1, 1))
+        (inside,) = np.nonzero((out != VOID).all(1))
+        assert len(inside) == 10 and (out[inside] == label).all()
+        top = inside[0]
+        tops.add(top)
+        assert (out[np.setdiff1d(np.arange(32), inside)] == VOID).all()
+        there = image[:, 0, 0].tolist()
+        up, down = there[:top][::-1], there[top + 10 :]
+        wave = [*rows[:, 0], *rows[::-1, 0]] * 3  # a mirror at each end, and again
+        assert up == wave[: len(up)] and down == wave[10 : 10 + len(down)]
+    assert len(tops) > 5
+
+
+def test_half_of_the_views_are_mirrored():
+    image = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    label = image[..., 0] // 8
+    mirrored = 0
+    for seed in range(200):
+        found, out = view(image, label, seed, scale=(1, 1))
+        turned = bool((found == image[:, ::-1]).all())
+        mirrored += turned
+        assert (found == (image[:, ::-1] if turned else image)).all()
+        assert (out == (label[:, ::-1] if turned else label)).all()
+    assert 75 <= mirrored <= 125
 
 
 def test_same_generator_same_view_and_jitter_changes_colour():

@@ -60,9 +60,13 @@ def test_attended_maps_have_the_logit_as_their_mean(image):
 
 
 def test_scores_are_the_pooled_maps(image):
-    model = net()
-    with torch.no_grad():
-        torch.testing.assert_close(model.scores(image), model.logits(model(image), image))
+    """The mean of a GAP map is the logit; the maximum of a GMP map is."""
+    for pooling, pooled in (("gap", lambda m: m.mean((2, 3))), ("gmp", lambda m: m.amax((2, 3)))):
+        model = net(pooling)
+        with torch.no_grad():
+            maps = model(image)
+            torch.testing.assert_close(model.scores(image), pooled(maps))
+        assert maps.std() > 1e-4
 
 
 def test_a_superpixel_counts_once_whatever_its_area():

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,76 @@ def test_label_survives_and_bytes_are_stable(tmp_path_factory, label):
     formats.write_label(folder / "b.png", label)
     assert (formats.read_label(folder / "a.png") == label).all()
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
+
+
+@settings(max_examples=30, deadline=None)
+@given(hnp.arrays(np.float32, (3, 4), elements=st.floats(-1, 2, width=32)))
+def test_grey_map_survives_to_the_nearest_of_256_levels(tmp_path_factory, map_HW):
+    folder = tmp_path_factory.mktemp("grey")
+    for name in ("a", "b"):
+        formats.write_grey(folder / f"{name}.png", map_HW)
+    back = formats.read_grey(folder / "a.png")
+    assert np.abs(back - np.clip(map_HW, 0, 1)).max() <= 0.5 / 255 + 1e-6
+    formats.write_grey(folder / "c.png", back)
+    files = [(folder / f"{name}.png").read_bytes() for name in "abc"]
+    assert files[0] == files[1] == files[2]
+
+
+@settings(max_examples=20, deadline=None)
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
+def test_image_survives_as_png(tmp_path_factory, image):
+    path = tmp_path_factory.mktemp("image") / "a.png"
+    formats.write_image(path, image)
+    assert (formats.read_image(path) == image).all()
+
+
+NAME = st.text(st.characters(codec="utf-8", exclude_characters="\r\0", exclude_categories=["Cs"]))
+CELL = NAME.map(str.strip)  # a reader takes the blanks round a value off
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(CELL.filter(bool), CELL), max_size=4), st.sampled_from(",\t"))
+def test_table_survives_commas_quotes_and_line_ends(tmp_path_factory, rows, sep):
+    path = tmp_path_factory.mktemp("table") / "t.csv"
+    formats.write_table(path, rows, columns=("id", "tags"), sep=sep)
+    back = formats.read_table(path, columns=("id", "tags"), sep=sep)
+    assert [(r["id"], r["tags"]) for r in back] == rows
+
+
+WORD = st.text("abcäß,;'\"._-", min_size=1)
+SAMPLE = st.builds(
+    formats.Sample,
+    id=WORD, image=WORD.map(lambda w: Path("photos") / f"{w}.jpg"),
+    split=st.sampled_from(("train", "val")), tags=st.lists(WORD, max_size=3).map(tuple),
+    height_px=st.integers(1, 9999), width_px=st.integers(1, 9999), digest=WORD,
+)  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(SAMPLE, max_size=4))
+def test_samples_survive_and_bytes_are_stable(tmp_path_factory, samples):
+    folder = tmp_path_factory.mktemp("samples")
+    formats.write_samples(folder / "a.csv", samples)
+    back = formats.read_samples(folder / "a.csv")
+    assert back == samples
+    formats.write_samples(folder / "b.csv", back)
+    assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
+
+
+def test_json_bytes_do_not_depend_on_the_order_of_keys(tmp_path):
+    formats.write_json(tmp_path / "a.json", {"b": {"y": 1, "x": [2.5, None]}, "a": "é"})
+    formats.write_json(tmp_path / "b.json", {"a": "é", "b": {"x": [2.5, None], "y": 1}})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert formats.read_json(tmp_path / "a.json") == {"a": "é", "b": {"x": [2.5, None], "y": 1}}
+
+
+def test_a_killed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    formats.write_json(path, 1)
+    monkeypatch.setattr("os.replace", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        formats.write_json(path, 2)
+    assert formats.read_json(path) == 1
 
 
 def test_palette_is_the_devkits():
@@ -124,6 +196,9 @@ def test_digest_sees_content_and_names(tmp_path):
     first = formats.digest(tmp_path / "d")
     assert formats.digest(tmp_path / "d") == first
     (tmp_path / "d/a").write_text("y")
+    assert formats.digest(tmp_path / "d") != first
+    (tmp_path / "d/a").rename(tmp_path / "d/b")
+    (tmp_path / "d/b").write_text("x")
     assert formats.digest(tmp_path / "d") != first
 
 

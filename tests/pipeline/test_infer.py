@@ -64,8 +64,23 @@ def test_flip_averages_the_mirror(samples):
 def test_scales_merge_at_the_finest_size(samples):
     ((_, out),) = infer.run(Corner(), samples[:1], how(scales=(0.5, 1.0, 2.0)), what="test")
     assert [tuple(o.shape[1:]) for o in out] == [(1, 1), (1, 2), (3, 4)]
-    merged = infer.merge([o[None] for o in out])
-    assert merged.shape[2:] == out[2].shape[1:]
+
+
+def test_merged_scales_are_the_mean_at_the_size_of_the_finest():
+    small = torch.tensor([[2.0, 6.0]])[None, None]
+    large = torch.tensor([[1.0, 1, 1, 1], [0, 0, 0, 0]])[None, None]
+    stretched = torch.tensor([2.0, 3.0, 5.0, 6.0])  # half a pixel between the centres
+    expected = torch.stack([(stretched + 1) / 2, stretched / 2])
+    torch.testing.assert_close(infer.merge([small, large])[0, 0], expected)
+    torch.testing.assert_close(infer.merge([large, small])[0, 0], expected)
+
+
+def test_foreground_is_the_mean_of_the_scales_probabilities():
+    """Logits 0 and log 3: 3/4; log 9 and 0: 1/10."""
+    small = torch.log(torch.tensor([1.0, 3.0])).view(2, 1, 1)
+    large = torch.log(torch.tensor([9.0, 1.0])).view(2, 1, 1).expand(2, 2, 2)
+    expected = torch.full((2, 2), (0.75 + 0.1) / 2)
+    torch.testing.assert_close(infer.foreground([small, large]), expected)
 
 
 def test_target_size_keeps_the_aspect_within_a_stride():

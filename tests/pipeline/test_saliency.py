@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from pipeline import choices, formats, saliency
+from pipeline import params as reading
 from pipeline.blocks import Crf
 from pipeline.errors import UserError
 from tests.conftest import ROOT, photo
@@ -28,13 +31,15 @@ def test_geodesic_finds_a_central_object(rng):
     assert found[30:50, 35:65].mean() > 0.9 and found[:15].mean() < 0.2
 
 
-def red_model(path, channel=0):
-    """An ONNX model whose map is one colour channel."""
+def red_model(path, channel=0, squared=False):
+    """An ONNX model whose map is one colour channel, or its square."""
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, 32, 32])
             for n, c in (("x", 3), ("y", 1))]  # fmt: skip
     index = helper.make_tensor("i", TensorProto.INT64, [1], [channel])
-    node = helper.make_node("Gather", ["x", "i"], ["y"], axis=1)
-    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [index])
+    last = helper.make_node("Mul", ["c", "c"] if squared else ["c", "one"], ["y"])
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    nodes = [helper.make_node("Gather", ["x", "i"], ["c"], axis=1), last]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [index, one])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)
 
@@ -53,6 +58,19 @@ def test_onnx_model_sees_rgb_in_the_asked_range(tmp_path):
     assert found[:, :40].min() == pytest.approx(200 / 255, abs=0.02) and found[:, 56:].max() < 0.02
     by_max = saliency.onnx_model(onnx_options(tmp_path / "m.onnx", divide_by="max"))(image)
     assert by_max.max() == pytest.approx(1)
+
+
+def test_onnx_model_sees_mean_and_std_of_each_channel(tmp_path):
+    """A model that squares its input shows where 0 lies; the map is less its own minimum."""
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:16] = (102, 153, 204)
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
+    for channel, value in enumerate((0.4, 0.6, 0.8)):
+        red_model(tmp_path / "m.onnx", channel, squared=True)
+        options = onnx_options(tmp_path / "m.onnx", mean=mean, std=std)
+        found = saliency.onnx_model(options)(image)
+        light, dark = (((v - mean[channel]) / std[channel]) ** 2 for v in (value, 0))
+        assert found[8, 8] == pytest.approx(light - dark, rel=1e-4) and found[24, 8] == 0
 
 
 def test_missing_and_broken_onnx_are_named(tmp_path):
@@ -77,6 +95,37 @@ def test_mask_sets_leave_listed_images_out(tmp_path, net_options):
     assert set(np.unique(label)) == {0, 1} and label.sum() == 300
 
 
+@pytest.mark.parametrize("folders", saliency.MASK_LAYOUTS, ids="/".join)
+def test_each_known_layout_of_a_mask_set_is_read(tmp_path, net_options, folders):
+    photo(tmp_path / folders[0] / "a.jpg")
+    formats.write_grey(tmp_path / folders[1] / "a.png", np.ones((30, 40)))
+    options = net_options.model_copy(update={"train_set": "masks"})
+    (one,), left_out = saliency.read_training_set(options, target_classes=[])
+    assert one.image == tmp_path / folders[0] / "a.jpg" and left_out == 0
+    assert (saliency.first_label(one, options) == 1).all()
+
+
+def test_a_folder_that_is_no_mask_set_is_named(tmp_path, net_options):
+    options = net_options.model_copy(update={"train_set": "masks"})
+    with pytest.raises(UserError, match="none of these pairs of folders: images/ and masks/"):
+        saliency.read_training_set(options, target_classes=[])
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        (["CPUExecutionProvider"], ["CPUExecutionProvider"]),
+        (
+            ["TensorrtExecutionProvider", "CPUExecutionProvider", "CUDAExecutionProvider"],
+            ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        ),
+    ],
+)
+def test_onnx_runs_on_cuda_before_the_cpu_where_it_can(there, wanted):
+    runtime = SimpleNamespace(get_available_providers=lambda: there)
+    assert [name for name, _ in saliency._providers(runtime)] == wanted
+
+
 def test_denoising_round_on_a_small_copy(tmp_path, net_options):
     from pipeline.boxes import Boxed
 
@@ -94,4 +143,6 @@ def test_denoising_round_on_a_small_copy(tmp_path, net_options):
 
 def test_every_source_says_what_it_learned_from():
     assert set(choices.TRAINED_ON) == set(choices.SALIENCY_OPTIONS)
-    assert (ROOT / "sources/dvc.yaml").read_text().count("  saliency_") == len(choices.TRAINED_ON)
+    stages = reading.read_yaml(ROOT / "sources/dvc.yaml")["stages"]
+    made = {name.removeprefix("saliency_") for name in stages if name.startswith("saliency_")}
+    assert made == set(choices.TRAINED_ON)

@@ -1,0 +1,63 @@
+"""A saliency network that learns from masks: the labels are the masks, and one round is all."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from pipeline import formats, nets
+from pipeline.layout import Layout
+from tests.conftest import run_stages
+
+EPOCHS = 3
+
+
+@pytest.fixture
+def mask_set(project, tmp_path):
+    """Ten generated images with grey masks, two of them in exclude.txt; the project's net stays."""
+    layout = Layout()
+    made = (layout.saliency_model, layout.saliency_labels)
+    for i, folder in enumerate(made):
+        shutil.copytree(folder, tmp_path / f"kept{i}")
+    root, truth = tmp_path / "set", formats.read_truth(layout.truth)
+    samples = formats.read_samples(layout.samples)[:10]
+    for s in samples:
+        (root / "images").mkdir(parents=True, exist_ok=True)
+        shutil.copy(s.image, root / "images" / f"{s.id}{s.image.suffix}")
+        label = formats.read_label(truth[s.id])
+        inside = (label > 0) & (label < 255)
+        grey = np.where(inside, 130, np.where(label == 255, 120, 0))  # cut in the middle
+        formats.write_grey(root / "masks" / f"{s.id}.png", grey / 255)
+    (root / "exclude.txt").write_text(f"{samples[0].id}\n{samples[7].id}\n")
+    yield root, samples
+    for i, folder in enumerate(made):
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / f"kept{i}", folder)
+
+
+def test_a_network_learns_from_the_masks_that_are_not_excluded(project, mask_set):
+    root, samples = mask_set
+    layout = Layout()
+    net = {"train_set": "masks", "root": str(root), "train": {"epochs": EPOCHS, "batch": 4}}
+    net["denoise"] = {"rounds": 2}  # of boxes alone
+    project.change({"saliency": {"options": {"net": net}}})
+    shutil.rmtree(layout.saliency_labels)
+    run_stages("train_saliency")
+
+    kept = {s.id for s in samples} - {samples[0].id, samples[7].id}
+    assert {p.stem for p in layout.saliency_labels.iterdir()} == kept
+    truth = formats.read_truth(layout.truth)
+    for key in kept:
+        label = formats.read_label(truth[key])
+        expected = ((label > 0) & (label < 255)).astype(np.uint8)
+        assert (formats.read_label(layout.saliency_labels / f"{key}.png") == expected).all()
+
+    curve = formats.read_table(
+        layout.saliency_model / "loss.tsv", columns=("epoch", "loss"), sep="\t"
+    )
+    assert [row["epoch"] for row in curve] == [str(i + 1) for i in range(EPOCHS)]
+    losses = [float(row["loss"]) for row in curve]
+    assert all(0 < loss < 5 for loss in losses) and losses[-1] < losses[0]
+    _, spec = nets.load(layout.saliency_model)
+    assert spec["classes"] == ["salient"]
+    assert not list(layout.resume.glob("train_saliency-*"))

@@ -1,0 +1,64 @@
+"""A small segmenter's outputs and one step of a training, on the device and in the precision set.
+
+For tests that compare two of these: everything else is the same each time.
+"""
+
+import numpy as np
+import torch
+
+from pipeline import backbones, blocks, deeplab, fit, formats, infer, loader
+from pipeline.formats import Sample
+from tests.conftest import photo
+from tests.small_fit import Small
+
+TRAIN = blocks.Train(
+    epochs=1, batch=4, size_px=32, optimizer="sgd", lr=0.1, weight_decay=0.0, schedule="poly",
+    head_lr_factor=1, scale=(0.5, 1.5), jitter=0.1, frozen_stages=0,
+)  # fmt: skip
+
+
+def photos(folder):
+    """Four photographs of 64x48 px with a label each: I.png and lI.png."""
+    for i in range(4):
+        photo(folder / f"{i}.png", size=(64, 48), seed=i)
+        label = np.random.default_rng(i).integers(0, 2, (48, 64)).astype(np.uint8)
+        formats.write_label(folder / f"l{i}.png", label)
+
+
+def use(monkeypatch, *, device="cpu", precision="float32"):
+    monkeypatch.setenv("GUIDELABEL_DEVICE", device)
+    monkeypatch.setenv("GUIDELABEL_PRECISION", precision)
+
+
+def segment(folder):
+    """The logits (4, 3, h, w) of an untrained DeepLab whose features neither vanish nor grow."""
+    torch.manual_seed(0)
+    trunk = backbones.build("efficientnet_lite0", output_stride=16, weights="imagenet")
+    net = deeplab.DeepLab(trunk, head="v3plus", outputs=3)
+    samples = [Sample(str(i), folder / f"{i}.png", "val", (), 48, 64, "") for i in range(4)]
+    how = blocks.Infer(size_px=64, scales=(1.0,), flip=True)
+    found = {s.id: outputs[0] for s, outputs in infer.run(net, samples, how, what="test")}
+    return torch.stack([found[s.id] for s in samples])
+
+
+def step(folder):
+    """The loss of one step of a small net, and by how much it moved the weights."""
+    torch.manual_seed(0)
+    net = Small()
+    before = torch.cat([p.detach().flatten() for p in net.parameters()]).clone()
+    images, labels = ([folder / f"{name}{i}.png" for i in range(4)] for name in ("", "l"))
+    views = loader.Views(images, labels, TRAIN, seed=0)
+    (loss,) = fit.fit(
+        net, views, lambda net, image, label: deeplab.pixel_loss(net(image), label, stride=1),
+        resume=folder / "resume", what="test",
+    )  # fmt: skip
+    (folder / "resume/state.pt").unlink()
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+    after = torch.cat([p.detach().cpu().flatten() for p in net.parameters()])
+    return loss, after - before
+
+
+def assert_near(found, expected, *, share):
+    """No value further from the expected one than `share` of the largest."""
+    assert expected.abs().max() > 1e-3
+    assert (found - expected).abs().max() <= share * expected.abs().max()
