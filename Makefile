@@ -1,4 +1,4 @@
-# demo and test set up what they need; run either first, in any order, and again.
+# `make demo` and `make test` install what they need. Run them in any order, as often as you like.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -6,17 +6,17 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 
 help:
-	@echo "make demo     environment, generated data, the whole chain, its scores and pictures"
-	@echo "make test     environment, lint, types, tests"
-	@echo "make slow     the tests that take minutes"
-	@echo "make mutants  breaks the array modules one place at a time: do their tests fail?"
-	@echo "make bench    what docs/benchmarks.md shows, measured here; an hour"
-	@echo "make lint     ruff and mypy alone"
-	@echo "make clean    remove what runs made; keeps the environment"
+	@echo "make demo     install, generate data, run the whole chain, print its scores"
+	@echo "make test     install, then run the linter, the type checker and the quick tests"
+	@echo "make slow     run the tests that train or kill; minutes"
+	@echo "make mutants  break the array code one place at a time: do its tests fail?"
+	@echo "make bench    measure what docs/benchmarks.md shows on this machine; takes an hour"
+	@echo "make lint     run the linter and the type checker"
+	@echo "make clean    remove what runs made; keep the environment"
 
 demo: install
-	@cmp -s params.yaml presets/shapes.yaml || { echo "params.yaml is not the demo's:" \
-	  "'python cli.py run' runs it, 'python cli.py use shapes' makes it the demo's"; exit 1; }
+	@cmp -s params.yaml presets/shapes.yaml || { echo "params.yaml is not the demo's." \
+	  "Type 'python cli.py run' to run it, or 'python cli.py use shapes' to go back to the demo."; exit 1; }
 	$(BIN)/python cli.py run
 
 test: lint
@@ -44,19 +44,19 @@ $(BIN)/.installed: requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
-# Said before a build starts, not in the middle of one.
+# Check the machine before the installation starts, not in the middle of it.
 system:
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "missing: $(PYTHON). Debian: apt install python3; macOS: brew install python"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$(PYTHON) is older than 3.11. Install a newer one: make PYTHON=python3.12"; exit 1; }
+	  { echo "$(PYTHON) is older than 3.11. Install a newer one, then name it: make demo PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo "missing: venv of $(PYTHON). Debian: apt install python3-venv"; exit 1; }
+	  { echo "missing: the venv module of $(PYTHON). Debian: apt install python3-venv"; exit 1; }
 	@command -v git >/dev/null || { echo "missing: git. Debian: apt install git"; exit 1; }
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || \
-	  { echo "missing: a C++ compiler (the dense CRF is built). Debian: apt install g++; macOS: xcode-select --install"; exit 1; }
+	  { echo "missing: a C++ compiler (needed to build the dense CRF). Debian: apt install g++; macOS: xcode-select --install"; exit 1; }
 	@$(PYTHON) -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || \
-	  { echo "missing: the headers of $(PYTHON). Debian: apt install python3-dev"; exit 1; }
+	  { echo "missing: the header files of $(PYTHON). Debian: apt install python3-dev"; exit 1; }
 
 clean:
 	rm -rf .resume .cells .mutants data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/labels data/models \

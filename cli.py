@@ -2,8 +2,8 @@
 
 import json
 import os
-import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +16,13 @@ try:
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
-from pipeline import cells, chain, config, doctor, fetch, formats, page, params, repro, tables
-from pipeline.errors import UserError
-from pipeline.layout import SCORED, Layout
+from app import cells, doctor, dvc_process, fetch, graph, tables
+from pipeline.core import formats, runtime
+from pipeline.core.errors import UserError
+from pipeline.core.layout import SCORED, Layout
+from pipeline.core.params import differences, lay_over, read_yaml, validate
+from pipeline.params import Params, load_params
+from pipeline.report import links
 
 app = typer.Typer(
     help="From image tags to a pixel-accurate segmenter.",
@@ -39,7 +43,7 @@ Overrides = Annotated[
 
 def _dvc(*args: str) -> int:
     """Run dvc; its exit code."""
-    code = repro.dvc(*args, say=lambda line: print(line, end="", flush=True))
+    code = dvc_process.dvc(*args, say=lambda line: print(line, end="", flush=True))
     if code is None:
         out.print("\nStopped; what was finished is kept. Run it again to go on.")
         raise typer.Exit(130)
@@ -60,12 +64,12 @@ def run(
             raise UserError("GUIDELABEL_LAUNCH already says how many; unset it or leave --nproc")
         os.environ["GUIDELABEL_NPROC"] = str(nproc)
     if target or set_param:
-        params.load(LAYOUT.params)
+        load_params(LAYOUT.params)
     else:
         doctor.require_inputs(LAYOUT)
         if few := doctor.few_steps(LAYOUT):
             out.print(f"note: {few}\n")
-    names = [chain.address(target, params.load(LAYOUT.params))] if target else []
+    names = [graph.address(target, load_params(LAYOUT.params))] if target else []
     if set_param:
         changes = [part for change in set_param for part in ("-S", change)]
         code = _dvc("exp", "run", *changes, *names)
@@ -89,7 +93,7 @@ def scores() -> None:
 
 
 def _print_scores(groups: Sequence[str]) -> None:
-    found = page.read_scores(map(LAYOUT.scores, groups))
+    found = links.read_scores(map(LAYOUT.scores, groups))
     if not found:
         raise UserError("no scores yet; run `python cli.py run` first")
     table = Table(box=None, pad_edge=False)
@@ -97,11 +101,11 @@ def _print_scores(groups: Sequence[str]) -> None:
         table.add_column(name)
     for name in ("train", "val", "95 %"):
         table.add_column(name, justify="right")
-    lines = page.lines(found)
+    lines = links.lines(found)
     if not any(line.score == "mIoU" for line in lines):  # no masks: what the tags tell
-        lines += page.lines(found, page.TAGGED)
+        lines += links.lines(found, links.TAGGED)
     for line in lines:
-        columns = (page.number(line.train), page.number(line.val), page.interval(line))
+        columns = (links.number(line.train), links.number(line.val), links.interval(line))
         table.add_row(line.name, line.score, *columns)
     if "FS%" in found:
         table.add_row("share of full supervision", "FS%", "", str(found["FS%"]))
@@ -124,10 +128,10 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
         there = ", ".join(sorted(p.stem for p in Path("presets").glob("*.yaml")))
         raise UserError(f"no preset '{preset}'; there are {there}")
     yaml = YAML()
-    yaml.width, before = 110, params.read_yaml(LAYOUT.params)
+    yaml.width, before = 110, read_yaml(LAYOUT.params)
     base = yaml.load(BASE)
-    params.lay_over(base, params.read_yaml(path))
-    params.validate(config.Params, base, where=str(path))
+    lay_over(base, read_yaml(path))
+    validate(Params, base, where=str(path))
     LAYOUT.params_before.parent.mkdir(parents=True, exist_ok=True)
     LAYOUT.params_before.write_text(LAYOUT.params.read_text())
     if path == BASE:
@@ -135,7 +139,7 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
     else:
         with LAYOUT.params.open("w") as f:
             yaml.dump(base, f)
-    for name, old, new in params.differences(before, params.read_yaml(LAYOUT.params)):
+    for name, old, new in differences(before, read_yaml(LAYOUT.params)):
         out.print(f"{name}: {old} -> {new}")
     out.print(f"params.yaml is now the preset '{preset}'; as it was: {LAYOUT.params_before}")
 
@@ -143,21 +147,13 @@ def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without 
 @app.command()
 def status() -> None:
     """Show which links are up to date, which must run again and why or follow, and the scores."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "--json", "dvc.yaml", "sources/dvc.yaml"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "is busy" in done.stderr or "Unable to acquire lock" in done.stderr:
-        raise UserError("another run is at work in this folder; wait for its end, or stop it")
-    if done.returncode:
-        raise UserError(done.stderr.strip().splitlines()[-1])
-    changed = json.loads(done.stdout)
+    load_params(LAYOUT.params)  # a wrong param is named before DVC stops at it
+    dag = dvc_process.ask("dag", "--dot", graph.LAST)
+    changed = json.loads(dvc_process.ask("status", "--json", "dvc.yaml", graph.OPTIONAL))
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "state", "time", "memory"):
         table.add_column(name)
-    states = chain.states(changed, params.load(LAYOUT.params))
+    states = graph.states(changed, graph.parse(dag))
     for stage, why in states:
         log = LAYOUT.log / f"{stage.split(':')[-1].replace('@', '_')}.json"
         ran = formats.read_json(log) if log.exists() else {}
@@ -167,7 +163,7 @@ def status() -> None:
         )
     out.print(table)
     if any(LAYOUT.scores(group).exists() for group in SCORED):
-        old = any(why != chain.UP_TO_DATE for _, why in states)
+        old = any(why != graph.UP_TO_DATE for _, why in states)
         out.print("\nof the last run, before what must run now:\n" if old else "")
         scores()
 
@@ -175,7 +171,7 @@ def status() -> None:
 @app.command("config")
 def show_config() -> None:
     """Print params.yaml as the stages will see it, validated."""
-    YAML().dump(params.load(LAYOUT.params).model_dump(mode="json"), sys.stdout)
+    YAML().dump(load_params(LAYOUT.params).model_dump(mode="json"), sys.stdout)
 
 
 @app.command("doctor")
@@ -206,7 +202,7 @@ def table(
     seed: Annotated[list[int] | None, typer.Option(help="Run this random seed alone.")] = None,
 ) -> None:
     """Run what a paper's table still needs, and write it as Markdown, CSV and LaTeX."""
-    spec, ablation = params.read_yaml(LAYOUT.tables), params.read_yaml(LAYOUT.ablation)
+    spec, ablation = read_yaml(LAYOUT.tables), read_yaml(LAYOUT.ablation)
     if name and name not in spec:
         raise UserError(f"no table '{name}'; there are {', '.join(spec)}")
     chosen = [tables.read(n, spec[n]) for n in spec if name in (None, n)]
@@ -216,7 +212,7 @@ def table(
     seeds = seed or ablation["random_seeds"]
     cells_of = (tables.address(ablation, r, s) for r in rows for s in seeds)
     code = _dvc("repro", "--keep-going", *cells_of)
-    base = params.read_yaml(LAYOUT.params)
+    base = read_yaml(LAYOUT.params)
     for each in chosen:
         out.print(cells.write_table(LAYOUT, each, base, ablation), markup=False)
     if code:
@@ -236,12 +232,12 @@ def predict(
     Stopped and started again, it goes on. A folder takes the results of one network, and one call
     at a time; its made_of.json names the classes.
     """
-    from pipeline import apply
+    from app import predict
 
-    chosen = params.load(LAYOUT.params)
-    done = apply.segment(
+    chosen = load_params(LAYOUT.params)
+    done = predict.segment(
         model or LAYOUT.segmenter(chosen.segment.supervision[0]),
-        apply.find(images),
+        predict.find(images),
         output,
         how=chosen.segment.predict,
         refine=chosen.crf[chosen.refine.crf] if crf else None,
@@ -257,6 +253,7 @@ def predict(
 
 def main() -> None:
     """Run the app; bad input is one line and exit code 1."""
+    threading.excepthook = runtime.forgive_pool
     try:
         app()
     except UserError as e:

@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pipeline import formats, shapes
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.core.samples import Sample, write_samples
+from pipeline.dataset import shapes
 
 CLASSES = ["disc", "square", "triangle", "cross", "train"]
 
@@ -31,7 +32,7 @@ def project(
             height, width = scene.label.shape
             samples.append(Sample(image.stem, image, "train", scene.tags, height, width, ""))
             truth.append((image.stem, mask.as_posix()))
-        formats.write_samples(layout.samples, samples)
+        write_samples(layout.samples, samples)
         formats.write_table(layout.truth, truth, columns=("id", "mask"))
         formats.write_json(layout.classes, CLASSES)
         yield layout, samples

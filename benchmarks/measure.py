@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from pipeline import runtime
+from pipeline.core import runtime
 
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pydensecrf2", "dvc")
 Side = Callable[[], int]  # does its work once; how many items that was

@@ -10,25 +10,21 @@ import torch.nn.functional as F
 
 from benchmarks.data import CLASSES, project
 from benchmarks.measure import Row, compare
-from pipeline import (
-    backbones,
-    blocks,
-    classifier,
-    deeplab,
-    faster,
-    fit,
-    formats,
-    infer,
-    loader,
-    params,
-    runtime,
-)
-from pipeline.backbones import Trunk
-from pipeline.faster import Interleaved
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.core import formats, runtime
+from pipeline.core.config import Infer, Train
+from pipeline.core.layout import Layout
+from pipeline.core.params import read_yaml
+from pipeline.core.samples import Sample
+from pipeline.inference import infer, whole
+from pipeline.nets import backbones, rewrite
+from pipeline.nets.backbones import Trunk
+from pipeline.nets.rewrite import Interleaved
+from pipeline.seeds import classifier
+from pipeline.segment import deeplab
+from pipeline.training import fit, optim
+from pipeline.training.views import Views, tag_vectors
 
-BASE = params.read_yaml(Path("presets/shapes.yaml"))
+BASE = read_yaml(Path("presets/shapes.yaml"))
 STEPS = 24  # fewer would measure how a loader starts
 IMAGES = {"efficientnet_lite0": 64, "resnet50": 24}
 
@@ -42,19 +38,17 @@ def _classifier(name: str = "efficientnet_lite0") -> classifier.Classifier:
     return classifier.Classifier(trunk, classes=classes, hidden="none", pooling="gap", options={})
 
 
-def _train(size_px: int, batch: int) -> blocks.Train:
+def _train(size_px: int, batch: int) -> Train:
     epochs = {"epochs": 1, "size_px": size_px, "batch": batch, "frozen_stages": 2}
-    return blocks.Train.model_validate(BASE["seed"]["train"] | epochs)
+    return Train.model_validate(BASE["seed"]["train"] | epochs)
 
 
-def _bare(
-    net: torch.nn.Module, loss_of: fit.LossOf, train: blocks.Train, target: torch.Tensor
-) -> int:
+def _bare(net: torch.nn.Module, loss_of: fit.LossOf, train: Train, target: torch.Tensor) -> int:
     """Forward, backward and the optimizer on one batch in memory."""
     on = runtime.device()
     net.trunk.freeze(train.frozen_stages)
     net.to(on).to(memory_format=torch.channels_last).train()
-    optimizer = fit.optimizer_for(net, train)
+    optimizer = optim.optimizer_for(net, train)
     image = torch.randint(0, 255, (train.batch, 3, train.size_px, train.size_px), dtype=torch.uint8)
     image, target = image.to(on).contiguous(memory_format=torch.channels_last), target.to(on)
     for _ in range(STEPS):
@@ -72,7 +66,7 @@ def training() -> list[Row]:
     train = _train(320, 16)
     rows = []
     with project(train.batch * STEPS) as (layout, samples):
-        tags = loader.tag_vectors(samples, CLASSES)
+        tags = tag_vectors(samples, CLASSES)
         masks = [layout.labels("full") / f"{s.id}.png" for s in samples]
 
         def tag_loss(net, image, target):
@@ -89,7 +83,7 @@ def training() -> list[Row]:
             ),
         }  # fmt: skip
         for name, (net, loss_of, targets, target) in nets.items():
-            views = loader.Views([s.image for s in samples], targets, train, 0)
+            views = Views([s.image for s in samples], targets, train, 0)
             runs = iter(range(10**6))
 
             def ours(name=name, net=net, views=views, loss_of=loss_of, runs=runs) -> int:
@@ -110,7 +104,7 @@ def interleaved() -> list[Row]:
     """A step through the dilated stages of EfficientNet-Lite0: interleaved against dilated."""
     image = torch.randn(16, 112, 20, 20).contiguous(memory_format=torch.channels_last)
     ours, plain = _trunk(True).stages[-1], _trunk(True).stages[-1]
-    faster.interleave(ours)
+    rewrite.interleave(ours)
     for layer in plain.modules():
         if isinstance(layer, Interleaved):
             layer.__class__ = torch.nn.Conv2d
@@ -126,9 +120,7 @@ def interleaved() -> list[Row]:
                     peer="dilated convolutions", unit="images/s", reach="")]  # fmt: skip
 
 
-def _write(
-    layout: Layout, net: classifier.Classifier, samples: list[Sample], how: blocks.Infer
-) -> int:
+def _write(layout: Layout, net: classifier.Classifier, samples: list[Sample], how: Infer) -> int:
     for sample, outputs in infer.run(net, samples, how, what="bench"):
         merged = infer.merge([o[None].relu() for o in outputs])[0]
         formats.write_maps(
@@ -173,9 +165,9 @@ def _one_by_one(name: str, layout: Layout, samples: list[Sample], scales: tuple[
 
 def class_maps() -> list[Row]:
     """Class maps at four scales with flip, from files to files."""
-    how = blocks.Infer(size_px=320, scales=(0.5, 1.0, 1.5, 2.0), flip=True)
+    how = Infer(size_px=320, scales=(0.5, 1.0, 1.5, 2.0), flip=True)
     with project(max(IMAGES.values())) as (layout, samples):
-        _, batches = loader.whole_batches(samples[: loader.INFER_BATCH], how, stride=16)
+        _, batches = whole.whole_batches(samples[: whole.INFER_BATCH], how, stride=16)
         views = [torch.cat([v, v.flip(3)]).to(runtime.device(), memory_format=torch.channels_last)
                  for v in next(iter(batches))[1]]  # fmt: skip
         rows = []
@@ -187,11 +179,11 @@ def class_maps() -> list[Row]:
 
 
 def _class_maps_of(
-    name: str, layout: Layout, samples: list[Sample], how: blocks.Infer, views: list[torch.Tensor],
+    name: str, layout: Layout, samples: list[Sample], how: Infer, views: list[torch.Tensor],
     plain: Executor,
 ) -> list[Row]:  # fmt: skip
     net = _classifier(name).eval().to(runtime.device(), memory_format=torch.channels_last)
-    folded = faster.fold(net).to(memory_format=torch.channels_last)
+    folded = rewrite.fold(net).to(memory_format=torch.channels_last)
     times = len(samples) // (len(views[0]) // 2)
 
     def ours() -> int:

@@ -8,14 +8,21 @@ from skimage.measure import label as number
 
 from benchmarks.data import CLASSES, cues, inside, project
 from benchmarks.measure import Row, compare
-from pipeline import config, crf, formats, guide, params, runtime, tally
-from pipeline.arrays import CONTESTED
-from pipeline.blocks import Crf
-from pipeline.formats import Sample
+from pipeline.core import formats, runtime
+from pipeline.core.arrays import CONTESTED
+from pipeline.core.maps import resize
+from pipeline.core.params import read_yaml
+from pipeline.core.samples import Sample
+from pipeline.crf import dense
+from pipeline.crf.config import Crf
+from pipeline.guide import diffusion, rules
+from pipeline.guide.config import Diffuse, Fuse
+from pipeline.scores.labels import counting
+from pipeline.scores.shared.scored import read_scored
 
-BASE = params.read_yaml(Path("presets/shapes.yaml"))
-FUSE = config.Fuse.model_validate(BASE["fuse"])
-DIFFUSE = config.Diffuse.model_validate(BASE["diffuse"])
+BASE = read_yaml(Path("presets/shapes.yaml"))
+FUSE = Fuse.model_validate(BASE["fuse"])
+DIFFUSE = Diffuse.model_validate(BASE["diffuse"])
 DEEPLAB = Crf.model_validate(BASE["crf"]["deeplab"])
 
 
@@ -38,8 +45,8 @@ def _plain_guide(image: np.ndarray, seeds: np.ndarray, salient: np.ndarray) -> n
             out[region] = claims[0]
     classes = np.unique(seeds[seeds > 0])
     if len(classes):
-        maps = np.stack([guide._blurred(seeds == c, DIFFUSE.blur_sigma_px) for c in classes])
-        winner = classes[crf.dense_crf(image, -maps, DEEPLAB).argmax(0)]
+        maps = np.stack([rules._blurred(seeds == c, DIFFUSE.blur_sigma_px) for c in classes])
+        winner = classes[dense.dense_crf(image, -maps, DEEPLAB).argmax(0)]
         contested = (out == 0) & salient
         out[contested] = winner[contested]
     return out
@@ -56,8 +63,8 @@ def guides() -> list[Row]:
 
         def ours() -> int:
             for image, seeds, salient in work:
-                fused = guide.fuse(seeds, salient, FUSE, tags=[1], rng=rng)
-                guide.diffuse(image, fused, DIFFUSE, DEEPLAB)
+                fused = rules.fuse(seeds, salient, FUSE, tags=[1], rng=rng)
+                diffusion.diffuse(image, fused, DIFFUSE, DEEPLAB)
             return len(work)
 
         def plain() -> int:
@@ -65,7 +72,7 @@ def guides() -> list[Row]:
                 _plain_guide(image, seeds, salient)
             return len(work)
 
-        doubt = sum((guide.fuse(b, c, FUSE, tags=[1], rng=rng).label_HW == CONTESTED).any()
+        doubt = sum((rules.fuse(b, c, FUSE, tags=[1], rng=rng).label_HW == CONTESTED).any()
                     for _, b, c in work)  # fmt: skip
         return [compare("guide labels", ours, plain, peer="pairs of components, CRF everywhere",
                         unit="images/s", reach="10", repeats=5,
@@ -74,7 +81,7 @@ def guides() -> list[Row]:
 
 def _refine(job: tuple[Path, Path]) -> None:
     image, logits = job
-    crf.label_of(formats.read_image(image), formats.read_logits(logits), DEEPLAB)
+    dense.label_of(formats.read_image(image), formats.read_logits(logits), DEEPLAB)
 
 
 def crf_pool() -> list[Row]:
@@ -108,14 +115,14 @@ def _crf_of_21(samples: list[Sample]) -> Row:
         work.append((formats.read_image(s.image), logits))
 
     def present() -> list[np.ndarray]:
-        return [crf.label_of(image, logits, DEEPLAB) for image, logits in work]
+        return [dense.label_of(image, logits, DEEPLAB) for image, logits in work]
 
     def every() -> list[np.ndarray]:
         out = []
         for image, logits in work:
             height, width = image.shape[:2]
-            p = crf.softmax(crf.upsample(logits, height_px=height, width_px=width))
-            out.append(crf.dense_crf(image, crf.energy_of(p), DEEPLAB).argmax(0))
+            p = dense.softmax(resize(logits, height_px=height, width_px=width))
+            out.append(dense.dense_crf(image, dense.energy_of(p), DEEPLAB).argmax(0))
         return out
 
     unlike = np.mean([(a != b).mean() for a, b in zip(present(), every(), strict=True)])
@@ -127,12 +134,12 @@ def _crf_of_21(samples: list[Sample]) -> Row:
 def evaluation() -> list[Row]:
     """Decode, count, sum up, against decoding the PNGs alone; one process each."""
     with project(64) as (layout, _), inside(layout.root):
-        scored = tally.read_scored(layout.samples, layout.truth)
+        scored = read_scored(layout.samples, layout.truth)
         folders = {"guide": layout.labels("full")}
 
         def ours(boundary: bool) -> int:
             for sample, mask in scored:
-                tally._one((folders, sample.id, mask, 1 + len(CLASSES), boundary))
+                counting._one((folders, sample.id, mask, 1 + len(CLASSES), boundary))
             return 2 * len(scored)
 
         def decode() -> int:

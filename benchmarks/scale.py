@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cells, formats, params
-from pipeline.layout import Layout
+from app import cells
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.core.params import lay_over, read_yaml
 
 COUNTS = (250, 500, 1000, 2000, 4000, 5000)
 MEMORY = (500, 5000)
@@ -40,8 +42,8 @@ SMALL: dict[str, Any] = {
 def run_chain(count: int) -> dict[str, Any]:
     """Run the chain once on `count` train images; seconds and peak MiB of each stage."""
     home, layout = Path.cwd(), Layout()
-    values = params.read_yaml(Path("presets/shapes.yaml"))
-    params.lay_over(values, SMALL)
+    values = read_yaml(Path("presets/shapes.yaml"))
+    lay_over(values, SMALL)
     size = {"train": count, "val": count // 5, "boxed": count // 4, "size_px": 64}
     values["data"]["options"]["shapes"] = size
     with TemporaryDirectory(prefix="benchmark") as name:

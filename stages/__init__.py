@@ -1,13 +1,6 @@
-"""One short module per DVC stage: read files, call `pipeline`, write files."""
+"""One short module per DVC stage: read files, call `pipeline`, write files.
 
-import sys
-from types import TracebackType
-
-
-def _quiet(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
-    """Ctrl-C is no error, not even while a stage still imports; `_run.main` gives the exit code."""
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, value, trace)
-
-
-sys.excepthook = _quiet
+A module has `run` and `SLICES`, the parts of params.yaml that `run` takes: keyword -> (dotted name,
+model). Where the command line names a variant, such as `relabel oracle`, SLICES has an entry for
+each variant, and `run` takes its name after the layout. SHARED says that ranks may share the work.
+"""

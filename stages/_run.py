@@ -1,57 +1,55 @@
-"""How every stage runs: load its slice of params.yaml, run, exit code; bad input is one line."""
+"""How every stage runs: load its slice of params.yaml, run it, log time and memory."""
 
 import contextlib
+import functools
+import importlib
 import os
 import re
 import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline import formats, params, ranks, runtime, shards
-from pipeline.errors import UserError
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.core import formats, ranks, runtime, shards
+from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint, read_yaml, section
+from pipeline.core.samples import Sample
 
 Slice = tuple[str, Any]  # dotted name in params.yaml, its model
+Slices = Mapping[str, Slice]  # by the keyword that a stage's `run` takes
 UNIT = 1024 if sys.platform == "darwin" else 1  # of ru_maxrss, in a KiB
 SHARD: Slice = ("shard", Annotated[int, Field(ge=0)])
 
 
-def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> None:
-    """Run a stage with its params.
-
-    Args:
-        run: takes the layout, and one keyword for each of `slices`.
-        shared: whether ranks can share the work; else it runs where it was started alone.
-        slices: keyword -> (dotted name in params.yaml, its model). They equal what dvc.yaml
-            declares for the stage.
-    """
-    layout, start = Layout(), time.monotonic()
-    name = _name()
+def main() -> None:
+    """Run the stage that the command line names; bad input is one line and exit code 1."""
+    layout, start, name = Layout(), time.monotonic(), _name()
     try:
-        if shared and (command := ranks.launcher()):
-            _become([*command, "-m", sys.modules["__main__"].__spec__.name])  # type: ignore[union-attr]
+        stage, *variant = _words()
+        module = _module(stage)
+        if getattr(module, "SHARED", False) and (command := ranks.launcher()):
+            _become([*command, "-m", "stages", *_words()])
         if ranks.inside():
             runtime.leave_with_parent()
         with ranks.group(runtime.device):
-            run(layout, **load(layout, slices))
+            module.run(layout, *variant, **load(layout, slices_of(module, *variant)))
             ranks.barrier()
     except UserError as e:
+        said = _with_maker(e) if isinstance(e, MissingFileError) else e
         who = f"{name}, rank {ranks.rank()}" if ranks.world() > 1 else name
-        print(f"error: {who}: {e}", file=sys.stderr)
+        print(f"error: {who}: {said}", file=sys.stderr)
         sys.exit(1)
     except RuntimeError as e:
         if not ranks.lost(e):
             raise
         sys.exit(f"error: {name}, rank {ranks.rank()}: another rank is gone")
-    except KeyboardInterrupt:  # what it has made so far stays in `layout.resume`
-        sys.exit(130)
     if not ranks.first():
         return
     for leftover in layout.resume.glob(f"{name}-*"):
@@ -59,20 +57,57 @@ def main(run: Callable[..., None], *, shared: bool = False, **slices: Slice) -> 
     _log(layout, name, time.monotonic() - start)
 
 
+def _with_maker(missing: MissingFileError) -> str:
+    """The error with the stage that makes the file, as dvc.yaml says."""
+    for file in ("dvc.yaml", "optional/dvc.yaml"):
+        for stage, body in read_yaml(Path(file))["stages"].items():
+            for out in body.get("do", body).get("outs", ()):
+                folder = "[^/]+".join(map(re.escape, re.split(r"\$\{[^}]+\}", out)))
+                if re.match(rf"{folder}(/|$)", missing.path.as_posix()):
+                    return f"{missing.path}: not found; run `python cli.py run {stage}` first"
+    return str(missing)
+
+
+def _words() -> list[str]:
+    """The command line: a stage, and its variant where it has some."""
+    return sys.argv[1:]
+
+
+def _module(stage: str) -> ModuleType:
+    known = sorted(p.stem for p in Path(__file__).parent.glob("[a-z]*.py"))
+    if stage not in known:
+        raise UserError(f"no such stage; choose one of {', '.join(known)}")
+    return importlib.import_module(f"stages.{stage}")
+
+
+def slices_of(module: ModuleType, *variant: str) -> Slices:
+    """The params that a stage takes, for a variant where it has some.
+
+    Raises:
+        UserError: the stage does not have this variant.
+    """
+    slices: Any = module.SLICES
+    if slices and all(isinstance(v, Mapping) for v in slices.values()):
+        if (one := variant[0] if variant else "") not in slices:
+            raise UserError(f"no variant '{one}'; choose one of {', '.join(slices)}")
+        return slices[one]
+    return slices
+
+
 def _become(command: list[str]) -> None:
     """Replace this process by the launcher of the ranks, which share the cores."""
     if not os.environ.get("GUIDELABEL_LAUNCH") and (count := os.environ["GUIDELABEL_NPROC"]):
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, runtime.workers() // int(count))))
     try:
-        os.execvp(command[0], [*command, *sys.argv[1:]])
+        os.execvp(command[0], command)
     except FileNotFoundError as e:
         raise UserError(f"GUIDELABEL_LAUNCH: no command '{command[0]}'") from e
 
 
-def load(layout: Layout, slices: dict[str, Slice]) -> dict[str, Any]:
+def load(layout: Layout, slices: Slices) -> dict[str, Any]:
     """The validated slices of params.yaml."""
-    values = params.read_yaml(layout.params)
-    return {key: params.section(values, name, model) for key, (name, model) in slices.items()}
+    values = read_yaml(layout.params)
+    return {key: section(values, name, model) for key, (name, model) in slices.items()}
 
 
 def resume_folder(
@@ -90,10 +125,14 @@ def resume_folder(
 
 
 def _resume_name(weights: str | None, inputs: Sequence[Path], about: str) -> str:
-    files = [*inputs, *sorted(Path("pipeline").glob("*.py")), *sorted(Path("stages").glob("*.py"))]
+    files = [
+        *inputs,
+        *sorted(Path("pipeline").rglob("*.py")),
+        *sorted(Path("stages").rglob("*.py")),
+    ]
     files += [Path(weights)] if weights and Path(weights).is_file() else []
     device = "" if weights is None else str(runtime.describe())
-    key = params.fingerprint(formats.digest(*files), about, device)
+    key = fingerprint(formats.digest(*files), about, device)
     return f"{_name()}-{key}"
 
 
@@ -119,7 +158,7 @@ def partial(
         shard: above 0, the outputs are archives of about so many files.
         network: whether one makes the files, on a device.
     """
-    about = params.fingerprint(about, str(shard))
+    about = fingerprint(about, str(shard))
     weights = "" if network else None
     folder = resume_folder(layout, weights=weights, inputs=inputs, about=about)
     for out in outs:
@@ -143,9 +182,9 @@ def finished(*folders: Path) -> set[str]:
 
 def each(
     layout: Layout,
-    make: Callable[[Any], None],
+    make: Callable[..., None],
     samples: Sequence[Sample],
-    *more: Any,
+    *,
     outs: Sequence[Path],
     inputs: Sequence[Path],
     about: str,
@@ -154,26 +193,27 @@ def each(
     """Make the files of every image: `pool`, in a `partial` layout."""
     inputs = [layout.samples, *inputs]
     with partial(layout, outs, inputs=inputs, about=about, shard=shard, network=False) as work:
-        pool(layout, work, make, samples, *more, outs=outs)
+        pool(layout, work, make, samples, outs=outs)
 
 
 def pool(
     layout: Layout,
     work: Layout,
-    make: Callable[[Any], None],
+    make: Callable[..., None],
     samples: Sequence[Sample],
-    *more: Any,
+    *,
     outs: Sequence[Path],
 ) -> None:
-    """`make((layout, work, sample, *more))` in processes, for images not yet in all `outs`."""
+    """Call `make(sample, work=work)` in processes for images that are not yet in all `outs`."""
     done = finished(*(work.root / out.relative_to(layout.root) for out in outs))
-    jobs = [(layout, work, s, *more) for s in ranks.mine(samples) if s.id not in done]
-    list(runtime.pool_map(make, jobs, what=_name().replace("_", " ")))
+    left = [s for s in ranks.mine(samples) if s.id not in done]
+    one = functools.partial(make, work=work)
+    list(runtime.pool_map(one, left, what=_name().replace("_", " ")))
 
 
 def _name() -> str:
-    module = sys.modules["__main__"].__spec__.name.split(".")[-1]  # type: ignore[union-attr]
-    return "_".join([module, *sys.argv[1:]])
+    """The stage and its variant as one word, for its log and its resume folder."""
+    return "_".join(_words())
 
 
 def _log(layout: Layout, name: str, seconds: float) -> None:

@@ -1,42 +1,44 @@
 """The dense CRF spreads the seeds inside contested components: guide labels."""
 
-from pipeline import blocks, config, crf, formats, guide, params
-from pipeline.arrays import CONTESTED
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from functools import partial
+
+from pipeline.core import formats
+from pipeline.core.arrays import CONTESTED
+from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint
+from pipeline.core.samples import Sample, read_samples
+from pipeline.crf import dense
+from pipeline.crf.config import Crf, CrfSets
+from pipeline.guide import diffusion, rules
+from pipeline.guide.config import Diffuse
 from stages import _run
 
+SLICES: _run.Slices = {
+    "diffuse": ("diffuse", Diffuse),
+    "sets": ("crf", CrfSets),
+    "shard": _run.SHARD,
+}
+SHARED = True
 
-def _one(job: tuple[Layout, Layout, Sample, config.Diffuse, blocks.Crf]) -> None:
-    layout, work, sample, how, rule = job
+
+def _one(sample: Sample, *, work: Layout, layout: Layout, diffuse: Diffuse, crf: Crf) -> None:
     label = formats.read_label(layout.fused / f"{sample.id}.png")
     if (label == CONTESTED).any():
         seeds = formats.read_label(layout.seeds / f"{sample.id}.png")
-        fused = guide.Fused(seeds, label)
-        label = guide.diffuse(formats.read_image(sample.image), fused, how, rule)
+        image = formats.read_image(sample.image)
+        label = diffusion.diffuse(image, rules.Fused(seeds, label), diffuse, crf)
     formats.write_label(work.labels("guide") / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, *, diffuse: config.Diffuse, sets: blocks.CrfSets, shard: int) -> None:
+def run(layout: Layout, *, diffuse: Diffuse, sets: CrfSets, shard: int) -> None:
     """Write the guide label of every image."""
-    rule = crf.chosen(sets, diffuse.crf)
+    crf = dense.chosen(sets, diffuse.crf)
     _run.each(
         layout,
-        _one,
-        formats.read_samples(layout.samples),
-        *(diffuse, rule),
+        partial(_one, layout=layout, diffuse=diffuse, crf=crf),
+        read_samples(layout.samples),
         outs=[layout.labels("guide")],
         inputs=[layout.seeds, layout.fused],
-        about=params.fingerprint(diffuse, rule),
+        about=fingerprint(diffuse, crf),
         shard=shard,
-    )
-
-
-if __name__ == "__main__":
-    _run.main(
-        run,
-        shared=True,
-        diffuse=("diffuse", config.Diffuse),
-        sets=("crf", blocks.CrfSets),
-        shard=_run.SHARD,
     )

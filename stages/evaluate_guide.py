@@ -2,27 +2,31 @@
 
 from typing import Any
 
-from pipeline import formats, params, scores, tally
-from pipeline.layout import Layout
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.core.params import lay_over
+from pipeline.core.samples import read_samples
+from pipeline.scores.labels import counting, label_scores
+from pipeline.scores.shared.scored import read_scored
 from stages import _run
+
+SLICES: _run.Slices = {}
 
 
 def run(layout: Layout) -> None:
     """Write guide.json, and tables of each class and each image."""
     classes = ["background", *formats.read_json(layout.classes)]
-    scored = tally.read_scored(layout.samples, layout.truth)
+    scored = read_scored(layout.samples, layout.truth)
     folders = {"seeds": layout.seeds, "fused": layout.fused, "guide": layout.labels("guide")}
-    tallies = tally.count(folders, scored, classes=len(classes), what="evaluate guide")
-    folder, per_class = layout.score_tables("guide"), scores.per_class(tallies, classes)
-    formats.write_table(folder / "iou.tsv", per_class, columns=scores.IOU, sep="\t")
-    formats.write_table(folder / "images.csv", scores.per_image(tallies), columns=scores.IMAGES)
-    found: dict[str, Any] = {"guide": {}, **scores.labels(tallies)}
-    samples = formats.read_samples(layout.samples)
-    shown = tally.shown(layout.labels("guide"), samples, what="classes in guide labels")
-    params.lay_over(found["guide"], scores.agreement(shown, samples, classes[1:]))
+    tallies = counting.count(folders, scored, classes=len(classes), what="evaluate guide")
+    folder, per_class = layout.score_tables("guide"), label_scores.per_class(tallies, classes)
+    formats.write_table(folder / "iou.tsv", per_class, columns=label_scores.IOU, sep="\t")
+    formats.write_table(
+        folder / "images.csv", label_scores.per_image(tallies), columns=label_scores.IMAGES
+    )
+    found: dict[str, Any] = {"guide": {}, **label_scores.labels(tallies)}
+    samples = read_samples(layout.samples)
+    shown = counting.shown(layout.labels("guide"), samples, what="classes in guide labels")
+    lay_over(found["guide"], label_scores.agreement(shown, samples, classes[1:]))
     found["about"] = {"images_scored": len(scored)}
     formats.write_json(layout.scores("guide"), found)
-
-
-if __name__ == "__main__":
-    _run.main(run)

@@ -6,10 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import blocks, choices, formats, runtime, saliency_scores, scores, tally
-from pipeline.arrays import Int
-from pipeline.layout import Layout
+from pipeline.core import formats, runtime
+from pipeline.core.arrays import Int
+from pipeline.core.config import Fraction
+from pipeline.core.layout import Layout
+from pipeline.scores.saliency import saliency_scores
+from pipeline.scores.shared.percent import Row
+from pipeline.scores.shared.scored import read_scored
 from stages import _run
+
+SLICES: _run.Slices = {
+    "saliency_threshold": ("fuse.saliency_threshold", Fraction),
+    "source": ("saliency.source", str),
+}
 
 
 def _one(job: tuple[Path, Path]) -> tuple[Int, float]:
@@ -22,13 +31,13 @@ def _one(job: tuple[Path, Path]) -> tuple[Int, float]:
 
 def run(layout: Layout, *, saliency_threshold: float, source: str) -> None:
     """Write saliency.json and the maps' curve (of val where there is one)."""
-    scored = tally.read_scored(layout.samples, layout.truth)
+    scored = read_scored(layout.samples, layout.truth)
     jobs = [(layout.saliency(source) / f"{sample.id}.png", mask) for sample, mask in scored]
     each = list(runtime.pool_map(_one, jobs, what="evaluate saliency"))
-    found, curve = defaultdict[str, Any](dict), list[scores.Row]()
+    found, curve = defaultdict[str, Any](dict), list[Row]()
     for split in sorted({sample.split for sample, _ in scored}):
         here = [e for (sample, _), e in zip(scored, each, strict=True) if sample.split == split]
-        links, curve = scores.saliency(
+        links, curve = saliency_scores.summary(
             np.stack([histogram for histogram, _ in here]),
             np.array([structure for _, structure in here]),
             threshold=saliency_threshold,
@@ -36,18 +45,10 @@ def run(layout: Layout, *, saliency_threshold: float, source: str) -> None:
         for link, score in links.items():
             found[link][split] = score
     file = layout.score_tables("saliency") / "curve.tsv"
-    formats.write_table(file, curve, columns=scores.SALIENCY_CURVE, sep="\t")
+    formats.write_table(file, curve, columns=saliency_scores.SALIENCY_CURVE, sep="\t")
     found["about"] = {
         "images_scored": len(scored),
         "saliency": source,
-        "saliency_trained_on": choices.TRAINED_ON[source],
+        "saliency_trained_on": saliency_scores.TRAINED_ON[source],
     }
     formats.write_json(layout.scores("saliency"), found)
-
-
-if __name__ == "__main__":
-    _run.main(
-        run,
-        saliency_threshold=("fuse.saliency_threshold", blocks.Fraction),
-        source=("saliency.source", str),
-    )

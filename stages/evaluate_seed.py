@@ -6,11 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cam, formats, localise, runtime, scores, seed_curve, tally
-from pipeline.arrays import Float, Int, Mask
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.core import formats, runtime
+from pipeline.core.arrays import Float, Int, Mask
+from pipeline.core.layout import Layout
+from pipeline.core.maps import normalise, resize, strongest
+from pipeline.core.samples import Sample, read_samples
+from pipeline.scores.seed import localise, seed_curve, seed_scores
+from pipeline.scores.shared.percent import Row, mean, percent
+from pipeline.scores.shared.scored import read_scored
 from stages import _run
+
+SLICES: _run.Slices = {}
 
 Counted = tuple[Sample, Int, Mask]  # packed counts and marks of an image's maps
 
@@ -20,13 +26,13 @@ def _one(job: tuple[Layout, Sample, Path, int]) -> tuple[Int, Mask]:
     layout, sample, mask, classes = job
     truth = formats.read_label(mask)
     maps, tags = formats.read_maps(layout.maps / f"{sample.id}.npz")
-    maps = cam.upsample(cam.normalise(maps), height_px=truth.shape[0], width_px=truth.shape[1])
-    counts = seed_curve.count(*cam.strongest(maps, tags), truth, classes=1 + classes)
+    maps = resize(normalise(maps), height_px=truth.shape[0], width_px=truth.shape[1])
+    counts = seed_curve.count(*strongest(maps, tags), truth, classes=1 + classes)
     return seed_curve.packed(counts), localise.judge(maps, tags, truth, classes=classes)
 
 
 def _count(layout: Layout, classes: list[str]) -> list[Counted]:
-    scored = tally.read_scored(layout.samples, layout.truth)
+    scored = read_scored(layout.samples, layout.truth)
     jobs = [(layout, sample, mask, len(classes)) for sample, mask in scored]
     each = runtime.pool_map(_one, jobs, what="evaluate seed")
     return [(sample, *found) for (sample, _), found in zip(scored, each, strict=True)]
@@ -44,35 +50,31 @@ def _classifier(
     rows = formats.read_table(layout.difficult, columns=("id", "tags"))
     difficult = {r["id"]: r["tags"].split() for r in rows}
     tags = {s.id: s.tags for s in samples}
-    return scores.classifier(probability, tags, classes, difficult=difficult)
+    return seed_scores.classifier(probability, tags, classes, difficult=difficult)
 
 
 def run(layout: Layout) -> None:
     """Write seed.json, the maps' curve (of val where there is one) and the scores of each class."""
     classes: list[str] = formats.read_json(layout.classes)
-    samples, probability = formats.read_samples(layout.samples), _tag_scores(layout, classes)
+    samples, probability = read_samples(layout.samples), _tag_scores(layout, classes)
     counted, found = _count(layout, classes), defaultdict[str, Any](dict)
-    curve, table = list[scores.Row](), list[scores.Row]()
+    curve, table = list[Row](), list[Row]()
     for split in sorted({s.split for s in samples}):
         ap = _classifier(layout, [s for s in samples if s.split == split], probability, classes)
-        found["classifier"][split] = {"mAP": scores.percent(scores.mean(ap))}
+        found["classifier"][split] = {"mAP": percent(mean(ap))}
         point_ap = np.full(len(classes), np.nan)
         if here := [c for c in counted if c[0].split == split]:
-            found["maps"][split], curve = scores.maps(
+            found["maps"][split], curve = seed_scores.maps(
                 [rows for _, rows, _ in here], classes=1 + len(classes)
             )
-            found["localisation"][split], point_ap = scores.localisation(
+            found["localisation"][split], point_ap = seed_scores.localisation(
                 np.stack([probability[sample.id] for sample, _, _ in here]),
                 np.stack([marks for _, _, marks in here]),
             )
-        table += scores.per_class_ap(split, classes, ap, point_ap)
+        table += seed_scores.per_class_ap(split, classes, ap, point_ap)
     folder = layout.score_tables("seed")
-    formats.write_table(folder / "curve.tsv", curve, columns=scores.CURVE, sep="\t")
-    formats.write_table(folder / "per_class.tsv", table, columns=scores.AP, sep="\t")
+    formats.write_table(folder / "curve.tsv", curve, columns=seed_scores.CURVE, sep="\t")
+    formats.write_table(folder / "per_class.tsv", table, columns=seed_scores.AP, sep="\t")
     spec = formats.read_json(layout.seed_model / "net.json")
     found["about"] = {"images_scored": len(counted), "run_on": {"classifier": spec["trained_on"]}}
     formats.write_json(layout.scores("seed"), found)
-
-
-if __name__ == "__main__":
-    _run.main(run)

@@ -1,43 +1,42 @@
 """Seeds and saliency -> labels the guide rule settles, and the components it cannot."""
 
-from pipeline import config, formats, labels, params
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from functools import partial
+
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint
+from pipeline.core.samples import Sample, read_samples
+from pipeline.guide import labels
+from pipeline.guide.config import Fuse
 from stages import _run
 
-Job = tuple[Layout, Layout, Sample, config.Fuse, str, int]
+SLICES: _run.Slices = {
+    "fuse": ("fuse", Fuse),
+    "source": ("saliency.source", str),
+    "random_seed": ("random_seed", int),
+    "shard": _run.SHARD,
+}
+SHARED = True
 
 
-def _one(job: Job) -> None:
-    layout, work, sample, how, source, random_seed = job
+def _one(
+    sample: Sample, *, work: Layout, layout: Layout, fuse: Fuse, source: str, random_seed: int
+) -> None:
     maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
     saliency = formats.read_grey(layout.saliency(source) / f"{sample.id}.png")
-    chance = (random_seed, sample.id)
-    fused = labels.fused(maps, classes, saliency, how, chance=chance)
+    fused = labels.fused(maps, classes, saliency, fuse, chance=(random_seed, sample.id))
     formats.write_label(work.seeds / f"{sample.id}.png", fused.seeds_HW)
     formats.write_label(work.fused / f"{sample.id}.png", fused.label_HW)
 
 
-def run(layout: Layout, *, fuse: config.Fuse, source: str, random_seed: int, shard: int) -> None:
+def run(layout: Layout, *, fuse: Fuse, source: str, random_seed: int, shard: int) -> None:
     """Write seed labels and fused labels of every image."""
     _run.each(
         layout,
-        _one,
-        formats.read_samples(layout.samples),
-        *(fuse, source, random_seed),
+        partial(_one, layout=layout, fuse=fuse, source=source, random_seed=random_seed),
+        read_samples(layout.samples),
         outs=[layout.seeds, layout.fused],
         inputs=[layout.maps, layout.saliency(source)],
-        about=params.fingerprint(fuse, source, str(random_seed)),
+        about=fingerprint(fuse, source, str(random_seed)),
         shard=shard,
-    )
-
-
-if __name__ == "__main__":
-    _run.main(
-        run,
-        shared=True,
-        fuse=("fuse", config.Fuse),
-        source=("saliency.source", str),
-        random_seed=("random_seed", int),
-        shard=_run.SHARD,
     )

@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable
 
-from pipeline import choices, formats, shapes
-from pipeline.layout import Layout
-from pipeline.shapes import Scene
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.dataset import shapes
+from pipeline.dataset.config import ShapesData
+from pipeline.dataset.shapes import Scene
 from stages import _run
+
+SLICES: _run.Slices = {
+    "options": ("data.options.shapes", ShapesData),
+    "random_seed": ("random_seed", int),
+}
 
 
 def _coco(scenes: Iterable[tuple[int, Scene]]) -> dict[str, object]:
@@ -30,7 +37,7 @@ def _coco(scenes: Iterable[tuple[int, Scene]]) -> dict[str, object]:
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def run(layout: Layout, *, options: choices.ShapesData, random_seed: int) -> None:
+def run(layout: Layout, *, options: ShapesData, random_seed: int) -> None:
     """Write both sets."""
     rows = []
     for part, (split, count) in enumerate((("train", options.train), ("val", options.val))):
@@ -45,9 +52,3 @@ def run(layout: Layout, *, options: choices.ShapesData, random_seed: int) -> Non
     for i, scene in others:
         formats.write_image(layout.shapes_boxed / "images" / f"{i:04d}.jpg", scene.image)
     formats.write_json(layout.shapes_boxed / "boxes.json", _coco(others))
-
-
-if __name__ == "__main__":
-    _run.main(
-        run, options=("data.options.shapes", choices.ShapesData), random_seed=("random_seed", int)
-    )

@@ -4,12 +4,19 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import config, dataset, formats, runtime, shards
-from pipeline.dataset import Entry
-from pipeline.errors import UserError
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.core import formats, runtime, shards
+from pipeline.core.errors import UserError
+from pipeline.core.layout import Layout
+from pipeline.core.samples import Sample, write_samples
+from pipeline.dataset import checks, sources
+from pipeline.dataset.config import Data
+from pipeline.dataset.entries import Entry
 from stages import _run
+
+SLICES: _run.Slices = {
+    "data": ("data", Data),
+    "shard": _run.SHARD,
+}
 
 SHOWN = 20  # bad files that are named
 
@@ -18,7 +25,7 @@ def _one(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None]
     """Check one image, and write its label if it has a mask; or what is wrong with it."""
     layout, entry, classes = job
     try:
-        sample, label = dataset.check(entry, classes)
+        sample, label = checks.check(entry, classes)
     except UserError as e:
         return str(e)
     if label is None:
@@ -28,9 +35,9 @@ def _one(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None]
     return sample, path
 
 
-def run(layout: Layout, *, data: config.Data, shard: int) -> None:
+def run(layout: Layout, *, data: Data, shard: int) -> None:
     """Write samples.csv, truth.csv and what else only scoring may see, the class list, counts."""
-    found = dataset.read(data)
+    found = sources.read(data)
     shutil.rmtree(layout.labels("full"), ignore_errors=True)  # only if run without DVC
     layout.labels("full").mkdir(parents=True)
     jobs = [(layout, entry, found.classes) for entry in found.entries]
@@ -47,15 +54,11 @@ def run(layout: Layout, *, data: config.Data, shard: int) -> None:
         (layout.labels("full") / "no_masks.txt").touch()
     elif shard:
         shards.pack(layout.labels("full"), per_shard=shard)
-    formats.write_samples(layout.samples, samples)
+    write_samples(layout.samples, samples)
     formats.write_table(layout.truth, truth, columns=("id", "mask"))
     difficult = [(e.id, " ".join(e.difficult)) for e in found.entries if e.difficult]
     formats.write_table(layout.difficult, difficult, columns=("id", "tags"))
     formats.write_json(layout.classes, list(found.classes))
-    counts = dataset.counts(samples, found, masks=len(truth))
+    counts = checks.counts(samples, found, masks=len(truth))
     formats.write_json(layout.counts, counts)
     runtime.say(f"prepare: {counts}")
-
-
-if __name__ == "__main__":
-    _run.main(run, data=("data", config.Data), shard=_run.SHARD)

@@ -1,43 +1,39 @@
 """The dense CRF at full image size over the segmenter's probabilities."""
 
-import sys
+from functools import partial
 
-from pipeline import blocks, config, crf, formats, params, shards
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.core import formats, shards
+from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint
+from pipeline.core.samples import Sample, read_samples
+from pipeline.crf import dense
+from pipeline.crf.config import Crf, CrfSets, Refine
 from stages import _run
 
+SLICES: _run.Slices = {
+    "refine": ("refine", Refine),
+    "sets": ("crf", CrfSets),
+    "shard": _run.SHARD,
+}
+SHARED = True
 
-def _one(job: tuple[Layout, Layout, Sample, str, blocks.Crf]) -> None:
-    layout, work, sample, supervision, rule = job
+
+def _one(sample: Sample, *, work: Layout, layout: Layout, supervision: str, crf: Crf) -> None:
     logits = formats.read_logits(layout.logits(supervision) / f"{sample.id}.npz")
-    label = crf.label_of(formats.read_image(sample.image), logits, rule)
+    label = dense.label_of(formats.read_image(sample.image), logits, crf)
     formats.write_label(work.refined(supervision) / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, *, refine: config.Refine, sets: blocks.CrfSets, shard: int) -> None:
+def run(layout: Layout, supervision: str, *, refine: Refine, sets: CrfSets, shard: int) -> None:
     """Write a refined label image for each logits file."""
-    supervision = sys.argv[1]
-    there = shards.ids(layout.logits(supervision))
-    samples = [s for s in formats.read_samples(layout.samples) if s.id in there]
-    rule = crf.chosen(sets, refine.crf)
+    predicted = shards.ids(layout.logits(supervision))
+    crf = dense.chosen(sets, refine.crf)
     _run.each(
         layout,
-        _one,
-        samples,
-        *(supervision, rule),
+        partial(_one, layout=layout, supervision=supervision, crf=crf),
+        [s for s in read_samples(layout.samples) if s.id in predicted],
         outs=[layout.refined(supervision)],
         inputs=[layout.logits(supervision)],
-        about=params.fingerprint(rule),
+        about=fingerprint(crf),
         shard=shard,
-    )
-
-
-if __name__ == "__main__":
-    _run.main(
-        run,
-        shared=True,
-        refine=("refine", config.Refine),
-        sets=("crf", blocks.CrfSets),
-        shard=_run.SHARD,
     )

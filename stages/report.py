@@ -5,11 +5,22 @@ from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 
-from pipeline import cam, config, formats, page, shards, viz
-from pipeline.arrays import UInt8
-from pipeline.formats import Sample
-from pipeline.layout import SCORED, Layout
+from pipeline.core import formats, shards
+from pipeline.core.arrays import UInt8
+from pipeline.core.layout import SCORED, Layout
+from pipeline.core.maps import normalise, resize, strongest
+from pipeline.core.samples import Sample, read_samples, read_truth
+from pipeline.core.supervision import Supervision
+from pipeline.report import drawing, links, page
+from pipeline.report.config import Report
 from stages import _run
+
+SLICES: _run.Slices = {
+    "report": ("report", Report),
+    "source": ("saliency.source", str),
+    "supervision": ("segment.supervision", Supervision),
+    "random_seed": ("random_seed", int),
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ def _tables(layout: Layout, name: str, *, sep: str = ",") -> list[dict[str, str]
 def _scored_images(layout: Layout) -> list[dict[str, str]]:
     """(split, id, mIoU) of the last link that was scored."""
     rows = _tables(layout, "images.csv")
-    last = next((link for link in page.FINAL if any(r["link"] == link for r in rows)), None)
+    last = next((link for link in links.FINAL if any(r["link"] == link for r in rows)), None)
     return [r for r in rows if r["link"] == last]
 
 
@@ -47,28 +58,28 @@ def _tiles(
     """One image through the chain, COLUMNS; None for what a link did not make."""
     image, name = formats.read_image(sample.image), f"{sample.id}.png"
     maps, tags = formats.read_maps(layout.maps / f"{sample.id}.npz")
-    maps = cam.upsample(cam.normalise(maps), height_px=image.shape[0], width_px=image.shape[1])
+    maps = resize(normalise(maps), height_px=image.shape[0], width_px=image.shape[1])
     salient = formats.read_grey(layout.saliency(show.source) / name)
     prediction = _label(layout.refined(show.supervision) / name)
     guide = _label(layout.labels("guide") / name)
     real = _label(truth[sample.id]) if sample.id in truth else None
     last = prediction if prediction is not None else guide
     labels = [_label(layout.seeds / name), guide, prediction, real]
-    over = [None if x is None else viz.overlay(image, x) for x in labels]
-    wrong = viz.errors(last, real) if last is not None and real is not None else None
+    over = [None if x is None else drawing.overlay(image, x) for x in labels]
+    wrong = drawing.errors(last, real) if last is not None and real is not None else None
     pictures = [
         image,
-        viz.heat(image, cam.strongest(maps, tags)[0]),
+        drawing.heat(image, strongest(maps, tags)[0]),
         over[0],
-        viz.grey(salient),
+        drawing.grey(salient),
         *over[1:],
         wrong,
     ]
-    return [None if p is None else viz.tile(p, height_px=HEIGHT_PX) for p in pictures]
+    return [None if p is None else drawing.tile(p, height_px=HEIGHT_PX) for p in pictures]
 
 
 def _picks(
-    samples: list[Sample], rows: list[dict[str, str]], report: config.Report, seed: int
+    samples: list[Sample], rows: list[dict[str, str]], report: Report, seed: int
 ) -> list[tuple[str, str, str]]:
     """(group, id, mIoU) of the images to show; only random ones where nothing was scored."""
     split = "val" if any(r["split"] == "val" for r in rows) else "train"
@@ -93,14 +104,14 @@ def _picks(
 def run(
     layout: Layout,
     *,
-    report: config.Report,
+    report: Report,
     source: str,
     supervision: tuple[str, ...],
     random_seed: int,
 ) -> None:
     """Write index.html and its pictures."""
-    samples = {s.id: s for s in formats.read_samples(layout.samples)}
-    truth = formats.read_truth(layout.truth)
+    samples = {s.id: s for s in read_samples(layout.samples)}
+    truth = read_truth(layout.truth)
     rows = _scored_images(layout)
     show, shown = Show(source, supervision[0]), []
     picks = _picks(list(samples.values()), rows, report, random_seed)
@@ -108,10 +119,10 @@ def run(
     there = [any(t is not None for t in column) for column in zip(*tiles.values(), strict=True)]
     for group, key, miou in picks:
         file = f"panels/{group}_{key}.jpg"
-        formats.write_image(layout.report / file, viz.panel([*compress(tiles[key], there)]))
+        formats.write_image(layout.report / file, drawing.panel([*compress(tiles[key], there)]))
         shown.append(page.Shown(group, key, file, miou, " ".join(samples[key].tags)))
     html = page.render(
-        scores=page.read_scores(map(layout.scores, SCORED)),
+        scores=links.read_scores(map(layout.scores, SCORED)),
         per_class=_tables(layout, "iou.tsv", sep="\t"),
         classes=formats.read_json(layout.classes),
         shown=shown,
@@ -119,13 +130,3 @@ def run(
     )
     layout.report.mkdir(parents=True, exist_ok=True)
     (layout.report / "index.html").write_text(html, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _run.main(
-        run,
-        report=("report", config.Report),
-        source=("saliency.source", str),
-        supervision=("segment.supervision", config.Supervision),
-        random_seed=("random_seed", int),
-    )

@@ -1,58 +1,59 @@
-"""Saliency maps of every image, from one source (named on the command line)."""
+"""Saliency maps of every image from the source that the command line names.
 
-import sys
-from collections.abc import Container, Iterator
+Our own network has a stage of its own, saliency_net.
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline import blocks, choices, formats, infer, nets, params, ranks, runtime, saliency
-from pipeline.arrays import VOID, Float
-from pipeline.errors import UserError
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.core import formats, ranks, runtime
+from pipeline.core.arrays import VOID, Float
+from pipeline.core.config import NoOptions
+from pipeline.core.errors import UserError
+from pipeline.core.layout import Layout
+from pipeline.core.maps import normalise, resize
+from pipeline.core.params import fingerprint
+from pipeline.core.samples import Sample, read_samples, read_truth
+from pipeline.saliency.config import (
+    SALIENCY_OPTIONS,
+    SaliencyClassical,
+    SaliencyFolder,
+    SaliencyOnnx,
+)
+from pipeline.saliency.geodesic import geodesic
+from pipeline.saliency.onnx import onnx_model
 from stages import _run
 
 Maps = Iterator[tuple[Sample, Float]]
 
 
-def _net(
-    layout: Layout, samples: list[Sample], options: choices.SaliencyNet, done: Container[str] = ()
-) -> Maps:
-    net, _ = nets.load(layout.saliency_model)
-    for sample, outputs in infer.run(net, samples, options.infer, what="saliency", done=done):
-        foreground = infer.foreground(outputs).numpy()
-        yield (
-            sample,
-            saliency.resize(foreground, height_px=sample.height_px, width_px=sample.width_px),
-        )
-
-
-def _onnx(layout: Layout, samples: list[Sample], options: choices.SaliencyOnnx) -> Maps:
-    model = saliency.onnx_model(options)
+def _onnx(layout: Layout, samples: list[Sample], options: SaliencyOnnx) -> Maps:
+    model = onnx_model(options)
     for sample in runtime.track(samples, total=len(samples), what="saliency"):
         yield sample, model(formats.read_image(sample.image))
 
 
-def _classical_map(job: tuple[Sample, choices.SaliencyClassical]) -> Float:
-    return saliency.geodesic(formats.read_image(job[0].image), job[1])
+def _classical_map(job: tuple[Sample, SaliencyClassical]) -> Float:
+    return geodesic(formats.read_image(job[0].image), job[1])
 
 
-def _classical(layout: Layout, samples: list[Sample], options: choices.SaliencyClassical) -> Maps:
+def _classical(layout: Layout, samples: list[Sample], options: SaliencyClassical) -> Maps:
     maps = runtime.pool_map(_classical_map, [(s, options) for s in samples], what="saliency")
     yield from zip(samples, maps, strict=True)
 
 
-def _folder(layout: Layout, samples: list[Sample], options: choices.SaliencyFolder) -> Maps:
+def _folder(layout: Layout, samples: list[Sample], options: SaliencyFolder) -> Maps:
     for sample in runtime.track(samples, total=len(samples), what="saliency"):
         found = formats.read_grey(options.root / f"{sample.id}.png")
-        yield sample, saliency.resize(found, height_px=sample.height_px, width_px=sample.width_px)
+        yield sample, resize(found, height_px=sample.height_px, width_px=sample.width_px)
 
 
-def _oracle(layout: Layout, samples: list[Sample], options: blocks.NoOptions) -> Maps:
-    truth = formats.read_truth(layout.truth)
+def _oracle(layout: Layout, samples: list[Sample], options: NoOptions) -> Maps:
+    truth = read_truth(layout.truth)
     if without := [s.id for s in samples if s.id not in truth]:
         raise UserError(
             f"oracle saliency needs a mask of every image; {without[0]} has none: choose another "
@@ -63,49 +64,44 @@ def _oracle(layout: Layout, samples: list[Sample], options: blocks.NoOptions) ->
         yield sample, ((label > 0) & (label != VOID)).astype(np.float32)
 
 
-def _none(layout: Layout, samples: list[Sample], options: blocks.NoOptions) -> Maps:
+def _none(layout: Layout, samples: list[Sample], options: NoOptions) -> Maps:
     for sample in samples:
         yield sample, np.zeros((sample.height_px, sample.width_px), np.float32)
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[Layout, list[Sample], Any], Maps]] = {
     "onnx": _onnx,
     "folder": _folder,
     "classical": _classical,
     "oracle": _oracle,
     "none": _none,
 }
+SLICES: dict[str, _run.Slices] = {
+    name: {
+        "options": (f"saliency.options.{name}", SALIENCY_OPTIONS[name]),
+        "shard": _run.SHARD,
+    }
+    for name in MAKERS
+}
+SHARED = True
 
 
-def _reads(layout: Layout, options: BaseModel) -> list[Path]:
-    """What the chosen source reads beside the images."""
-    if isinstance(options, choices.SaliencyNet):
-        return [layout.saliency_model]
-    if isinstance(options, choices.SaliencyOnnx):
+def _reads(layout: Layout, source: str, options: BaseModel) -> list[Path]:
+    """What the source reads beside the images."""
+    if isinstance(options, SaliencyOnnx):
         return [options.file]
-    if isinstance(options, choices.SaliencyFolder):
+    if isinstance(options, SaliencyFolder):
         return [options.root]
-    return [layout.labels("full")] if sys.argv[1] == "oracle" else []
+    return [layout.labels("full")] if source == "oracle" else []
 
 
-def run(layout: Layout, *, options: BaseModel, shard: int) -> None:
+def run(layout: Layout, source: str, *, options: BaseModel, shard: int) -> None:
     """Write each image's map, divided by its own maximum."""
-    source = sys.argv[1]
-    samples, inputs = formats.read_samples(layout.samples), [layout.samples]
-    inputs += [path for path in _reads(layout, options) if path.exists()]
-    about, out = params.fingerprint(options), layout.saliency(source)
+    samples, inputs = read_samples(layout.samples), [layout.samples]
+    inputs += [path for path in _reads(layout, source, options) if path.exists()]
+    about, out = fingerprint(options), layout.saliency(source)
     with _run.partial(layout, [out], inputs=inputs, about=about, shard=shard) as work:
         done = _run.finished(work.saliency(source))
-        if source == "net":  # whose batches stay as they are
-            found = _net(layout, samples, cast(choices.SaliencyNet, options), done)
-        else:
-            left = [s for s in ranks.mine(samples) if s.id not in done]
-            found = MAKERS[source](layout, left, options)  # type: ignore[operator]
-        for sample, salient in found:
-            path = work.saliency(source) / f"{sample.id}.png"
-            formats.write_grey(path, saliency.normalise(salient))
-
-
-if __name__ == "__main__":
-    slices = {"options": (f"saliency.options.{sys.argv[1]}", choices.SALIENCY_OPTIONS[sys.argv[1]])}
-    _run.main(run, shared=True, shard=_run.SHARD, **slices)
+        left = [s for s in ranks.mine(samples) if s.id not in done]
+        for sample, salient in MAKERS[source](layout, left, options):
+            formats.write_grey(work.saliency(source) / f"{sample.id}.png", normalise(salient))

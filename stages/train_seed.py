@@ -2,37 +2,49 @@
 
 from torch import Tensor, nn
 
-from pipeline import classifier, config, fit, formats, loader, nets, params, runtime
-from pipeline.layout import Layout
+from pipeline.core import formats, runtime
+from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint
+from pipeline.core.samples import Sample, read_samples
+from pipeline.nets import checkpoint
+from pipeline.seeds import classifier
+from pipeline.seeds.config import SeedModel
+from pipeline.training import fit
+from pipeline.training.views import Views, balanced, tag_vectors
 from stages import _run
 
+SLICES: _run.Slices = {
+    "seed": ("seed", SeedModel),
+    "random_seed": ("random_seed", int),
+}
+SHARED = True
 
-def run(layout: Layout, *, seed: config.SeedModel, random_seed: int) -> None:
+
+def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
     """Write the classifier's weights, its description and its loss curve."""
-    classes = formats.read_json(layout.classes)
-    samples = [s for s in formats.read_samples(layout.samples) if s.split == "train"]
-    targets = loader.tag_vectors(samples, classes)
-    runtime.say(f"train_seed: {len(samples)} images, {len(classes)} classes, {runtime.describe()}")
+    classes, samples = formats.read_json(layout.classes), read_samples(layout.samples)
+    train, val = ([s for s in samples if s.split == split] for split in ("train", "val"))
+    runtime.say(f"train_seed: {len(train)} images, {len(classes)} classes, {runtime.describe()}")
     runtime.seed_all(random_seed)
-    spec = nets.classifier_spec(seed, classes)
-    net = nets.build(spec, weights=seed.weights)
-    views = loader.Views(
-        [s.image for s in samples],
-        targets,
-        seed.train,
-        random_seed,
-        chance=loader.balanced(targets) if seed.balanced else None,
-    )
-    compare = classifier.LOSSES[seed.loss]
+    spec = classifier.classifier_spec(seed, classes)
+    net = classifier.Classifier.from_spec(spec, weights=seed.weights)
+
+    def views(some: list[Sample], *, balance: bool) -> Views:
+        tags = tag_vectors(some, classes)
+        chance = balanced(tags) if balance else None
+        return Views([s.image for s in some], tags, seed.train, random_seed, chance=chance)
 
     def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
-        return compare(net.scores(image), tags_NK)  # type: ignore[operator]
+        return classifier.LOSSES[seed.loss](net.scores(image), tags_NK)  # type: ignore[operator]
 
-    about = params.fingerprint(seed, str(random_seed))
+    about = fingerprint(seed, str(random_seed))
     resume = _run.resume_folder(layout, weights=seed.weights, inputs=[layout.samples], about=about)
-    losses = fit.fit(net, views, loss_of, resume=resume, what="train_seed")
-    nets.save(layout.seed_model, net, spec, losses)
-
-
-if __name__ == "__main__":
-    _run.main(run, shared=True, seed=("seed", config.SeedModel), random_seed=("random_seed", int))
+    epochs = fit.fit(
+        net,
+        views(train, balance=seed.balanced),
+        loss_of,
+        resume=resume,
+        what="train_seed",
+        val=views(val, balance=False) if val else None,
+    )
+    checkpoint.save(layout.seed_model, net, spec, epochs)

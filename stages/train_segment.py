@@ -1,29 +1,27 @@
 """Train the segmenter on guide labels, or on what else `segment.supervision` names."""
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import Tensor, nn
 
-from pipeline import (
-    blocks,
-    choices,
-    config,
-    crf,
-    deeplab,
-    fit,
-    formats,
-    loader,
-    nets,
-    params,
-    runtime,
-    sec,
-    shards,
-)
-from pipeline.errors import UserError
-from pipeline.layout import Layout
+from pipeline.core import formats, runtime, shards
+from pipeline.core.errors import UserError
+from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint
+from pipeline.core.samples import Sample, read_samples
+from pipeline.nets import checkpoint
+from pipeline.segment import deeplab, sec
+from pipeline.segment.config import Sec, SegmentModel
+from pipeline.training import fit
+from pipeline.training.views import Views, tag_vectors
 from stages import _run
+
+SLICES: _run.Slices = {
+    "segment": ("segment", SegmentModel),
+    "random_seed": ("random_seed", int),
+}
+SHARED = True
 
 
 def _cross_entropy(
@@ -31,8 +29,7 @@ def _cross_entropy(
     image: Tensor,
     label: Tensor,
     *,
-    segment: config.SegmentModel,
-    sets: blocks.CrfSets,
+    segment: SegmentModel,
 ) -> Tensor:
     return deeplab.pixel_loss(net(image), label, stride=segment.loss_stride)
 
@@ -42,56 +39,47 @@ def _sec(
     image: Tensor,
     target: Sequence[Tensor],
     *,
-    segment: config.SegmentModel,
-    sets: blocks.CrfSets,
+    segment: SegmentModel,
 ) -> Tensor:
     options, (label, tags) = segment.option(), target
-    assert isinstance(options, choices.Sec)
+    assert isinstance(options, Sec)
     logits, cue = deeplab.at_stride(net(image), label, stride=segment.loss_stride)
-    return sec.loss(logits, image, cue, tags, options, crf.chosen(sets, options.crf))
+    return sec.loss(logits, image, cue, tags, options)
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": _cross_entropy, "sec": _sec}
 
 
-def run(
-    layout: Layout, *, segment: config.SegmentModel, sets: blocks.CrfSets, random_seed: int
-) -> None:
-    """Write the segmenter trained on the labels that the command line names."""
-    supervision = sys.argv[1]
+def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed: int) -> None:
+    """Write the segmenter trained on the labels of one kind of supervision."""
     classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
-    samples = [s for s in formats.read_samples(layout.samples) if s.split == "train"]
-    there = shards.ids(labels)
-    samples = [s for s in samples if s.id in there]
-    if not samples:
+    labelled = shards.ids(labels)
+    samples = [s for s in read_samples(layout.samples) if s.id in labelled]
+    train, val = ([s for s in samples if s.split == split] for split in ("train", "val"))
+    if not train:
         raise UserError(f"{labels}: no label of a train image; supervision 'full' needs masks")
-    runtime.say(f"train_segment: {len(samples)} images, labels {labels}, {runtime.describe()}")
+    runtime.say(f"train_segment: {len(train)} images, labels {labels}, {runtime.describe()}")
     runtime.seed_all(random_seed)
-    spec = nets.deeplab_spec(segment, classes)
-    net = nets.build(spec, weights=segment.weights)
-    views = loader.Views(
-        [s.image for s in samples],
-        [labels / f"{s.id}.png" for s in samples],
-        segment.train,
-        random_seed,
-        tags=loader.tag_vectors(samples, classes) if segment.loss == "sec" else None,
-    )
+    spec = deeplab.deeplab_spec(segment, head=segment.head, classes=classes)
+    net = deeplab.DeepLab.from_spec(spec, weights=segment.weights)
+
+    def views(some: list[Sample]) -> Views:
+        paths = [labels / f"{s.id}.png" for s in some]
+        tags = tag_vectors(some, classes) if segment.loss == "sec" else None
+        return Views([s.image for s in some], paths, segment.train, random_seed, tags=tags)
+
     resume = _run.resume_folder(
         layout,
         weights=segment.weights,
         inputs=[layout.samples, labels],
-        about=params.fingerprint(segment, str(sets), str(random_seed)),
+        about=fingerprint(segment, str(random_seed)),
     )
-    loss_of: fit.LossOf = partial(LOSSES[segment.loss], segment=segment, sets=sets)
-    losses = fit.fit(net, views, loss_of, resume=resume, what=f"train_segment ({supervision})")
-    nets.save(layout.segmenter(supervision), net, spec, losses)
-
-
-if __name__ == "__main__":
-    _run.main(
-        run,
-        shared=True,
-        segment=("segment", config.SegmentModel),
-        sets=("crf", blocks.CrfSets),
-        random_seed=("random_seed", int),
+    epochs = fit.fit(
+        net,
+        views(train),
+        partial(LOSSES[segment.loss], segment=segment),
+        resume=resume,
+        what=f"train_segment ({supervision})",
+        val=views(val) if val else None,
     )
+    checkpoint.save(layout.segmenter(supervision), net, spec, epochs)

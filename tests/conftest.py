@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import formats
-from pipeline import params as reading
+from pipeline.core import formats
+from pipeline.core.params import read_yaml
 from tests.project import ROOT, TINY, Project
 
 REAL = Path(os.environ.get("GUIDELABEL_REAL_DATA", ROOT.parent / "shared/data"))
@@ -32,7 +32,7 @@ def rng():
 @pytest.fixture
 def params():
     """params.yaml as plain dicts, free to change."""
-    return reading.read_yaml(ROOT / "presets/shapes.yaml")
+    return read_yaml(ROOT / "presets/shapes.yaml")
 
 
 @pytest.fixture

@@ -28,20 +28,31 @@ KILLED = (1, 3, 24, -24, 36, 152, 255, -9, -11)
 
 # Which tests must kill the mutants of a file. Keep them quick: they run once for each mutant.
 TESTS = {
-    "pipeline/guide.py": ["tests/pipeline/test_guide.py", "tests/pipeline/test_guide_values.py"],
-    "pipeline/crf.py": ["tests/pipeline/test_crf.py"],
-    "pipeline/cam.py": ["tests/pipeline/test_cam.py"],
-    "pipeline/labels.py": ["tests/pipeline/test_labels.py"],
-    "pipeline/boxes.py": ["tests/pipeline/test_boxes.py"],
-    "pipeline/pooling.py": ["tests/pipeline/test_pooling.py"],
-    "pipeline/metrics.py": ["tests/pipeline/test_metrics.py"],
-    "pipeline/seed_curve.py": ["tests/pipeline/test_seed_curve.py"],
-    "pipeline/localise.py": ["tests/pipeline/test_localise.py"],
-    "pipeline/saliency_scores.py": ["tests/pipeline/test_saliency_scores.py"],
-    "pipeline/fit.py": ["tests/pipeline/test_fit_values.py"],
-}
-# Of these files only some functions: a training for each mutant would take hours.
-FUNCTIONS = {"pipeline/fit.py": ["one_cycle", "step", "poly", "param_groups", "optimizer_for"]}
+    "pipeline/guide/rules.py": [
+        "tests/pipeline/guide/test_rules.py", "tests/pipeline/guide/test_values.py",
+        "tests/pipeline/guide/test_labels.py",
+    ],
+    "pipeline/guide/diffusion.py": [
+        "tests/pipeline/guide/test_rules.py", "tests/pipeline/guide/test_values.py",
+    ],
+    "pipeline/guide/labels.py": ["tests/pipeline/guide/test_labels.py"],
+    "pipeline/guide/seed_rule.py": [
+        "tests/pipeline/guide/test_labels.py", "tests/pipeline/core/test_maps.py",
+    ],
+    "pipeline/core/maps.py": [
+        "tests/pipeline/core/test_maps.py", "tests/pipeline/crf/test_dense.py",
+    ],
+    "pipeline/crf/dense.py": ["tests/pipeline/crf/test_dense.py"],
+    "pipeline/saliency/boxes.py": ["tests/pipeline/saliency/test_boxes.py"],
+    "pipeline/seeds/pooling.py": ["tests/pipeline/seeds/test_pooling.py"],
+    "pipeline/scores/shared/metrics.py": ["tests/pipeline/scores/test_metrics.py"],
+    "pipeline/scores/seed/seed_curve.py": ["tests/pipeline/scores/test_seed_curve.py"],
+    "pipeline/scores/seed/localise.py": ["tests/pipeline/scores/test_localise.py"],
+    "pipeline/scores/saliency/saliency_scores.py": [
+        "tests/pipeline/scores/test_saliency_scores.py", "tests/pipeline/scores/test_scores.py",
+    ],
+    "pipeline/training/optim.py": ["tests/pipeline/training/test_optim.py"],
+}  # fmt: skip
 
 
 def folder_of(file: str) -> Path:
@@ -81,7 +92,7 @@ def survivors(file: str) -> list[str]:
 def mutate(file: str, *, again: bool) -> None:
     """Run mutmut on `file`; with `again` only on what survived the last run, by today's tests."""
     folder = folder_of(file)
-    names = [f"{dotted(file)}.x_{name}__mutmut_*" for name in FUNCTIONS.get(file, ())]
+    names: list[str] = []
     if again:
         shutil.copytree(ROOT / "tests", folder / "tests", dirs_exist_ok=True)
         if not (names := survivors(file)):
@@ -102,7 +113,7 @@ def mutate(file: str, *, again: bool) -> None:
 def main(wanted: list[str], *, again: bool) -> None:
     """Print a line for each module and one for all."""
     total = lost = 0
-    print(f"{'module':32}{'mutants':>8}{'killed':>8}{'survived':>10}{'share':>8}")
+    print(f"{'module':44}{'mutants':>8}{'killed':>8}{'survived':>10}{'share':>8}")
     for file in TESTS:
         if wanted and Path(file).stem not in wanted:
             continue
@@ -116,7 +127,7 @@ def main(wanted: list[str], *, again: bool) -> None:
 def report(name: str, count: int, alive: int) -> None:
     """One line of the table."""
     share = 100 * (count - alive) / count
-    print(f"{name:32}{count:8}{count - alive:8}{alive:10}{share:7.1f}%", flush=True)
+    print(f"{name:44}{count:8}{count - alive:8}{alive:10}{share:7.1f}%", flush=True)
 
 
 if __name__ == "__main__":

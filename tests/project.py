@@ -13,9 +13,9 @@ from unittest import mock
 
 from ruamel.yaml import YAML
 
-from pipeline import page
-from pipeline import params as reading
-from pipeline.layout import SCORED, Layout
+from pipeline.core.layout import SCORED, Layout
+from pipeline.core.params import lay_over, read_yaml
+from pipeline.report import links
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_WORKER = {"GUIDELABEL_WORKERS": "1"}  # so that no run depends on the machine's cores
@@ -29,10 +29,10 @@ TINY = {
     "report": {"best": 1, "worst": 1, "random": 1},
 }
 CHAIN = (
-    "sources/dvc.yaml:generate", "prepare", "train_seed", "seed", "sources/dvc.yaml:train_saliency",
-    "sources/dvc.yaml:saliency_net", "fuse", "diffuse", "train_segment@guide", "predict@guide",
-    "refine@guide", "evaluate_seed", "evaluate_saliency", "evaluate_guide", "evaluate_segment",
-    "report",
+    "optional/dvc.yaml:generate", "prepare", "train_seed", "seed",
+    "optional/dvc.yaml:train_saliency", "optional/dvc.yaml:saliency_net", "fuse", "diffuse",
+    "train_segment@guide", "predict@guide", "refine@guide", "evaluate_seed", "evaluate_saliency",
+    "evaluate_guide", "evaluate_segment", "report",
 )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ class Project:
         return self.run(sys.executable, *args, **kw)
 
     def here(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-        """Do `python cli.py ...` or `python -m stages.NAME ...` in this process.
+        """Do `python cli.py ...` or `python -m stages NAME ...` in this process.
 
         It takes the code of this checkout. A process of its own would load torch again: seconds.
         """
@@ -115,7 +115,7 @@ class Project:
     def stages(self, *stages: str, **env: str) -> None:
         """Do stages, as "NAME ARGUMENT", in this process."""
         for name, *args in map(str.split, stages):
-            self.here("-m", f"stages.{name}", *args, **env)
+            self.here("-m", "stages", name, *args, **env)
 
     def repro(self, *args: str, **env: str) -> list[str]:
         """Run dvc repro; the stages that ran."""
@@ -124,14 +124,14 @@ class Project:
 
     def change(self, changes: dict) -> None:
         """Lay `changes` over params.yaml."""
-        values = reading.read_yaml(self.root / "params.yaml")
-        reading.lay_over(values, changes)
+        values = read_yaml(self.root / "params.yaml")
+        lay_over(values, changes)
         with (self.root / "params.yaml").open("w") as f:
             YAML().dump(values, f)
 
     def scores(self) -> dict:
         """The scores of all links of its last run."""
-        return page.read_scores(Layout(self.root).scores(group) for group in SCORED)
+        return links.read_scores(Layout(self.root).scores(group) for group in SCORED)
 
 
 def wait_for(condition, seconds=20):

@@ -9,7 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from pipeline import blocks, deeplab, fit, formats, loader, ranks, runtime
+from pipeline.core import ranks, runtime
+from pipeline.core.config import Train
+from pipeline.nets.weights import write_weights
+from pipeline.segment import deeplab
+from pipeline.training import fit
+from pipeline.training.views import Views
 
 
 class Trunk(nn.Conv2d):
@@ -28,18 +33,18 @@ class Small(nn.Module):
 
 def main(folder):
     torch.manual_seed(0)
-    train = blocks.Train(epochs=2, batch=4, size_px=32, optimizer="sgd", lr=0.1, weight_decay=0.0,
+    train = Train(epochs=2, batch=4, size_px=32, optimizer="sgd", lr=0.1, weight_decay=0.0,
                          schedule="one_cycle", head_lr_factor=1, scale=(0.5, 1.5), jitter=0.1,
                          frozen_stages=0)  # fmt: skip
     images = sorted(folder.glob("[0-9].png"))
     labels = [folder / f"l{p.name}" for p in images]
-    net, views = Small(), loader.Views(images, labels, train, seed=0)
+    net, views = Small(), Views(images, labels, train, seed=0)
     with ranks.group(runtime.device):
         fit.fit(
             net, views, lambda net, image, label: deeplab.pixel_loss(net(image), label, stride=1),
             resume=folder / f"resume-{ranks.world()}", what="small",
         )  # fmt: skip
-    formats.write_weights(
+    write_weights(
         folder / f"weights-{ranks.rank()}-of-{ranks.world()}.safetensors", net.state_dict()
     )
 

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline import formats
-from pipeline.layout import Layout
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.core.samples import read_samples
 from tests.project import CHAIN, TINY
 
 
@@ -20,7 +21,7 @@ def test_a_second_run_runs_nothing_and_git_is_clean(project):
     assert project.repro() == []
     assert project.repro("evaluate_seed") == []
     said = project.run("git", "status", "--short").stdout.split()
-    assert [w for w in said if len(w) > 2] in ([], ["dvc.lock", "sources/dvc.lock"])
+    assert [w for w in said if len(w) > 2] in ([], ["dvc.lock", "optional/dvc.lock"])
 
 
 def test_every_link_has_a_score_and_says_what_it_ran_on(finished):
@@ -40,7 +41,7 @@ def test_every_link_has_a_score_and_says_what_it_ran_on(finished):
 def test_guides_hold_only_tags_and_background(finished):
     here = Layout(finished.root)
     classes = formats.read_json(here.classes)
-    for s in formats.read_samples(here.samples):
+    for s in read_samples(here.samples):
         found = set(np.unique(formats.read_label(here.labels("guide") / f"{s.id}.png")))
         assert found <= {0} | {classes.index(t) + 1 for t in s.tags}
 
@@ -104,7 +105,7 @@ def test_another_saliency_source_is_another_edge(project, source):
     if source == "folder":
         shutil.copytree(project.root / "data/saliency/net", project.root / "data/raw/saliency")
     project.change({"saliency": {"source": source}})
-    assert project.repro("fuse") == [f"sources/dvc.yaml:saliency_{source}", "fuse"]
+    assert project.repro("fuse") == [f"optional/dvc.yaml:saliency_{source}", "fuse"]
 
 
 @pytest.mark.slow
@@ -122,7 +123,7 @@ def test_a_second_round_pulls_in_its_labels_and_is_scored(project):
     project.change({"segment": {"supervision": ["guide", "round2"]}})
     ran = project.repro()
     assert ran == [
-        "sources/dvc.yaml:relabel@round2", "train_segment@round2", "predict@round2",
+        "optional/dvc.yaml:relabel@round2", "train_segment@round2", "predict@round2",
         "refine@round2", "evaluate_segment", "report",
     ]  # fmt: skip
     assert {"segmenter_round2", "refined_round2"} <= set(project.scores())
@@ -131,7 +132,7 @@ def test_a_second_round_pulls_in_its_labels_and_is_scored(project):
     assert "segmenter + CRF, round 2" in said
     here = Layout(project.root)
     classes = formats.read_json(here.classes)
-    train = [s for s in formats.read_samples(here.samples) if s.split == "train"]
+    train = [s for s in read_samples(here.samples) if s.split == "train"]
     assert len(list(here.labels("round2").iterdir())) == len(train)
     for s in train:
         found = set(np.unique(formats.read_label(here.labels("round2") / f"{s.id}.png")))
@@ -143,9 +144,9 @@ def test_a_second_round_pulls_in_its_labels_and_is_scored(project):
 def test_oracle_and_seed_supervision_without_the_guide_trained_by_sec(project):
     project.change({"segment": {"supervision": ["seed", "oracle"], "loss": "sec", "head": "v3"}})
     ran = project.repro()
-    assert {s for s in ran if s.startswith("sources")} == {
-        "sources/dvc.yaml:relabel_seed", "sources/dvc.yaml:relabel_oracle",
-        "sources/dvc.yaml:saliency_oracle",
+    assert {s for s in ran if s.startswith("optional")} == {
+        "optional/dvc.yaml:relabel_seed", "optional/dvc.yaml:relabel_oracle",
+        "optional/dvc.yaml:saliency_oracle",
     }  # fmt: skip
     assert {"train_segment@seed", "train_segment@oracle"} <= set(ran)
     assert not [s for s in ran if s.endswith("@guide")]

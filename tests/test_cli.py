@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from pipeline import params
+from pipeline.core.params import read_yaml
 from tests.project import ROOT, Project, wait_for
 
 
@@ -36,14 +36,14 @@ def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
     base = (copy.root / "params.yaml").read_text()
     said = copy.here("cli.py", "use", "voc_animals").stdout
     assert "data.source: shapes -> voc" in said
-    values = params.read_yaml(copy.root / "params.yaml")
+    values = read_yaml(copy.root / "params.yaml")
     assert (
         values["data"]["classes"][0] == "cat"
         and "# shapes | voc" in (copy.root / "params.yaml").read_text()
     )
     assert (copy.root / "data/params_before.yaml").read_text() == base
     copy.here("cli.py", "use", "voc2012_paper")
-    assert params.read_yaml(copy.root / "params.yaml")["seed"]["backbone"] == "vgg16"
+    assert read_yaml(copy.root / "params.yaml")["seed"]["backbone"] == "vgg16"
     copy.here("cli.py", "use", "shapes")
     assert (copy.root / "params.yaml").read_text() == base
 
@@ -104,7 +104,7 @@ def test_what_is_missing_is_said_before_anything_runs(copy):
 SLEEPS = """
 import time
 from pathlib import Path
-from pipeline import runtime
+from pipeline.core import runtime
 from stages import _run
 
 def run(layout, **_):
@@ -201,7 +201,7 @@ print("Running stage 'fuse':", flush=True)
 while not Path("go").exists():
     time.sleep(0.05)
 print("Updating lock file 'dvc.lock'")
-print("\\nTo track the changes with git, run:\\n\\n\\tgit add dvc.lock sources/dvc.lock")
+print("\\nTo track the changes with git, run:\\n\\n\\tgit add dvc.lock optional/dvc.lock")
 print("\\nTo enable auto staging, run:\\n\\n\\tdvc config core.autostage true")
 print("Use `dvc push` to send your updates to remote storage.")
 print("Ran experiment(s): one")

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import nets, runtime, saliency
+from pipeline.core import runtime
+from pipeline.nets import checkpoint
+from pipeline.saliency import training_set
+from pipeline.saliency.onnx import onnx_model
+from pipeline.segment import deeplab
 from tests import tiny_nets
 from tests.pipeline.test_saliency import onnx_options, red_model
 
@@ -56,10 +60,10 @@ def test_a_network_saved_on_cuda_loads_on_the_cpu_with_the_same_weights(tmp_path
         "kind": "deeplab", "backbone": "efficientnet_lite0", "output_stride": 16,
         "head": "v3plus", "classes": ["a"],
     }  # fmt: skip
-    net = nets.build(spec, weights="none").to(runtime.device())
-    nets.save(tmp_path, net, spec, [1.0])
+    net = deeplab.DeepLab.from_spec(spec).to(runtime.device())
+    checkpoint.save(tmp_path, net, spec, [(1.0, None)])
     tiny_nets.use(monkeypatch, device="cpu")
-    back, _ = nets.load(tmp_path)
+    back, _ = checkpoint.load(tmp_path, deeplab.DeepLab.from_spec)
     for key, value in back.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, net.state_dict()[key].cpu()), key
 
@@ -69,9 +73,9 @@ def test_an_onnx_model_runs_on_cuda_where_onnxruntime_can(tmp_path):
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime is built without CUDA")
-    assert saliency._providers(onnxruntime)[0][0] == "CUDAExecutionProvider"
+    assert training_set._providers(onnxruntime)[0][0] == "CUDAExecutionProvider"
     red_model(tmp_path / "m.onnx")
     image = np.zeros((32, 32, 3), np.uint8)
     image[:16, :, 0] = 204
-    found = saliency.onnx_model(onnx_options(tmp_path / "m.onnx"))(image)
+    found = onnx_model(onnx_options(tmp_path / "m.onnx"))(image)
     assert found[8, 8] == pytest.approx(0.8, rel=1e-3) and found[24, 8] == 0

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from pipeline import apply, formats
-from pipeline.layout import Layout
+from app.predict import RECORD
+from pipeline.core import formats
+from pipeline.core.layout import Layout
 
 PHOTOS = "data/raw/shapes/images"
 
@@ -63,7 +64,7 @@ def test_predict_goes_on_and_mixes_nothing(project, three, tmp_path):
     os.utime(third, (1, 1))
     assert again()[0] == 1
     assert (out / f"{third.stem}.png").read_bytes() == whole[f"{first.stem}.png"]
-    assert formats.read_json(out / apply.RECORD)["classes"][:2] == ["background", "disc"]
+    assert formats.read_json(out / RECORD)["classes"][:2] == ["background", "disc"]
 
     def refused(*more):
         done = predict(project, *call, *more, check=False)
@@ -74,8 +75,8 @@ def test_predict_goes_on_and_mixes_nothing(project, three, tmp_path):
     about = formats.read_json(model / "net.json")
     formats.write_json(model / "net.json", about | {"trained_on": "another machine"})
     assert "made by another network or params" in refused()
-    (out / apply.RECORD).write_text("[]")
-    assert f"{apply.RECORD}: damaged; remove it" in refused()
+    (out / RECORD).write_text("[]")
+    assert f"{RECORD}: damaged; remove it" in refused()
 
 
 def test_predict_touches_no_file_it_did_not_make(project, three, tmp_path):

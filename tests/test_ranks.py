@@ -14,16 +14,18 @@ import pytest
 import torch
 
 import cli
-from pipeline import formats, ranks, runtime
-from pipeline.arrays import VOID
-from pipeline.errors import UserError
-from pipeline.layout import Layout
+from pipeline.core import formats, ranks, runtime
+from pipeline.core.arrays import VOID
+from pipeline.core.errors import UserError
+from pipeline.core.layout import Layout
+from pipeline.core.samples import read_samples
+from pipeline.nets.weights import read_weights
 from tests.conftest import photo
 from tests.project import ROOT
 
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
-    "saliency net": ["data/saliency/net"],
+    "saliency_net": ["data/saliency/net"],
     "fuse": ["data/fused/seeds", "data/fused/labels"],
     "diffuse": ["data/labels/guide"],
     "relabel round2": ["data/labels/round2"],
@@ -42,7 +44,7 @@ def alone(project, text):
 
 def by_two(project, text, check=True):
     """Do a stage by two processes."""
-    return project.python("-m", *f"stages.{text}".split(), check=check, **TWO)
+    return project.python("-m", "stages", *text.split(), check=check, **TWO)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_two_ranks_learn_what_one_process_learns(tmp_path):
         command = [sys.executable, *launcher, "-m", "tests.small_fit", tmp_path]
         subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True)
     single, *both = [
-        formats.read_weights(tmp_path / f"weights-{name}.safetensors")
+        read_weights(tmp_path / f"weights-{name}.safetensors")
         for name in ("0-of-1", "0-of-2", "1-of-2")
     ]
     for name, weights in single.items():
@@ -109,7 +111,7 @@ def test_a_dead_rank_ends_the_run_with_its_name_and_the_stage_goes_on(project):
     outs = [project.root / out for out in PER_IMAGE["refine guide"]]
     alone(project, "refine guide")
     whole = formats.digest(*outs)
-    victim = next(s for s in formats.read_samples(Layout().samples) if s.split == "val")
+    victim = next(s for s in read_samples(Layout().samples) if s.split == "val")
     kept = victim.image.read_bytes()
     victim.image.write_bytes(b"no image")
     done = by_two(project, "refine guide", check=False)
@@ -145,7 +147,7 @@ if __name__ == "__main__":
 def test_killed_ranks_end_in_a_line(copy, sign, to, code, said):
     (copy.root / "stages/fuse.py").write_text(WAITS)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal has it
-    run = subprocess.Popen([sys.executable, "-m", "stages.fuse"], cwd=copy.root, text=True,
+    run = subprocess.Popen([sys.executable, "-m", "stages", "fuse"], cwd=copy.root, text=True,
                            env={**os.environ, **TWO}, stderr=subprocess.PIPE,
                            start_new_session=True)  # fmt: skip
     signal.signal(signal.SIGINT, before)
@@ -205,7 +207,7 @@ def test_two_nodes_that_meet_at_a_port(project):
                "--master-addr=127.0.0.1", f"--master-port={port}"]  # fmt: skip
     env = {**os.environ, **ONE}
     nodes = [
-        subprocess.Popen([*command, f"--node-rank={i}", "-m", "stages.fuse"], cwd=project.root,
+        subprocess.Popen([*command, f"--node-rank={i}", "-m", "stages", "fuse"], cwd=project.root,
                          env=env, stderr=subprocess.PIPE, text=True)
         for i in range(2)
     ]  # fmt: skip

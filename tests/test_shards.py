@@ -5,8 +5,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from pipeline import formats, shards
-from pipeline.errors import UserError
+from pipeline.core import formats, shards
+from pipeline.core.errors import UserError
 
 
 @pytest.fixture

@@ -8,13 +8,17 @@ import math
 import numpy as np
 import pytest
 
-from pipeline import blocks, choices, formats, guide
-from pipeline import params as reading
-from pipeline.arrays import VOID
-from pipeline.classifier import HIDDEN, LOSSES
-from pipeline.deeplab import HEADS
-from pipeline.gradients import KINDS
-from pipeline.layout import Layout
+from pipeline.core import formats
+from pipeline.core.arrays import VOID
+from pipeline.core.layout import Layout
+from pipeline.core.samples import read_samples
+from pipeline.core.supervision import ROUNDS, SUPERVISIONS
+from pipeline.guide import rules
+from pipeline.params import load_params
+from pipeline.seeds.classifier import HIDDEN, LOSSES
+from pipeline.seeds.gradients import KINDS
+from pipeline.seeds.pooling import POOLING_OPTIONS
+from pipeline.segment.deeplab import HEADS
 
 SEED = ["train_seed", "seed", "evaluate_seed"]
 GUIDE = ["fuse", "diffuse", "evaluate_guide"]
@@ -40,7 +44,7 @@ def check_losses(model, epochs):
 
 def check_maps(layout, side):
     """Of every tag of every image, `side` positions wide and high."""
-    samples = formats.read_samples(layout.samples)
+    samples = read_samples(layout.samples)
     assert len(samples) == sum(IMAGES.values())
     for sample in samples:
         maps, tags = formats.read_maps(layout.maps / f"{sample.id}.npz")
@@ -51,7 +55,7 @@ def check_maps(layout, side):
 def check_labels(layout, supervision):
     """Of every image it is made of, the image's tags alone; whether any pixel is void."""
     folder, classes, void = layout.labels(supervision), formats.read_json(layout.classes), False
-    samples = {s.id: s for s in formats.read_samples(layout.samples)}
+    samples = {s.id: s for s in read_samples(layout.samples)}
     ids = {path.stem for path in folder.iterdir()}
     assert {key for key, s in samples.items() if s.split == "train"} <= ids <= set(samples)
     for key in ids:
@@ -62,7 +66,7 @@ def check_labels(layout, supervision):
 
 
 SEEDS = {
-    **{f"pooling {name}": {"pooling": name} for name in choices.POOLING_OPTIONS},
+    **{f"pooling {name}": {"pooling": name} for name in POOLING_OPTIONS},
     **{f"loss {name}": {"loss": name} for name in LOSSES},
     "balanced": {"balanced": True},
     "superpixels (GAP-ROI)": {"superpixels": 12},
@@ -82,7 +86,7 @@ FINE = ("maps gradient", "maps guided_gradient", "superpixels (GAP-ROI)")  # a p
 def test_seeds(project, finished, name):
     project.change({"seed": SEEDS[name]})
     project.stages(*(SEED if not name.startswith("maps") else SEED[1:]))
-    layout, seed = Layout(), reading.load(Layout().params).seed
+    layout, seed = Layout(), load_params(Layout().params).seed
     check_losses(layout.seed_model, seed.train.epochs)
     check_maps(layout, SIZE_PX // (4 if name in FINE else seed.output_stride))
     assert as_before(project, finished, "data/maps") == (name in DEFAULT)
@@ -95,7 +99,7 @@ def test_every_hidden_choice_is_among_them():
 
 
 GUIDES = {
-    **{f"rule {name}": {"fuse": {"rule": name}} for name in guide.RULES},
+    **{f"rule {name}": {"fuse": {"rule": name}} for name in rules.RULES},
     "ignore": {"fuse": {"unlabelled": "ignore"}},
     "unary neglog": {"diffuse": {"unary": "neglog"}},
     "crf seed": {"diffuse": {"crf": "seed"}},
@@ -146,7 +150,7 @@ SEGMENTERS = {
 def test_segmenters(project, finished, name):
     project.change({"segment": SEGMENTERS[name]})
     project.stages(*SEGMENT)
-    layout, segment = Layout(), reading.load(Layout().params).segment
+    layout, segment = Layout(), load_params(Layout().params).segment
     check_losses(layout.segmenter("guide"), segment.train.epochs)
     side = SIZE_PX // (8 if segment.head == "v3plus" else segment.output_stride)
     paths = list(layout.logits("guide").iterdir())
@@ -171,7 +175,7 @@ def test_no_crf_after_the_segmenter_is_the_plain_segmenter(project):
     assert found["refined_guide"] == found["segmenter_guide"]
 
 
-OTHERS = {"full": ["full"], "oracle": ["oracle"], "seed": ["seed"], "rounds": [*blocks.ROUNDS]}
+OTHERS = {"full": ["full"], "oracle": ["oracle"], "seed": ["seed"], "rounds": [*ROUNDS]}
 
 
 @pytest.mark.slow
@@ -199,4 +203,4 @@ def test_supervisions(project, chosen):
 
 
 def test_every_supervision_is_among_them():
-    assert {"guide", *(s for each in OTHERS.values() for s in each)} == set(blocks.SUPERVISIONS)
+    assert {"guide", *(s for each in OTHERS.values() for s in each)} == set(SUPERVISIONS)

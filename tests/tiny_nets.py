@@ -6,12 +6,18 @@ For tests that compare two of these: everything else is the same each time.
 import numpy as np
 import torch
 
-from pipeline import backbones, blocks, deeplab, fit, formats, infer, loader
-from pipeline.formats import Sample
+from pipeline.core import formats
+from pipeline.core.config import Infer, Train
+from pipeline.core.samples import Sample
+from pipeline.inference import infer
+from pipeline.nets import backbones
+from pipeline.segment import deeplab
+from pipeline.training import fit
+from pipeline.training.views import Views
 from tests.conftest import photo
 from tests.small_fit import Small
 
-TRAIN = blocks.Train(
+TRAIN = Train(
     epochs=1, batch=4, size_px=32, optimizer="sgd", lr=0.1, weight_decay=0.0, schedule="poly",
     head_lr_factor=1, scale=(0.5, 1.5), jitter=0.1, frozen_stages=0,
 )  # fmt: skip
@@ -36,7 +42,7 @@ def segment(folder):
     trunk = backbones.build("efficientnet_lite0", output_stride=16, weights="imagenet")
     net = deeplab.DeepLab(trunk, head="v3plus", outputs=3)
     samples = [Sample(str(i), folder / f"{i}.png", "val", (), 48, 64, "") for i in range(4)]
-    how = blocks.Infer(size_px=64, scales=(1.0,), flip=True)
+    how = Infer(size_px=64, scales=(1.0,), flip=True)
     found = {s.id: outputs[0] for s, outputs in infer.run(net, samples, how, what="test")}
     return torch.stack([found[s.id] for s in samples])
 
@@ -47,8 +53,8 @@ def step(folder):
     net = Small()
     before = torch.cat([p.detach().flatten() for p in net.parameters()]).clone()
     images, labels = ([folder / f"{name}{i}.png" for i in range(4)] for name in ("", "l"))
-    views = loader.Views(images, labels, TRAIN, seed=0)
-    (loss,) = fit.fit(
+    views = Views(images, labels, TRAIN, seed=0)
+    ((loss, _),) = fit.fit(
         net, views, lambda net, image, label: deeplab.pixel_loss(net(image), label, stride=1),
         resume=folder / "resume", what="test",
     )  # fmt: skip

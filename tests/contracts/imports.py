@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("pipeline", "stages")
+OURS = ("pipeline", "stages", "app")
 
 
 def _file(name: str) -> Path | None:

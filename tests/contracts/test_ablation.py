@@ -5,22 +5,24 @@ from itertools import chain
 
 import pytest
 
-from pipeline import cells, config, params, tables
+from app import cells, tables
+from pipeline.core.params import differences, lay_over, read_yaml, validate
+from pipeline.params import Params
 from tests.conftest import ROOT
 
-ABLATION = params.read_yaml(ROOT / "ablation/params.yaml")
-TABLES = {n: tables.read(n, s) for n, s in params.read_yaml(ROOT / "ablation/tables.yaml").items()}
-STAGES = params.read_yaml(ROOT / "ablation/dvc.yaml")["stages"]
+ABLATION = read_yaml(ROOT / "ablation/params.yaml")
+TABLES = {n: tables.read(n, s) for n, s in read_yaml(ROOT / "ablation/tables.yaml").items()}
+STAGES = read_yaml(ROOT / "ablation/dvc.yaml")["stages"]
 LISTED = list(chain(*(ABLATION[name] for name in tables.LISTS.values())))
-CHAIN = params.read_yaml(ROOT / "dvc.yaml")["stages"]
+CHAIN = read_yaml(ROOT / "dvc.yaml")["stages"]
 
 
 @pytest.mark.parametrize("row", ABLATION["rows"])
 def test_every_row_is_valid_over_the_base(row):
-    base = params.read_yaml(ROOT / "presets/shapes.yaml")
+    base = read_yaml(ROOT / "presets/shapes.yaml")
     values = cells.row_params(copy.deepcopy(base), ABLATION, row, 3)
-    params.validate(config.Params, values, where=row)
-    changed = params.differences(base, values | {"random_seed": base["random_seed"]})
+    validate(Params, values, where=row)
+    changed = differences(base, values | {"random_seed": base["random_seed"]})
     assert bool(changed) == bool(ABLATION["rows"][row]) or row == "net"
 
 
@@ -35,11 +37,11 @@ OTHER = {
 
 @pytest.mark.parametrize("row", ["gap", "g2", "as_is"])
 def test_a_rows_name_holds_whatever_params_yaml_chooses(row):
-    base = params.read_yaml(ROOT / "presets/shapes.yaml")
+    base = read_yaml(ROOT / "presets/shapes.yaml")
     other = copy.deepcopy(base)
-    params.lay_over(other, OTHER)
+    lay_over(other, OTHER)
     assert (
-        params.differences(
+        differences(
             cells.row_params(base, ABLATION, row, 0), cells.row_params(other, ABLATION, row, 0)
         )
         == []

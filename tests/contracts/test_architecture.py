@@ -9,14 +9,36 @@ from tests.contracts.imports import ROOT, imports
 
 PIPELINE = sorted((ROOT / "pipeline").rglob("*.py"))
 STAGES = sorted((ROOT / "stages").rglob("*.py"))
+APP = sorted((ROOT / "app").rglob("*.py"))
+CODE = [*PIPELINE, *STAGES, *APP, ROOT / "cli.py"]
+PACKAGES = sorted(p.name for p in (ROOT / "pipeline").iterdir() if (p / "__init__.py").exists())
+# package -> the packages it may import beside core
+MAY_IMPORT = {
+    "core": set(),
+    "crf": set(),
+    "dataset": set(),
+    "nets": set(),
+    "training": set(),
+    "inference": {"nets"},
+    "seeds": {"nets"},
+    "segment": {"nets", "crf"},
+    "saliency": {"crf"},
+    "guide": {"crf"},
+    "scores": set(),
+    "report": set(),
+}
+# arrays in, arrays out: no I/O, and nothing of ours but array types, configs and each other
 ARRAYS_ONLY = (
-    "pooling", "cam", "guide", "labels", "crf", "metrics", "localise", "saliency_scores",
-    "seed_curve",
+    "core/maps", "crf/dense", "guide/rules", "guide/diffusion", "guide/labels", "guide/seed_rule",
+    "seeds/pooling", "scores/shared/metrics", "scores/seed/localise", "scores/seed/seed_curve",
+    "scores/saliency/saliency_scores", "scores/shared/percent",
 )  # fmt: skip
-
-
 READS = ("read_text", "read_bytes", "imread", "fromfile", "load", "loadtxt")
 WRITES = ("write_text", "write_bytes", "imwrite", "tofile", "save", "savez", "savetxt")
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
 
 
 def calls(path):
@@ -26,60 +48,81 @@ def calls(path):
             yield ast.unparse(node.func), node
 
 
-def folder(path):
-    return path.relative_to(ROOT).parts[0]
-
-
-@pytest.mark.parametrize("path", PIPELINE, ids=lambda p: p.stem)
-def test_pipeline_imports_no_stage_dvc_or_typer(path):
-    assert {folder(p) for p in imports(path)} <= {"pipeline"}
+@pytest.mark.parametrize("path", PIPELINE, ids=name)
+def test_pipeline_imports_no_stage_no_app_no_dvc_and_no_typer(path):
+    assert {name(p).split("/")[0] for p in imports(path)} <= {"pipeline"}
     assert not re.search(r"^\s*(import|from) (dvc|typer)\b", path.read_text(), re.M)
 
 
-@pytest.mark.parametrize("path", STAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", STAGES, ids=name)
 def test_stages_import_only_pipeline_and_the_runner(path):
-    names = {p.relative_to(ROOT).as_posix() for p in imports(path)}
-    assert {n for n in names if n.startswith("stages/")} <= {"stages/_run.py", "stages/__init__.py"}
+    ours = {name(p) for p in imports(path)}
+    assert {n for n in ours if n.startswith("stages/")} <= {"stages/_run.py", "stages/__init__.py"}
+    assert not any(n.startswith("app/") or n == "pipeline/params.py" for n in ours)
     assert not re.search(r"^\s*(import|from) (dvc|typer|cli)\b", path.read_text(), re.M)
 
 
-@pytest.mark.parametrize("name", ARRAYS_ONLY)
-def test_array_modules_do_no_io_and_know_only_types(name):
-    """Arrays in, arrays out."""
-    path = ROOT / "pipeline" / f"{name}.py"
-    allowed = {"config", "blocks", "arrays", "__init__", "errors", *ARRAYS_ONLY}
-    assert {p.stem for p in imports(path)} <= allowed
-    called = {name.rpartition(".")[2] for name, _ in calls(path)}
+def test_every_package_has_its_rule():
+    assert set(MAY_IMPORT) == set(PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_it_may(package):
+    """Edges between packages decide what an edit makes run again."""
+    for path in (ROOT / "pipeline" / package).rglob("*.py"):
+        others = {name(p).split("/")[1] for p in imports(path)} - {package, "core"}
+        assert others <= MAY_IMPORT[package], name(path)
+
+
+@pytest.mark.parametrize("module", ARRAYS_ONLY)
+def test_array_modules_do_no_io_and_know_only_types(module):
+    path = ROOT / "pipeline" / f"{module}.py"
+    allowed = {"core/arrays", "core/config", "core/errors", *ARRAYS_ONLY}
+    ours = {name(p).removeprefix("pipeline/").removesuffix(".py") for p in imports(path)}
+    assert {o for o in ours if not o.endswith(("config", "__init__"))} <= allowed
+    called = {call.rpartition(".")[2] for call, _ in calls(path)}
     assert not called & {"open", "print", *READS, *WRITES}
 
 
-@pytest.mark.parametrize("path", PIPELINE, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", PIPELINE, ids=name)
 def test_nothing_in_pipeline_prints_but_runtime(path):
     assert path.stem == "runtime" or "print" not in dict(calls(path))
 
 
-@pytest.mark.parametrize("path", [*PIPELINE, *STAGES, ROOT / "cli.py"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", CODE, ids=name)
 def test_files_stay_readable(path):
     assert len(path.read_text().splitlines()) <= 290
     assert path.stem not in ("utils", "helpers", "common")
 
 
+@pytest.mark.parametrize("path", [*STAGES, *APP], ids=name)
+def test_only_the_runner_reads_the_command_line(path):
+    entry = ("stages/_run.py", "stages/_ranks.py", "app/cell.py")
+    assert name(path) in entry or "sys.argv" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", [*PIPELINE, *STAGES, *APP], ids=name)
+def test_no_import_sets_a_global_hook(path):
+    """A program may set one; a module that others import must not."""
+    assert name(path) == "stages/__main__.py" or "excepthook =" not in path.read_text()
+
+
 def test_median_function_is_short():
     lengths = sorted(
         n.end_lineno - n.body[1 if ast.get_docstring(n) and len(n.body) > 1 else 0].lineno + 1
-        for path in (*PIPELINE, *STAGES)
+        for path in CODE
         for n in ast.walk(ast.parse(path.read_text()))
         if isinstance(n, ast.FunctionDef)
     )
     assert lengths[len(lengths) // 2] <= 15
 
 
-@pytest.mark.parametrize("path", [*PIPELINE, *STAGES, ROOT / "cli.py"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", CODE, ids=name)
 def test_no_file_is_read_in_a_way_that_could_run_code(path):
     text = path.read_text()
     assert not re.search(r"^\s*(import|from) (yaml|pickle)\b", text, re.M)
-    for name, call in calls(path):
+    for called, call in calls(path):
         given = {k.arg: ast.unparse(k.value) for k in call.keywords}
-        assert name != "torch.load" or given.get("weights_only") == "True"
-        assert name != "np.load" or given.get("allow_pickle", "False") == "False"
-        assert name != "cv2.imread"  # formats reads images, with their errors named
+        assert called != "torch.load" or given.get("weights_only") == "True"
+        assert called != "np.load" or given.get("allow_pickle", "False") == "False"
+        assert called != "cv2.imread"  # formats reads images, with their errors named

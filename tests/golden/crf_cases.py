@@ -11,20 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import crf
-from pipeline import params as reading
-from pipeline.blocks import Crf
+from pipeline.core.maps import resize
+from pipeline.core.params import read_yaml
+from pipeline.crf import dense
+from pipeline.crf.config import Crf
 from tests.golden import pictures
 from tests.golden.pictures import Float
 
 PRESET = Path(__file__).resolve().parents[2] / "presets/shapes.yaml"
 IMAGES = {"two_tone": pictures.two_tone, "three_class": pictures.three_class}
-UNARIES = {"linear": lambda p: -p, "neglog": crf.energy_of}
+UNARIES = {"linear": lambda p: -p, "neglog": dense.energy_of}
 
 
 def sets() -> dict[str, Crf]:
     """Those of params.yaml, and one whose smooth width differs from its weight."""
-    found = {k: Crf.model_validate(v) for k, v in reading.read_yaml(PRESET)["crf"].items()}
+    found = {k: Crf.model_validate(v) for k, v in read_yaml(PRESET)["crf"].items()}
     other = {"iterations": 4, "smooth_w": 2, "smooth_sxy": 5, "bilateral_w": 3}
     return found | {"unequal": found["seed"].model_copy(update=other)}
 
@@ -32,7 +33,7 @@ def sets() -> dict[str, Crf]:
 def marginals(image: str, unary: str, chosen: Crf) -> Float:
     """(K, H, W) of one of IMAGES."""
     image_HW3, probability = IMAGES[image]()
-    return crf.dense_crf(image_HW3, UNARIES[unary](probability), chosen)
+    return dense.dense_crf(image_HW3, UNARIES[unary](probability), chosen)
 
 
 def compute() -> dict[str, Any]:
@@ -52,10 +53,10 @@ def compute_labels() -> dict[str, Any]:
     small = np.log(probability)[:, ::2, ::2]
     nowhere = np.full((1, *small.shape[1:]), -12, np.float32)
     logits = np.concatenate([2 * small, nowhere, small[:1] - 1]).astype(np.float32)
-    found = {name: crf.label_of(image, logits, chosen) for name, chosen in sets().items()}
+    found = {name: dense.label_of(image, logits, chosen) for name, chosen in sets().items()}
     alone = np.concatenate([logits[:1] + 20, logits[1:]])
     return found | {
-        "no set": crf.label_of(image, logits, None),
-        "one class present": crf.label_of(image, alone, sets()["seed"]),
-        "upsampled": crf.upsample(logits[:2, :3, :4], height_px=6, width_px=8),
+        "no set": dense.label_of(image, logits, None),
+        "one class present": dense.label_of(image, alone, sets()["seed"]),
+        "upsampled": resize(logits[:2, :3, :4], height_px=6, width_px=8),
     }

@@ -3,7 +3,7 @@
 import numpy as np
 from pydensecrf.densecrf import DenseCRF2D
 
-from pipeline.blocks import Crf
+from pipeline.crf.config import Crf
 from tests.golden.pictures import Float, UInt8
 
 

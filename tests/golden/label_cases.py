@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cam, guide, labels, saliency_scores
-from pipeline.config import Diffuse, Fuse
+from pipeline.guide import diffusion, labels, rules, seed_rule
+from pipeline.guide.config import Diffuse, Fuse
+from pipeline.scores.saliency import saliency_scores
 from tests.golden import crf_cases, pictures
 from tests.golden.pictures import Float, UInt8
 
@@ -69,7 +70,7 @@ def settle(name: str, seeds: UInt8, salient: UInt8, **changes: Any) -> dict[str,
     for unlabelled in ("background", "ignore"):
         how = rule_of(name, unlabelled=unlabelled, **changes)
         rng = np.random.default_rng([0, 7])
-        fused = guide.fuse(seeds, salient > 0, how, tags=(1, 2, 3), rng=rng)
+        fused = rules.fuse(seeds, salient > 0, how, tags=(1, 2, 3), rng=rng)
         found[unlabelled] = fused.label_HW
     return found | {"seeds": fused.seeds_HW}
 
@@ -82,7 +83,7 @@ def compute_fused() -> dict[str, Any]:
     out: dict[str, Any] = {}
     limits = {"limits met": (4, 0.06), "seed limit": (5, 0.06), "saliency limit": (4, 0.065)}
     boards = {k: tuple(map(pictures.board, v)) for k, v in BOARDS.items()}
-    for rule in guide.RULES:
+    for rule in rules.RULES:
         out[rule] = {name: settle(rule, *both) for name, both in boards.items()}
         for name, (seed_px, fraction) in limits.items():
             both = pictures.board(LIMITS), pictures.board(SALIENT)
@@ -91,7 +92,7 @@ def compute_fused() -> dict[str, Any]:
     return out
 
 
-def contested(name: str) -> tuple[UInt8, guide.Fused, Diffuse]:
+def contested(name: str) -> tuple[UInt8, rules.Fused, Diffuse]:
     """A 24x32 px image all of which two classes contest; where their seeds lie; section `diffuse`.
 
     The images were searched for: `linear` and `neglog`, ten and five iterations, and a clip of 0.2
@@ -107,7 +108,7 @@ def contested(name: str) -> tuple[UInt8, guide.Fused, Diffuse]:
     seeds = np.zeros(shade.shape, np.uint8)
     seeds[first[0] : first[0] + 3, first[1] : first[1] + 4] = 1
     seeds[second[0] : second[0] + 4, second[1] : second[1] + 5] = 2
-    fused = guide.fuse(seeds, seeds < 9, rule_of("g2"), tags=(1, 2), rng=np.random.default_rng(0))
+    fused = rules.fuse(seeds, seeds < 9, rule_of("g2"), tags=(1, 2), rng=np.random.default_rng(0))
     return image, fused, Diffuse(blur_sigma_px=sigma_px, unary="linear", crf=crf)
 
 
@@ -115,7 +116,7 @@ def guide_labels(name: str, unary: str) -> UInt8:
     """Guide labels of `contested`."""
     image, fused, how = contested(name)
     how = how.model_copy(update={"unary": unary})
-    return guide.diffuse(image, fused, how, crf_cases.sets()[how.crf])
+    return diffusion.diffuse(image, fused, how, crf_cases.sets()[how.crf])
 
 
 def compute_guide() -> dict[str, Any]:
@@ -127,10 +128,10 @@ def compute_guide() -> dict[str, Any]:
     seeds, salient = np.zeros((12, 16), np.uint8), np.zeros((12, 16), bool)
     seeds[2, 2], seeds[2, 6], seeds[9, 3], seeds[9, 9], seeds[4, 14] = 1, 2, 3, 1, 2
     salient[1:5, 1:8] = salient[7:11, 2:11] = salient[:6, 13:15] = True
-    fused = guide.fuse(seeds, salient, rule_of("g2"), tags=(1, 2, 3), rng=np.random.default_rng(0))
+    fused = rules.fuse(seeds, salient, rule_of("g2"), tags=(1, 2, 3), rng=np.random.default_rng(0))
     how = Diffuse(blur_sigma_px=2, unary="linear", crf="deeplab")
     image = pictures.two_tone()[0]
-    both = guide.diffuse(image, fused, how, crf_cases.sets()["deeplab"])
+    both = diffusion.diffuse(image, fused, how, crf_cases.sets()["deeplab"])
     return found | {"two contested": {"fused": fused.label_HW, "guide": both}}
 
 
@@ -153,15 +154,15 @@ def compute_thresholds() -> dict[str, Any]:
     maximum, none = np.ones((1, 1, 5), np.float32), np.zeros(0, np.uint8)
     histogram = saliency_scores.histogram(grey, np.array([[0, 0, 1, 255, 1]], np.uint8))
     return {
-        "seed": cam.seed_labels(maps, tags, threshold=0.25, **size),
-        "seed of a doubled map": cam.seed_labels(2 * maps, tags, threshold=0.25, **size),
-        "two tags": cam.seed_labels(two, np.array([2, 5], np.uint8), threshold=0.25, **size),
-        "threshold 0": cam.seed_labels(maps, tags, threshold=0, **size),
+        "seed": seed_rule.seed_labels(maps, tags, threshold=0.25, **size),
+        "seed of a doubled map": seed_rule.seed_labels(2 * maps, tags, threshold=0.25, **size),
+        "two tags": seed_rule.seed_labels(two, np.array([2, 5], np.uint8), threshold=0.25, **size),
+        "threshold 0": seed_rule.seed_labels(maps, tags, threshold=0, **size),
         "saliency": fused_label(maximum, tags, [[0, 0.375, 0.5, 0.625, 1]]),
         "grey saliency": fused_label(maximum, tags, grey, saliency_threshold=0.2),
         "no tags": fused_label(maximum[:0], none, [[0, 0.375, 0.5, 0.625, 1]]),
         "confusion": saliency_scores.confusion(histogram[None], threshold=0.2)[0],
-        "cues": labels.cues(maps, tags, seed_threshold=0.25, background_fraction=0.4, **size),
+        "cues": seed_rule.cues(maps, tags, seed_threshold=0.25, background_fraction=0.4, **size),
     }
 
 
@@ -181,7 +182,7 @@ def compute_cues() -> dict[str, Any]:
     maps[0, 1:4, 7:9], maps[1, 3:5, 5:7], maps[1, 0, 9] = 1, 2, 0.3
     tags, size = np.array([3, 1], np.uint8), {"height_px": 6, "width_px": 10}
     return {
-        f"{share:g} of the image": labels.cues(
+        f"{share:g} of the image": seed_rule.cues(
             maps, tags, seed_threshold=0.25, background_fraction=share, **size
         )
         for share in (0, 0.1, 0.5, 1)

@@ -14,20 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline import (
-    backbones,
-    boxes,
-    cam,
-    gradients,
-    infer,
-    labels,
-    pooling,
-    regions,
-    saliency,
-    shapes,
-)
-from pipeline.choices import SaliencyClassical
-from pipeline.classifier import Classifier
+from pipeline.core.maps import normalise, resize, strongest
+from pipeline.dataset import shapes
+from pipeline.guide import labels
+from pipeline.inference import infer
+from pipeline.nets import backbones
+from pipeline.saliency import boxes, training_set
+from pipeline.saliency.config import SaliencyClassical
+from pipeline.saliency.geodesic import geodesic
+from pipeline.seeds import gradients, pooling, roi_pooling
+from pipeline.seeds.classifier import Classifier
 from tests.golden import pictures
 from tests.golden.pictures import Float, UInt8
 
@@ -126,16 +122,16 @@ def small_maps() -> Float:
 def compute_maps() -> dict[str, Any]:
     """Normalised, upsampled, the strongest; means of superpixels; a later round's saliency."""
     maps, tags = small_maps(), np.array([2, 7, 9], np.uint8)
-    normal = cam.normalise(maps)
-    large = cam.upsample(normal, height_px=6, width_px=10)
-    value, label = cam.strongest(large, tags)
+    normal = normalise(maps)
+    large = resize(normal, height_px=6, width_px=10)
+    value, label = strongest(large, tags)
     photo = photos()[1].numpy().transpose(1, 2, 0).copy()
     foreground = np.arange(12, dtype=np.float32).reshape(3, 4) / 16
     return {
         "normalised": normal,
         "upsampled": large,
         "strongest": {"value": value, "class": label.astype(int)},
-        "in superpixels": regions.flatten(maps[:1], photo, SUPERPIXELS)[0],
+        "in superpixels": roi_pooling.flatten(maps[:1], photo, SUPERPIXELS)[0],
         "next saliency": labels.next_saliency(foreground, large[0]),
     }
 
@@ -177,11 +173,11 @@ def compute_boxes() -> dict[str, Any]:
 def compute_saliency() -> dict[str, Any]:
     """Geodesic saliency as it is and divided by its maximum, of a 24x32 px image."""
     image = np.ascontiguousarray(photos()[1].numpy().transpose(1, 2, 0))
-    found = saliency.geodesic(image, SaliencyClassical(superpixels=40, compactness=10))
-    small, factor = saliency.small(image, long_px=20)
+    found = geodesic(image, SaliencyClassical(superpixels=40, compactness=10))
+    small, factor = training_set.small(image, long_px=20)
     return {
         "geodesic": found,
-        "normalised row": saliency.normalise(found)[12],
-        "resized row": saliency.resize(found, height_px=6, width_px=8)[3],
+        "normalised row": normalise(found)[12],
+        "resized row": resize(found, height_px=6, width_px=8)[3],
         "small": {"factor": factor, "pixels": small[::7, ::9].astype(int)},
     }

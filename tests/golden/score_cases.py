@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
-from pipeline import formats, localise, seed_curve
-from pipeline import params as reading
-from pipeline.arrays import CONTESTED, VOID
-from pipeline.formats import Sample
-from pipeline.layout import SCORED, Layout
-from tests.conftest import run_stages
+from pipeline.core import formats
+from pipeline.core.arrays import CONTESTED, VOID
+from pipeline.core.layout import SCORED, Layout
+from pipeline.core.params import read_yaml
+from pipeline.core.samples import Sample, write_samples
+from pipeline.scores.seed import localise, seed_curve
 from tests.golden.crf_cases import PRESET
 from tests.golden.pictures import Float, UInt8
+from tests.project import Project
 
 CLASSES = ["cat", "dog"]
 SHOWN = {"curve.tsv": [0, 1, 21, 51, 52, 99]}  # lines; of other tables all
@@ -60,7 +61,7 @@ def heat(label: UInt8, tags: list[int]) -> Float:
 def write_project(root: Path) -> None:
     """All that the scoring stages read."""
     here, samples, masks = Layout(root), [], []
-    values = reading.read_yaml(PRESET)
+    values = read_yaml(PRESET)
     values["fuse"]["saliency_threshold"] = SALIENCY_THRESHOLD
     with here.params.open("w") as file:
         YAML().dump(values, file)
@@ -89,7 +90,7 @@ def write_project(root: Path) -> None:
             links[here.refined("guide")] = wrong(label, shift=1, lose=2)
         for folder, found in links.items():
             formats.write_label(folder / f"{key}.png", found.astype(np.uint8))
-    formats.write_samples(here.samples, samples)
+    write_samples(here.samples, samples)
     formats.write_table(here.truth, masks, columns=("id", "mask"))
     formats.write_table(here.difficult, [("i5", "dog")], columns=("id", "tags"))
     chance = [(f"i{i}", *both) for i, both in enumerate(CHANCES)]
@@ -103,7 +104,7 @@ def scored() -> Any:
     """The project after its four scoring stages, as the working folder."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         write_project(Path())
-        run_stages(*(f"evaluate_{group}" for group in SCORED))
+        Project(Path()).stages(*(f"evaluate_{group}" for group in SCORED))
         yield Layout()
 
 

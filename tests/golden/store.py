@@ -21,7 +21,7 @@ from unittest import mock
 import cv2
 import numpy as np
 
-from pipeline.arrays import CONTESTED, VOID
+from pipeline.core.arrays import CONTESTED, VOID
 
 VALUES = Path(__file__).parent / "values"
 DIGESTS = "digests"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.measure import label as number
 
-from pipeline import guide
-from pipeline.arrays import CONTESTED
+from pipeline.core.arrays import CONTESTED
+from pipeline.guide import rules
 from tests.golden import crf_cases, independent, label_cases, pictures, store
 
 SETS = ["deeplab", "seed", "unequal"]
@@ -96,4 +96,4 @@ def test_drawn_tags_come_from_a_generator_of_seed_and_id(rule, draws):
             rng = np.random.default_rng([int(random_seed), zlib.crc32(key.encode())])
             expected = [1 + int(rng.integers(0, 6)) for _ in range(draws)] * (3 // draws)
             assert found == expected
-    assert rule in guide.RULES
+    assert rule in rules.RULES

@@ -5,7 +5,7 @@ import pytest
 from skimage.color import rgb2lab
 from skimage.segmentation import slic
 
-from pipeline import regions
+from pipeline.seeds import roi_pooling
 from tests.golden import map_cases, store
 from tests.golden.pictures import Float, UInt8
 
@@ -135,7 +135,7 @@ def test_class_maps_are_normalised_upsampled_and_compared():
 
 def test_maps_of_superpixels_are_means_over_each():
     photo: UInt8 = map_cases.photos()[1].numpy().transpose(1, 2, 0).copy()
-    ids = regions.superpixels(photo, map_cases.SUPERPIXELS)
+    ids = roi_pooling.superpixels(photo, map_cases.SUPERPIXELS)
     large = resized(map_cases.small_maps()[0], *ids.shape)
     expected = np.zeros(ids.shape)
     for i in np.unique(ids):

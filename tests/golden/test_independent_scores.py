@@ -5,8 +5,8 @@ import pytest
 import torch
 from torchmetrics import JaccardIndex
 
-from pipeline import formats
-from pipeline.layout import Layout
+from pipeline.core import formats
+from pipeline.core.layout import Layout
 from tests.golden import score_cases, store
 
 SPLITS = {"train": range(3), "val": range(3, 6)}

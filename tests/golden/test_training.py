@@ -5,7 +5,9 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from pipeline import crf, loader, sec
+from pipeline.crf import dense
+from pipeline.segment import sec
+from pipeline.training.views import batches_of, epoch_keys
 from tests.golden import independent, store, training_cases
 from tests.golden.cases import CASES
 from tests.golden.crf_cases import sets
@@ -18,8 +20,8 @@ def first_step(tmp_path):
     def of(name):
         values = training_cases.sections(name, small=True, changes={})
         setup = training_cases.TRAININGS[name](values, tmp_path)
-        keys = loader.epoch_batches(setup.views, batch=4, epoch=0)[0]
-        image, target = next(loader.train_batches(setup.views, [keys]))
+        keys = epoch_keys(setup.views, batch=4, epoch=0)[0]
+        image, target = next(batches_of(setup.views, [keys]))
         with store.steady(), torch.no_grad():
             net = setup.net(small=True)
             out = net.scores(image) if name == "classifier" else net(image)
@@ -69,7 +71,7 @@ def test_first_loss_of_sec_by_its_formulas(first_step):
             total += -np.log(one[cues[known], known[0], known[1]]).mean() / 4
         total += independent.expansion(one, there, decays=(0.996, 0.999), positions=41 * 41) / 4
         grey = np.ascontiguousarray(np.round(photo).astype(np.uint8).transpose(1, 2, 0))
-        smooth = crf.dense_crf(grey, crf.energy_of(one), rule) + sec.FLOOR
+        smooth = dense.dense_crf(grey, dense.energy_of(one), rule) + sec.FLOOR
         smooth /= smooth.sum(axis=0)
         total += (smooth * np.log(smooth / one)).sum(axis=0).mean() / 4
     assert stored("sec")[0] == pytest.approx(total, rel=1e-3)

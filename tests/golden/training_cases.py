@@ -19,22 +19,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from pipeline import (
-    blocks,
-    classifier,
-    config,
-    crf,
-    deeplab,
-    fit,
-    formats,
-    loader,
-    nets,
-    runtime,
-    sec,
-    shapes,
-)
-from pipeline import params as reading
-from pipeline.choices import SaliencyNet
+from pipeline.core import formats, runtime
+from pipeline.core.params import read_yaml, section
+from pipeline.dataset import shapes
+from pipeline.nets import checkpoint
+from pipeline.saliency.config import SaliencyNet
+from pipeline.seeds import classifier
+from pipeline.seeds.config import SeedModel
+from pipeline.segment import deeplab, sec
+from pipeline.segment.config import SegmentModel
+from pipeline.training import fit
+from pipeline.training.views import Views
 from tests.golden import crf_cases, map_cases
 
 IMAGES, STEPS, CLASSES = 12, 10, list(shapes.CLASSES)
@@ -55,10 +50,10 @@ LossOf = Callable[[nn.Module, Tensor, Any], Tensor]
 
 def sections(name: str, *, small: bool, changes: dict[str, Any]) -> dict[str, Any]:
     """params.yaml with short trainings."""
-    values = reading.read_yaml(crf_cases.PRESET)
+    values = read_yaml(crf_cases.PRESET)
     train = TRAIN | (SMALL[name] | {"frozen_stages": 0} if small else {}) | changes
-    for section in (values["seed"], values["saliency"]["options"]["net"], values["segment"]):
-        section["train"] = train
+    for part in (values["seed"], values["saliency"]["options"]["net"], values["segment"]):
+        part["train"] = train
     return values
 
 
@@ -74,7 +69,13 @@ def write_set(folder: Path) -> tuple[list[Path], list[Path], list[np.ndarray[Any
     return images, masks, tags
 
 
-def small_net(spec: nets.Spec) -> nn.Module:
+def built(spec: checkpoint.Spec) -> nn.Module:
+    """The network of `spec`, its trunk from ImageNet."""
+    kind = classifier.Classifier if spec["kind"] == classifier.KIND else deeplab.DeepLab
+    return kind.from_spec(spec, weights="imagenet")
+
+
+def small_net(spec: checkpoint.Spec) -> nn.Module:
     """Two convolutions under the classifier's score layer, or under DeepLab v1's head."""
     trunk, outputs = map_cases.TinyTrunk(), len(spec["classes"])
     if spec["kind"] == "classifier":
@@ -89,14 +90,14 @@ def small_net(spec: nets.Spec) -> nn.Module:
 class Setup:
     """What a training stage hands to `fit`."""
 
-    spec: nets.Spec
-    views: loader.Views
+    spec: checkpoint.Spec
+    views: Views
     loss_of: LossOf
 
     def net(self, *, small: bool) -> nn.Module:
         """The network before its first step, without dropout."""
         runtime.seed_all(0)
-        net = small_net(self.spec) if small else nets.build(self.spec, weights="imagenet")
+        net = small_net(self.spec) if small else built(self.spec)
         for module in net.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
@@ -119,12 +120,12 @@ class Setup:
 
 def train_classifier(values: dict[str, Any], folder: Path) -> Setup:
     """Tags alone."""
-    model = reading.section(values, "seed", config.SeedModel)
+    model = section(values, "seed", SeedModel)
     images, _, tags = write_set(folder)
     compare = classifier.LOSSES[model.loss]
-    views = loader.Views(images, tags, model.train, 0)
+    views = Views(images, tags, model.train, 0)
     return Setup(
-        nets.classifier_spec(model, CLASSES),
+        classifier.classifier_spec(model, CLASSES),
         views,
         lambda net, image, target: compare(net.scores(image), target),
     )
@@ -132,25 +133,25 @@ def train_classifier(values: dict[str, Any], folder: Path) -> Setup:
 
 def train_saliency(values: dict[str, Any], folder: Path) -> Setup:
     """Foreground against background."""
-    model = reading.section(values, "saliency.options.net", SaliencyNet)
+    model = section(values, "saliency.options.net", SaliencyNet)
     images, masks, _ = write_set(folder)
     for path in masks:
         label = formats.read_label(path)
         formats.write_label(path, np.where((label > 0) & (label < 255), 1, label).astype(np.uint8))
     return Setup(
-        nets.deeplab_spec(model, ["salient"]),
-        loader.Views(images, masks, model.train, 0),
+        deeplab.deeplab_spec(model, head=model.head, classes=["salient"]),
+        Views(images, masks, model.train, 0),
         lambda net, x, label: deeplab.pixel_loss(net(x), label, stride=model.loss_stride),
     )
 
 
 def train_segmenter(values: dict[str, Any], folder: Path) -> Setup:
     """Masks of five classes, some pixels void."""
-    model = reading.section(values, "segment", config.SegmentModel)
+    model = section(values, "segment", SegmentModel)
     images, masks, _ = write_set(folder)
     return Setup(
-        nets.deeplab_spec(model, CLASSES),
-        loader.Views(images, masks, model.train, 0),
+        deeplab.deeplab_spec(model, head=model.head, classes=CLASSES),
+        Views(images, masks, model.train, 0),
         lambda net, x, label: deeplab.pixel_loss(net(x), label, stride=model.loss_stride),
     )
 
@@ -158,9 +159,8 @@ def train_segmenter(values: dict[str, Any], folder: Path) -> Setup:
 def train_sec(values: dict[str, Any], folder: Path) -> Setup:
     """Cues, here the masks' pixels in four of sixteen rows, and tags."""
     values["segment"]["loss"] = "sec"
-    model = reading.section(values, "segment", config.SegmentModel)
+    model = section(values, "segment", SegmentModel)
     images, masks, tags = write_set(folder)
-    sets = {k: blocks.Crf.model_validate(v) for k, v in values["crf"].items()}
     options = model.option()
     for path in masks:
         label = formats.read_label(path)
@@ -169,10 +169,10 @@ def train_sec(values: dict[str, Any], folder: Path) -> Setup:
 
     def loss_of(net: nn.Module, image: Tensor, target: Any) -> Tensor:
         logits, cue = deeplab.at_stride(net(image), target[0], stride=model.loss_stride)
-        return sec.loss(logits, image, cue, target[1], options, crf.chosen(sets, options.crf))
+        return sec.loss(logits, image, cue, target[1], options)
 
-    views = loader.Views(images, masks, model.train, 0, tags=tags)
-    return Setup(nets.deeplab_spec(model, CLASSES), views, loss_of)
+    views = Views(images, masks, model.train, 0, tags=tags)
+    return Setup(deeplab.deeplab_spec(model, head=model.head, classes=CLASSES), views, loss_of)
 
 
 TRAININGS = {

@@ -13,7 +13,7 @@ def project(copy, folder_params):
 
 
 def fails(project, stage, *words):
-    done = project.here("-m", f"stages.{stage}", check=False)
+    done = project.here("-m", "stages", stage, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith(f"error: {stage}: ") and "Traceback" not in done.stderr
@@ -25,7 +25,7 @@ def test_several_bad_images_are_all_named(project, folder_set):
     for name in ("p1", "p3"):
         (folder_set / f"images/{name}.png").write_bytes(b"no image")
     fails(project, "prepare", "p1.png", "(2 such errors")
-    alone = project.python("-m", "stages.prepare", check=False, GUIDELABEL_WORKERS="2")
+    alone = project.python("-m", "stages", "prepare", check=False, GUIDELABEL_WORKERS="2")
     assert alone.returncode == 1 and "p3.png: cannot be decoded" in alone.stderr
 
 

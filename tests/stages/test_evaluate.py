@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from pipeline import formats
-from pipeline.layout import Layout
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.core.samples import read_samples
 
 STAGES = ("seed", "saliency", "guide", "segment")
 
@@ -22,7 +23,7 @@ def project(copy, folder_params):
 
 
 def write_links(here):
-    samples = formats.read_samples(here.samples)
+    samples = read_samples(here.samples)
     for s in samples:
         label = formats.read_label(here.labels("full") / f"{s.id}.png")
         heat = (label > 0).astype(np.float32)[None]
@@ -106,7 +107,7 @@ def test_one_worker_and_three_write_the_same_scores(project, group):
     folder = project.root / "data/scores"
     evaluate(project, group)
     first = formats.digest(folder)
-    project.python("-m", f"stages.evaluate_{group}", GUIDELABEL_WORKERS="3")
+    project.python("-m", "stages", f"evaluate_{group}", GUIDELABEL_WORKERS="3")
     assert formats.digest(folder) == first
 
 

@@ -5,9 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline import formats, nets
-from pipeline.layout import Layout
-from tests.conftest import run_stages
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.core.samples import read_samples, read_truth
+from pipeline.nets import checkpoint
 
 EPOCHS = 3
 
@@ -19,8 +20,8 @@ def mask_set(project, tmp_path):
     made = (layout.saliency_model, layout.saliency_labels)
     for i, folder in enumerate(made):
         shutil.copytree(folder, tmp_path / f"kept{i}")
-    root, truth = tmp_path / "set", formats.read_truth(layout.truth)
-    samples = formats.read_samples(layout.samples)[:10]
+    root, truth = tmp_path / "set", read_truth(layout.truth)
+    samples = read_samples(layout.samples)[:10]
     for s in samples:
         (root / "images").mkdir(parents=True, exist_ok=True)
         shutil.copy(s.image, root / "images" / f"{s.id}{s.image.suffix}")
@@ -42,11 +43,11 @@ def test_a_network_learns_from_the_masks_that_are_not_excluded(project, mask_set
     net["denoise"] = {"rounds": 2}  # of boxes alone
     project.change({"saliency": {"options": {"net": net}}})
     shutil.rmtree(layout.saliency_labels)
-    run_stages("train_saliency")
+    project.stages("train_saliency")
 
     kept = {s.id for s in samples} - {samples[0].id, samples[7].id}
     assert {p.stem for p in layout.saliency_labels.iterdir()} == kept
-    truth = formats.read_truth(layout.truth)
+    truth = read_truth(layout.truth)
     for key in kept:
         label = formats.read_label(truth[key])
         expected = ((label > 0) & (label < 255)).astype(np.uint8)
@@ -58,6 +59,6 @@ def test_a_network_learns_from_the_masks_that_are_not_excluded(project, mask_set
     assert [row["epoch"] for row in curve] == [str(i + 1) for i in range(EPOCHS)]
     losses = [float(row["loss"]) for row in curve]
     assert all(0 < loss < 5 for loss in losses) and losses[-1] < losses[0]
-    _, spec = nets.load(layout.saliency_model)
+    _, spec = checkpoint.load(layout.saliency_model)
     assert spec["classes"] == ["salient"]
     assert not list(layout.resume.glob("train_saliency-*"))

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import blocks, deeplab, formats, nets
-from pipeline.arrays import VOID
-from pipeline.formats import Sample
-from pipeline.layout import Layout
+from pipeline.core import formats
+from pipeline.core.arrays import VOID
+from pipeline.core.layout import Layout
+from pipeline.core.samples import Sample, write_samples
+from pipeline.core.supervision import ROUNDS
+from pipeline.nets import checkpoint
+from pipeline.segment import deeplab
+from pipeline.segment.deeplab import DeepLab
 from stages import _run, relabel
 from tests.conftest import photo
 
@@ -18,13 +22,11 @@ CLASSES = ["cat", "cow", "dog"]
 @pytest.fixture
 def slices(params):
     """What the makers ask of params.yaml."""
-    from pipeline import params as reading
+    from pipeline.core.params import section
 
     params["fuse"] |= {"min_seed_area_px": 4}
     return {
-        name: {
-            key: reading.section(params, dotted, model) for key, (dotted, model) in wanted.items()
-        }
+        name: {key: section(params, dotted, model) for key, (dotted, model) in wanted.items()}
         for name, (_, wanted) in relabel.MAKERS.items()
     }
 
@@ -47,7 +49,7 @@ def here(tmp_path):
         left[8:24, 2:14] = 1
         for source in ("oracle", "net"):
             formats.write_grey(layout.saliency(source) / f"{key}.png", left)
-    formats.write_samples(layout.samples, samples)
+    write_samples(layout.samples, samples)
     return layout
 
 
@@ -80,16 +82,16 @@ def test_seed_has_cues_and_void(here, slices, monkeypatch):
     assert found["b"][14, 6] == 1 and found["b"][14, 26] == 3
 
 
-@pytest.mark.parametrize("name, before", blocks.ROUNDS.items())
+@pytest.mark.parametrize("name, before", ROUNDS.items())
 def test_a_round_takes_the_last_segmenter_as_saliency(here, slices, monkeypatch, name, before):
     """A segmenter that is sure of foreground everywhere joins both seeds into one component."""
     spec = {"kind": "deeplab", "backbone": "efficientnet_lite0", "output_stride": 16,
             "head": "v1", "classes": CLASSES}  # fmt: skip
-    net = nets.build(spec, weights="none")
+    net = DeepLab.from_spec(spec)
     assert isinstance(net.head, deeplab.LargeFov)
     torch.nn.init.zeros_(net.head.score.weight)
     net.head.score.bias.data = torch.tensor([-9.0, 0, 9, 0])  # of a class that is no tag
-    nets.save(here.segmenter(before), net, spec, [])
+    checkpoint.save(here.segmenter(before), net, spec, [])
     found = made(here, name, slices, monkeypatch)
     assert set(found) == {"a", "b"}
     assert (found["a"] == 1).all()

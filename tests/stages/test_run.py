@@ -7,8 +7,8 @@ import pytest
 
 LOADS_NO_TORCH = """
 import runpy, sys
-sys.argv = sys.argv[1:]
-runpy.run_module("stages." + sys.argv[0], run_name="__main__", alter_sys=True)
+sys.argv = ["stages", *sys.argv[1:]]
+runpy.run_module("stages", run_name="__main__", alter_sys=True)
 sys.exit("torch" in sys.modules)
 """
 

@@ -5,9 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from pipeline import formats
-from pipeline.layout import Layout
-from tests.conftest import run_stages
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.core.samples import read_samples
 
 SIDE = 64  # of the tiny generated images: nothing is resized
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
@@ -41,9 +41,9 @@ def test_maps_of_an_onnx_model_are_what_it_says_of_the_normalised_image(
     options = {"file": str(model), "size_px": SIDE, "divide_by": divide_by}
     options |= {"mean": list(MEAN), "std": list(STD)}
     project.change({"saliency": {"source": "onnx", "options": {"onnx": options}}})
-    run_stages("saliency onnx")
+    project.stages("saliency onnx")
     layout = Layout()
-    samples = formats.read_samples(layout.samples)
+    samples = read_samples(layout.samples)
     assert {p.stem for p in layout.saliency("onnx").iterdir()} == {s.id for s in samples}
     for s in samples:
         image = formats.read_image(s.image).astype(float)
@@ -52,14 +52,14 @@ def test_maps_of_an_onnx_model_are_what_it_says_of_the_normalised_image(
         expected = 255 * (said - said.min()) / np.ptp(said)
         found = levels(layout.saliency("onnx") / f"{s.id}.png")
         assert np.abs(found - expected).max() <= 0.6, s.id
-    run_stages("fuse", "diffuse", "evaluate_saliency")
+    project.stages("fuse", "diffuse", "evaluate_saliency")
     about = formats.read_json(layout.scores("saliency"))["about"]
     assert about["saliency"] == "onnx" and "pixel masks" in about["saliency_trained_on"]
 
 
 def test_maps_out_of_a_folder_are_resized_and_divided_by_their_maximum(project, tmp_path):
     layout = Layout()
-    samples = formats.read_samples(layout.samples)
+    samples = read_samples(layout.samples)
     for i, s in enumerate(samples):  # half as large, brightest at 0.5
         formats.write_grey(
             tmp_path / f"{s.id}.png", np.full((32, 32), 0.5) * (i + 1) / len(samples)
@@ -70,19 +70,18 @@ def test_maps_out_of_a_folder_are_resized_and_divided_by_their_maximum(project, 
     project.change(
         {"saliency": {"source": "folder", "options": {"folder": {"root": str(tmp_path)}}}}
     )
-    run_stages("saliency folder")
+    project.stages("saliency folder")
     first, *others = (levels(layout.saliency("folder") / f"{s.id}.png") for s in samples)
     assert first.shape == (SIDE, SIDE)
     assert (first[:, :31] == 0).all() and (first[:, 33:] == 255).all()
     assert all((other == 255).all() for other in others)
 
 
-def test_a_folder_without_one_images_map_is_named(project, tmp_path, capsys):
+def test_a_folder_without_one_images_map_is_named(project, tmp_path):
     project.change(
         {"saliency": {"source": "folder", "options": {"folder": {"root": str(tmp_path)}}}}
     )
-    with pytest.raises(SystemExit) as end:
-        run_stages("saliency folder")
-    first = formats.read_samples(Layout().samples)[0].id
-    assert end.value.code == 1
-    assert f"error: saliency_folder: {tmp_path}/{first}.png: not found" in capsys.readouterr().err
+    done = project.here("-m", "stages", "saliency", "folder", check=False)
+    first = read_samples(Layout().samples)[0].id
+    assert done.returncode == 1
+    assert f"error: saliency_folder: {tmp_path}/{first}.png: not found" in done.stderr

@@ -1,10 +1,10 @@
 """With `shard` the stages write and read archives; nothing else changes."""
 
-from pipeline import formats
-from pipeline.layout import Layout
+from pipeline.core import formats
+from pipeline.core.layout import Layout
 
 AGAIN = (
-    "prepare", "seed", "evaluate_seed", "saliency net", "evaluate_saliency", "fuse", "diffuse",
+    "prepare", "seed", "evaluate_seed", "saliency_net", "evaluate_saliency", "fuse", "diffuse",
     "evaluate_guide", "train_segment guide", "predict guide", "refine guide", "evaluate_segment",
     "report",
 )  # fmt: skip

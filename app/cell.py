@@ -1,0 +1,65 @@
+"""`python -m app.cell ROW SEED STAGE...`: the chain with the params of one row of a table."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app import cells
+from pipeline.core import formats
+from pipeline.core.errors import UserError
+from pipeline.core.layout import Layout
+from pipeline.core.params import read_yaml, validate
+from pipeline.params import Params
+
+
+def run(layout: Layout, row: str, seed: int, targets: Sequence[str]) -> None:
+    """Run `dvc repro TARGETS` in a copy of the project and write its scores.
+
+    Raises:
+        UserError: the row is unknown or invalid, or a stage failed.
+    """
+    home, cell = Path.cwd(), layout.cell(row, seed)
+    ablation = read_yaml(layout.ablation)
+    values = cells.row_params(read_yaml(layout.params), ablation, row, seed)
+    validate(Params, values, where=f"row '{row}'")
+    work = cells.folder_in(cell, values)
+    work.mkdir(parents=True, exist_ok=True)
+    cells.prepare(work, home, values, made=(layout.shapes, layout.shapes_boxed))
+    _dvc(work, targets)
+    record: dict[str, Any] = {
+        "scores": cells.gather(work),
+        "curve": cells.curve(work),
+        "row": row,
+        "random_seed": seed,
+        "params": cells.params_name(values),
+        "code": cells.code(home),
+        "data": formats.digest(work / layout.samples, work / layout.truth)[:12],
+    }
+    formats.write_json(layout.cell_scores(row, seed), record)
+    shutil.rmtree(cell)
+
+
+def _dvc(work: Path, targets: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "dvc", "repro", *targets]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("DVC_")}
+    if subprocess.run(command, cwd=work, check=False, env=clean).returncode:
+        raise UserError(f"the chain stopped in {work}; fix what the error above names, run again")
+
+
+def main() -> None:
+    """Run the cell that the command line names."""
+    row, seed, *targets = sys.argv[1:]
+    try:
+        run(Layout(), row, int(seed), targets)
+    except UserError as e:
+        sys.exit(f"error: {row}: {e}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

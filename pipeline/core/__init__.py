@@ -1,0 +1,1 @@
+"""What every package uses: errors, arrays, paths, file formats, params, processes."""

@@ -1,0 +1,227 @@
+"""Every file format once: readers and writers, byte-stable.
+
+Shapes: H, W image height and width in px; h, w size at network stride; K classes.
+"""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.core import shards
+from pipeline.core.arrays import Float, UInt8
+from pipeline.core.errors import MissingFileError, UserError
+
+if TYPE_CHECKING:
+    pass
+
+
+TOO_LARGE = Image.DecompressionBombError
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # of photographs
+
+
+def voc_palette() -> list[int]:
+    """The VOC devkit's colour map as 768 numbers: bits of the index spread over the channels."""
+    index = np.arange(256)
+    channels = [sum(((index >> (3 * j + c)) & 1) << (7 - j) for j in range(8)) for c in range(3)]
+    return [int(v) for v in np.stack(channels, axis=1).ravel()]
+
+
+PALETTE = voc_palette()
+
+
+def _open(path: Path, *, least_px: int = 0) -> Image.Image:
+    try:
+        with shards.open_file(path) as file, Image.open(file) as image:
+            if least_px:
+                factor = least_px / max(image.size)
+                image.draft(
+                    None, (math.ceil(image.width * factor), math.ceil(image.height * factor))
+                )
+            image.load()
+        return image
+    except FileNotFoundError as e:
+        raise MissingFileError(path) from e
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TOO_LARGE) as e:
+        known = not isinstance(e, UnidentifiedImageError)
+        why = (str(e).replace(str(path), "").strip(" '") if known else "") or "unknown format"
+        raise UserError(
+            f"{path}: cannot be decoded ({why}); replace it or take it off the list"
+        ) from e
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey scaled to 8 bits; Pillow alone would cut it off at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+
+
+def read_image(path: Path, *, least_px: int = 0) -> UInt8:
+    """Read a photograph as RGB (H, W, 3), turned upright by its EXIF orientation.
+
+    Args:
+        path: the file.
+        least_px: where given, a JPEG may be decoded at a half, a quarter or an eighth of its size,
+            which is faster, as long as its long side keeps so many px.
+
+    Raises:
+        UserError: the file is missing or cannot be decoded.
+    """
+    image = _eight_bit(_open(path, least_px=least_px))
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def write_image(path: Path, image_HW3: UInt8) -> None:
+    """Write an RGB image; the suffix picks the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image_HW3).save(path, quality=90)
+
+
+def read_label(path: Path) -> UInt8:
+    """Read the indices (H, W) of a palette or grey PNG; the palette's colours do not matter.
+
+    Raises:
+        UserError: missing, undecodable, or a colour image without indices.
+    """
+    image = _open(path)
+    if image.mode not in ("P", "L", "1"):
+        raise UserError(
+            f"{path}: is a {image.mode} image without class indices; save it as palette or grey PNG"
+        )
+    return np.array(image if image.mode != "1" else image.convert("L"), dtype=np.uint8)
+
+
+def write_label(path: Path, label_HW: UInt8) -> None:
+    """Write class indices (H, W) as an 8-bit PNG with the VOC palette."""
+    image = Image.fromarray(label_HW).convert("L")
+    image = Image.frombytes("P", image.size, image.tobytes())
+    image.putpalette(PALETTE)
+    replace_file(path, lambda f: image.save(f, format="PNG"))
+
+
+def read_grey(path: Path) -> Float:
+    """Read a grey image as (H, W) in [0, 1]."""
+    return np.asarray(_eight_bit(_open(path)).convert("L"), dtype=np.float32) / 255
+
+
+def write_grey(path: Path, map_HW: Float) -> None:
+    """Write a map (H, W) in [0, 1] as an 8-bit grey PNG."""
+    grey = Image.fromarray(np.round(np.clip(map_HW, 0, 1) * 255).astype(np.uint8))
+    replace_file(path, lambda f: grey.save(f, format="PNG"))
+
+
+def replace_file(path: Path, write: Any) -> None:
+    """Write through a temporary name, so that a killed run leaves no half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as f:
+        write(f)
+    os.replace(part, path)
+
+
+@contextlib.contextmanager
+def _arrays(path: Path) -> Iterator[Any]:
+    """The arrays of an npz file.
+
+    Raises:
+        UserError: the file is missing or is not an npz file.
+    """
+    try:
+        with shards.open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except FileNotFoundError as e:
+        raise MissingFileError(path) from e
+    except (ValueError, zipfile.BadZipFile) as e:
+        raise UserError(f"{path}: not an npz file ({e}); delete it and run the chain again") from e
+
+
+def read_maps(path: Path) -> tuple[Float, UInt8]:
+    """Read class maps: `maps` (K, h, w) and `classes` (K,) indices from 1."""
+    with _arrays(path) as z:
+        return z["maps"].astype(np.float32), z["classes"]
+
+
+def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
+    """Write class maps of the image's tags in float16."""
+    maps = maps_Khw.astype(np.float16)
+    replace_file(path, lambda f: np.savez(f, maps=maps, classes=classes_K))
+
+
+def read_logits(path: Path) -> Float:
+    """Read logits (1 + K, h, w); channel 0 is the background."""
+    with _arrays(path) as z:
+        return z["logits"].astype(np.float32)
+
+
+def write_logits(path: Path, logits_Khw: Float) -> None:
+    """Write logits in float16 at network stride."""
+    logits = logits_Khw.astype(np.float16)
+    replace_file(path, lambda f: np.savez(f, logits=logits))
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise MissingFileError(path) from e
+    except json.JSONDecodeError as e:
+        raise UserError(f"{path}: not valid JSON ({e})") from e
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON with sorted keys."""
+    text = json.dumps(value, indent=2, sort_keys=True) + "\n"
+    replace_file(path, lambda f: f.write(text.encode()))
+
+
+def read_table(path: Path, *, columns: Sequence[str], sep: str = ",") -> list[dict[str, str]]:
+    """Read a CSV with a header that holds at least `columns`; all values are text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as e:
+        raise MissingFileError(path, f"it needs the columns {','.join(columns)}") from e
+    except UnicodeDecodeError as e:
+        raise UserError(f"{path}: is not UTF-8; save it again with that encoding") from e
+    reader = csv.DictReader(io.StringIO(text), delimiter=sep, restkey="\n")
+    if missing := [c for c in columns if c not in (reader.fieldnames or [])]:
+        raise UserError(f"{path}: column '{missing[0]}' is missing from the first line")
+    found = []
+    for row in reader:
+        if any(row.pop("\n", ())):
+            where = f"{path}: line {reader.line_num}: too many fields"
+            raise UserError(f"{where}; put quotes round one with commas")
+        found.append({k: (v or "").strip() for k, v in row.items() if k})
+    return found
+
+
+def write_table(
+    path: Path, rows: Iterable[Sequence[Any]], *, columns: Sequence[str], sep: str = ","
+) -> None:
+    """Write a CSV, or with `sep` a tab a TSV."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=sep, lineterminator="\n")
+    writer.writerows([columns, *rows])
+    replace_file(path, lambda f: f.write(out.getvalue().encode()))
+
+
+def digest(*paths: Path) -> str:
+    """A short name of the content of files, and of folders with all that is in them."""
+    h = hashlib.blake2b(digest_size=8)
+    for path in paths:
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in files:
+            h.update(file.name.encode())
+            h.update(file.read_bytes())
+    return h.hexdigest()

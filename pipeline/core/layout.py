@@ -1,0 +1,178 @@
+"""Every path of the project, once; a contract test compares them with dvc.yaml."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SCORED = ("seed", "saliency", "guide", "segment")  # groups of links, each scored by its own stage
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each artefact lies, below the project's root folder."""
+
+    root: Path = Path()
+
+    # --- what people write
+
+    @property
+    def params(self) -> Path:
+        """The params of the chain."""
+        return self.root / "params.yaml"
+
+    @property
+    def params_before(self) -> Path:
+        """The params that `cli.py use` replaced."""
+        return self.root / "data/params_before.yaml"
+
+    @property
+    def ablation(self) -> Path:
+        """The rows of the papers' tables."""
+        return self.root / "ablation/params.yaml"
+
+    @property
+    def tables(self) -> Path:
+        """The columns of the papers' tables."""
+        return self.root / "ablation/tables.yaml"
+
+    # --- data
+
+    @property
+    def shapes(self) -> Path:
+        """The generated set: images/, masks/, tags.csv."""
+        return self.root / "data/raw/shapes"
+
+    @property
+    def shapes_boxed(self) -> Path:
+        """Generated images of other classes: images/, boxes.json."""
+        return self.root / "data/raw/shapes_boxed"
+
+    @property
+    def samples(self) -> Path:
+        """The images with their tags and splits: what training may see."""
+        return self.root / "data/prepared/samples.csv"
+
+    @property
+    def classes(self) -> Path:
+        """The class list."""
+        return self.root / "data/prepared/classes.json"
+
+    @property
+    def truth(self) -> Path:
+        """The masks: what only scoring may see."""
+        return self.root / "data/prepared/truth.csv"
+
+    @property
+    def difficult(self) -> Path:
+        """Tags that scores leave out, because VOC calls every such object difficult."""
+        return self.root / "data/prepared/difficult.csv"
+
+    @property
+    def counts(self) -> Path:
+        """How many images each split and class has."""
+        return self.root / "data/prepared/counts.json"
+
+    # --- seeds
+
+    @property
+    def seed_model(self) -> Path:
+        """The trained classifier."""
+        return self.root / "data/models/seed"
+
+    @property
+    def maps(self) -> Path:
+        """Class maps of each image's tags, ID.npz."""
+        return self.root / "data/maps"
+
+    @property
+    def tag_scores(self) -> Path:
+        """The classifier's probability of every class."""
+        return self.root / "data/tag_scores.csv"
+
+    # --- saliency
+
+    @property
+    def saliency_model(self) -> Path:
+        """The trained saliency network."""
+        return self.root / "data/models/saliency"
+
+    @property
+    def saliency_labels(self) -> Path:
+        """Masks made from boxes, NAME.png."""
+        return self.root / "data/labels/saliency"
+
+    def saliency(self, source: str) -> Path:
+        """Saliency maps of one source, ID.png."""
+        return self.root / "data/saliency" / source
+
+    # --- guide labels
+
+    @property
+    def seeds(self) -> Path:
+        """Seed labels above the area limit, ID.png."""
+        return self.root / "data/fused/seeds"
+
+    @property
+    def fused(self) -> Path:
+        """Labels that the guide rule settles, with contested components marked, ID.png."""
+        return self.root / "data/fused/labels"
+
+    def labels(self, supervision: str) -> Path:
+        """Labels a segmenter can learn from, for one value of segment.supervision, ID.png."""
+        return self.root / "data/labels" / supervision
+
+    # --- segmenter
+
+    def segmenter(self, supervision: str) -> Path:
+        """The trained segmenter."""
+        return self.root / "data/models/segment" / supervision
+
+    def logits(self, supervision: str) -> Path:
+        """Logits of the segmenter at network stride, ID.npz."""
+        return self.root / "data/logits" / supervision
+
+    def predictions(self, supervision: str) -> Path:
+        """Label images of the plain segmenter, ID.png."""
+        return self.root / "data/predictions" / supervision
+
+    def refined(self, supervision: str) -> Path:
+        """Label images after the dense CRF, ID.png."""
+        return self.root / "data/refined" / supervision
+
+    # --- scores, report, tables
+
+    def scores(self, group: str) -> Path:
+        """The scores of one of SCORED."""
+        return self.root / f"data/scores/{group}.json"
+
+    def score_tables(self, group: str) -> Path:
+        """The tables behind these scores."""
+        return self.root / "data/scores" / group
+
+    @property
+    def report(self) -> Path:
+        """The HTML report and its pictures."""
+        return self.root / "data/report"
+
+    def cell(self, row: str, seed: int) -> Path:
+        """Where one cell of a table runs; removed when it is done."""
+        return self.root / ".cells" / f"{row}-{seed}"
+
+    def cell_scores(self, row: str, seed: int) -> Path:
+        """The scores and the identity of a cell."""
+        return self.root / "data/ablation" / f"{row}-{seed}.json"
+
+    def table(self, name: str, suffix: str) -> Path:
+        """A table of a paper."""
+        return self.root / "data/tables" / f"{name}.{suffix}"
+
+    # --- a run
+
+    @property
+    def resume(self) -> Path:
+        """What an interrupted stage needs to go on."""
+        return self.root / ".resume"
+
+    @property
+    def log(self) -> Path:
+        """Time and memory of each stage's last run."""
+        return self.root / "data/log"

@@ -1,0 +1,54 @@
+"""The images of a data set: what training may see of them, and what only scoring may see."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.formats import read_table, write_table
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image that training may see; `tags` are names out of the class list."""
+
+    id: str
+    image: Path
+    split: str
+    tags: tuple[str, ...]
+    height_px: int
+    width_px: int
+    digest: str
+
+
+SAMPLE_COLUMNS = ("id", "image", "split", "tags", "height", "width", "digest")
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Read samples.csv."""
+    rows = read_table(path, columns=SAMPLE_COLUMNS)
+    return [
+        Sample(
+            r["id"],
+            Path(r["image"]),
+            r["split"],
+            tuple(r["tags"].split()),
+            int(r["height"]),
+            int(r["width"]),
+            r["digest"],
+        )
+        for r in rows
+    ]
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> None:
+    """Write samples.csv."""
+    rows = [
+        (s.id, s.image.as_posix(), s.split, " ".join(s.tags), s.height_px, s.width_px, s.digest)
+        for s in samples
+    ]
+    write_table(path, rows, columns=SAMPLE_COLUMNS)
+
+
+def read_truth(path: Path) -> dict[str, Path]:
+    """Read truth.csv: the mask of each id that has one."""
+    return {r["id"]: Path(r["mask"]) for r in read_table(path, columns=("id", "mask"))}

@@ -1,0 +1,1 @@
+"""The fully connected CRF, used by guide labels, SEC, saliency and refinement."""

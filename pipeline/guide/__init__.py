@@ -1,0 +1,1 @@
+"""Seeds and saliency fused into guide labels."""

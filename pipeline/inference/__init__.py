@@ -1,0 +1,1 @@
+"""Networks at test time: several scales, mirrored images, batches of one size."""

@@ -1,0 +1,1 @@
+"""Trunks and how trained networks are stored."""

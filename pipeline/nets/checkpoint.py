@@ -1,0 +1,70 @@
+"""Trained networks on disk: weights, and a description from which the network rebuilds itself."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import nn
+
+from pipeline.core import formats, ranks, runtime
+from pipeline.core.errors import MissingFileError, UserError
+from pipeline.nets.weights import read_weights, write_weights
+
+Spec = dict[str, Any]
+N = TypeVar("N", bound=nn.Module)
+
+
+def demand(spec: Spec, kind: str) -> None:
+    """Require a description of the given kind of network.
+
+    Raises:
+        UserError: it describes another kind.
+    """
+    if spec.get("kind") != kind:
+        raise UserError(
+            f"this network is a {spec.get('kind')}, not a {kind}; choose another folder"
+        )
+
+
+def save(
+    folder: Path, net: nn.Module, spec: Spec, epochs: Sequence[tuple[float, float | None]]
+) -> None:
+    """Write weights, description, and a table of losses for `dvc plots`; rank 0 alone.
+
+    Args:
+        folder: of the network.
+        net: the trained network.
+        spec: its description, to which device and versions are added.
+        epochs: loss and validation loss of each epoch; None where there is no validation.
+    """
+    if not ranks.first():
+        return
+    write_weights(folder / "weights.safetensors", net.state_dict())
+    formats.write_json(folder / "net.json", {**spec, "trained_on": runtime.describe()})
+    rows = [
+        (i, f"{loss:.5f}", "" if val_loss is None else f"{val_loss:.5f}")
+        for i, (loss, val_loss) in enumerate(epochs, 1)
+    ]
+    columns = ("epoch", "loss", "val_loss")
+    formats.write_table(folder / "loss.tsv", rows, columns=columns, sep="\t")
+
+
+def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
+    """Read a network that `save` wrote.
+
+    Args:
+        folder: of the network.
+        build: makes the network from its description, such as `DeepLab.from_spec`.
+
+    Raises:
+        UserError: nothing was trained there yet, or the network is of another kind.
+    """
+    if not (folder / "net.json").exists():
+        raise MissingFileError(folder / "net.json", "no network was trained there")
+    spec = formats.read_json(folder / "net.json")
+    try:
+        net = build(spec)
+    except UserError as e:
+        raise UserError(f"{folder}: {e}") from e
+    net.load_state_dict(read_weights(folder / "weights.safetensors"))
+    return net, spec

@@ -1,0 +1,1 @@
+"""Pictures, tables of scores and the HTML report."""

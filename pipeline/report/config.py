@@ -1,0 +1,15 @@
+"""Section `report` of params.yaml."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.core.config import Frozen
+
+
+class Report(Frozen):
+    """How many images of each kind the report shows."""
+
+    best: Annotated[int, Field(ge=0)]
+    worst: Annotated[int, Field(ge=0)]
+    random: Annotated[int, Field(ge=0)]

@@ -1,0 +1,68 @@
+"""Pictures: label images over photographs, and panels that follow one image through the chain.
+
+Shapes: H, W image size in px.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from pipeline.core.arrays import CONTESTED, VOID, Float, UInt8
+from pipeline.core.formats import PALETTE
+
+COLOURS = np.array(PALETTE, np.uint8).reshape(256, 3)
+RIGHT, FALSE_ALARM, MISSED, MIXED = (70, 160, 70), (230, 120, 30), (60, 90, 220), (200, 50, 160)
+
+
+def overlay(image_HW3: UInt8, label_HW: UInt8, *, strength: float = 0.6) -> UInt8:
+    """Colour the labelled pixels; background stays as it is, void and contested turn pale."""
+    tint = COLOURS[label_HW].astype(np.float32)
+    tint[label_HW == CONTESTED] = (255, 255, 255)
+    mixed = (1 - strength) * image_HW3 + strength * tint
+    return np.where((label_HW > 0)[..., None], mixed, image_HW3).astype(np.uint8)
+
+
+def errors(label_HW: UInt8, truth_HW: UInt8) -> UInt8:
+    """Right object pixels, false alarms, missed pixels and mixed-up classes, each in its colour."""
+    out = np.full((*label_HW.shape, 3), 245, np.uint8)
+    object_, said, known = truth_HW > 0, label_HW > 0, truth_HW != VOID
+    out[known & object_ & (label_HW == truth_HW)] = RIGHT
+    out[known & ~object_ & said] = FALSE_ALARM
+    out[known & object_ & ~said] = MISSED
+    out[known & object_ & said & (label_HW != truth_HW)] = MIXED
+    out[~known] = (200, 200, 200)
+    return out
+
+
+def heat(image_HW3: UInt8, map_HW: Float) -> UInt8:
+    """A map in [0, 1] as colours over the greyed image."""
+    colour = cv2.applyColorMap((np.clip(map_HW, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    grey = cv2.cvtColor(image_HW3, cv2.COLOR_RGB2GRAY)[..., None]
+    return (0.4 * grey + 0.6 * colour[..., ::-1]).astype(np.uint8)
+
+
+def grey(map_HW: Float) -> UInt8:
+    """A map in [0, 1] as a grey image."""
+    return np.repeat((np.clip(map_HW, 0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def tile(picture_HW3: UInt8, *, height_px: int) -> UInt8:
+    """A picture of a panel: shrunk to the panel's height."""
+    height, width = picture_HW3.shape[:2]
+    size = (max(1, round(width * height_px / height)), height_px)
+    return cv2.resize(picture_HW3, size, interpolation=cv2.INTER_AREA)
+
+
+def panel(tiles: Sequence[UInt8 | None]) -> UInt8:
+    """Tiles of one size side by side; a missing one is hatched."""
+    height, width = next(t.shape for t in tiles if t is not None)[:2]
+    shown = [_missing((width, height)) if t is None else t for t in tiles]
+    gap = np.full((height, 4, 3), 255, np.uint8)
+    return np.concatenate([part for t in shown for part in (t, gap)][:-1], axis=1)
+
+
+def _missing(size: tuple[int, int]) -> UInt8:
+    y, x = np.mgrid[: size[1], : size[0]]
+    stripes = np.where((x + y) // 6 % 2 == 0, 235, 245).astype(np.uint8)
+    return np.repeat(stripes[..., None], 3, axis=2)

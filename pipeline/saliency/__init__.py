@@ -1,0 +1,1 @@
+"""Class-agnostic foreground maps: how far an object extends."""

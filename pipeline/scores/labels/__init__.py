@@ -1,0 +1,1 @@
+"""Scores of label images: seeds, fused and guide labels, segmenters."""

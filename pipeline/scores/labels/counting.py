@@ -1,0 +1,82 @@
+"""Label images against the truth, counted image by image in a process pool.
+
+Only counts travel back from the workers. C = 1 + K classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.core import formats, runtime, shards
+from pipeline.core.arrays import VOID, Int
+from pipeline.core.samples import Sample
+from pipeline.scores.shared import metrics
+from pipeline.scores.shared.scored import Scored
+
+
+@dataclass
+class Tally:
+    """The counts of a link's label images on one split, image by image."""
+
+    ids: list[str] = field(default_factory=list)
+    confusion: list[Int] = field(default_factory=list)  # (C, C + 1) each, `metrics.confusion`
+    boundary: list[Int] = field(default_factory=list)  # (3, C) each, or none at all
+
+    @property
+    def total_CC(self) -> Int:
+        """The sum over images."""
+        return np.sum(self.confusion, axis=0)
+
+
+Tallies = dict[tuple[str, str], Tally]  # by (link, split)
+
+Folders = Mapping[str, Path]  # a link's label images, ID.png
+
+
+def count(
+    folders: Folders, scored: Scored, *, classes: int, what: str, boundary: bool = False
+) -> Tallies:
+    """Count every link's label images; a link without an image's file leaves it out.
+
+    Args:
+        folders: of each link.
+        scored: what to score by.
+        classes: C.
+        what: the work's name, for people.
+        boundary: also count pixels near borders.
+    """
+    tallies: Tallies = {}
+    jobs = [(folders, sample.id, mask, classes, boundary) for sample, mask in scored]
+    each_image = runtime.pool_map(_one, jobs, what=what)
+    for (sample, _), links in zip(scored, each_image, strict=True):
+        for link, (confusion, near) in links.items():
+            tally = tallies.setdefault((link, sample.split), Tally())
+            tally.ids.append(sample.id)
+            tally.confusion.append(confusion)
+            if near is not None:
+                tally.boundary.append(near)
+    return tallies
+
+
+def shown(folder: Path, samples: Sequence[Sample], *, what: str) -> dict[str, frozenset[int]]:
+    """The classes that have a pixel, by id, of each sample that has a label image in `folder`."""
+    paths = [path for s in samples if shards.exists(path := folder / f"{s.id}.png")]
+    each = runtime.pool_map(_classes, paths, what=what)
+    return {path.stem: classes for path, classes in zip(paths, each, strict=True)}
+
+
+def _classes(path: Path) -> frozenset[int]:
+    return frozenset(np.unique(formats.read_label(path)).tolist()) - {0, VOID}
+
+
+def _one(job: tuple[Folders, str, Path, int, bool]) -> dict[str, tuple[Int, Int | None]]:
+    folders, key, mask, classes, boundary = job
+    truth, out = formats.read_label(mask), {}
+    for link, folder in folders.items():
+        if shards.exists(path := folder / f"{key}.png"):
+            label = formats.read_label(path)
+            near = metrics.boundary_counts(label, truth, classes=classes) if boundary else None
+            out[link] = metrics.confusion(label, truth, classes=classes), near
+    return out

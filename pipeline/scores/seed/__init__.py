@@ -1,0 +1,1 @@
+"""Scores of the classifier, its class maps and where they point."""

@@ -1,0 +1,1 @@
+"""What all scoring stages use: metrics of label images, rounding, the scored images."""

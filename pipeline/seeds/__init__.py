@@ -1,0 +1,1 @@
+"""The image classifier and its class maps: where the most discriminative part is."""

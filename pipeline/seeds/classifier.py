@@ -1,0 +1,144 @@
+"""The image classifier whose class maps become seeds: trunk, hidden layers, score layer.
+
+Shapes: N images, K classes, M maps a class, C channels, H, W image size in px, h, w map size.
+Source: GAP seeders of Oh et al., CVPR 2017; class activation maps, Zhou et al., CVPR 2016.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.nets import backbones
+from pipeline.nets.checkpoint import Spec, demand
+from pipeline.seeds import roi_pooling
+from pipeline.seeds.config import SeedModel
+from pipeline.seeds.pooling import POOLINGS
+
+KIND = "classifier"  # in the description of a saved network
+
+# hidden layers of 1024: (kernel, dilation) each; which seeder of the paper has them
+HIDDEN: dict[str, Sequence[tuple[int, int]]] = {
+    "none": (),
+    "fc6": ((3, 1),),  # GAP-LowRes, with VGG-16 at stride 16
+    "fc6_fc7": ((3, 1), (3, 1)),  # GAP-HighRes, with VGG-16 at stride 8
+    "largefov": ((3, 12), (1, 1)),  # GAP-DeepLab, with vgg16_deeplab at stride 8
+}
+
+
+class Classifier(nn.Module):
+    """Fully convolutional: the score layer has no bias, so its output is the class map itself."""
+
+    def __init__(
+        self,
+        trunk: backbones.Trunk,
+        *,
+        classes: int,
+        hidden: str,
+        pooling: str,
+        options: dict[str, Any],
+        superpixels: int = 0,
+    ) -> None:
+        super().__init__()
+        width = trunk.channels[trunk.strides[-1]]
+        layers: list[nn.Module] = []
+        for kernel, dilation in HIDDEN[hidden]:
+            pad = dilation * (kernel // 2)
+            conv = nn.Conv2d(width, 1024, kernel, padding=pad, dilation=dilation)
+            nn.init.normal_(conv.weight, std=0.005)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            layers += [conv, nn.ReLU(inplace=True), nn.Dropout(0.5)]
+            width = 1024
+        self.strides, self.classes, self.superpixels = trunk.strides, classes, superpixels
+        self.trunk, self.hidden = trunk, nn.Sequential(*layers)
+        self.score = nn.Conv2d(width, classes * options.get("modalities", 1), 1, bias=False)
+        nn.init.normal_(self.score.weight, std=0.005)
+        self.attend = _attention(width, options["width"]) if pooling == "attention" else None
+        self.pooling, self.options = POOLINGS[pooling], options
+
+    @classmethod
+    def from_spec(cls, spec: Spec, *, weights: str = "none") -> Self:
+        """Build the classifier that `classifier_spec` describes; `weights` are the trunk's.
+
+        Raises:
+            UserError: the description is of another kind of network.
+        """
+        demand(spec, KIND)
+        trunk = backbones.build(
+            spec["backbone"], output_stride=spec["output_stride"], weights=weights, classify=True
+        )
+        return cls(
+            trunk,
+            classes=len(spec["classes"]),
+            hidden=spec["hidden"],
+            pooling=spec["pooling"],
+            options=spec["options"],
+            superpixels=spec["superpixels"],
+        )
+
+    def features(self, image_N3HW: Tensor) -> Tensor:
+        """What the score layer reads: (N, C, h, w)."""
+        return self.hidden(self.trunk(image_N3HW)[self.trunk.strides[-1]])
+
+    def class_maps(self, features_NChw: Tensor) -> Tensor:
+        """Maps out of features: the mean of a class's M maps, weighted where there is attention."""
+        maps = self.score(features_NChw)
+        maps = maps.unflatten(1, (self.classes, -1)).mean(2)
+        if self.attend is None:
+            return maps
+        weight = self.attend(features_NChw).float().flatten(2).softmax(2)
+        return maps * (weight * weight.shape[2]).view(len(maps), 1, *maps.shape[2:])
+
+    def forward(self, image_N3HW: Tensor) -> Tensor:
+        """Class maps (N, K, h, w), before any ReLU."""
+        return self.class_maps(self.features(image_N3HW))
+
+    def logits(self, maps_NKhw: Tensor, image_N3HW: Tensor) -> Tensor:
+        """Scores (N, K): the chosen pooling of the maps.
+
+        With `superpixels` each of the image's superpixels is one position; else the image, of any
+        size, has no say.
+        """
+        maps = maps_NKhw.float()
+        if not self.superpixels:
+            return self.pooling(maps, **self.options)
+        pooled = roi_pooling.pool(maps, image_N3HW, self.superpixels)
+        return torch.cat([self.pooling(one, **self.options) for one in pooled])
+
+    def scores(self, image_N3HW: Tensor) -> Tensor:
+        """Scores (N, K) of images."""
+        return self.logits(self(image_N3HW), image_N3HW)
+
+
+def classifier_spec(seed: SeedModel, classes: list[str]) -> Spec:
+    """Describe the classifier of section `seed`, to be stored with its weights."""
+    return {
+        "kind": KIND,
+        "backbone": seed.backbone,
+        "output_stride": seed.output_stride,
+        "hidden": seed.hidden,
+        "superpixels": seed.superpixels,
+        "pooling": seed.pooling,
+        "options": seed.option().model_dump(),
+        "classes": classes,
+    }
+
+
+def _attention(inside: int, width: int) -> nn.Module:
+    """W . tanh(V h), one number a position."""
+    return nn.Sequential(nn.Conv2d(inside, width, 1), nn.Tanh(), nn.Conv2d(width, 1, 1, bias=False))
+
+
+def sigmoid(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
+    """Sigmoid cross-entropy, summed over the classes, mean over images (Caffe's normalisation)."""
+    return F.binary_cross_entropy_with_logits(logits_NK, tags_NK, reduction="sum") / len(tags_NK)
+
+
+def soft_margin(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
+    """Multi-label soft margin: the same, but the mean over the classes. Source: WILDCAT's code."""
+    return F.multilabel_soft_margin_loss(logits_NK, tags_NK)
+
+
+LOSSES = {"sigmoid": sigmoid, "soft_margin": soft_margin}

@@ -1,0 +1,33 @@
+"""Section `seed` of params.yaml: the classifier and its class maps."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from pipeline.core.config import Choice, Infer, Trained
+from pipeline.seeds.pooling import POOLING_OPTIONS
+
+
+class SeedModel(Choice, Trained):
+    """The classifier whose class maps become the seeds."""
+
+    CHOICE, KINDS = "pooling", POOLING_OPTIONS
+    ELSEWHERE: ClassVar = ("maps",)
+
+    hidden: Literal["none", "fc6", "fc6_fc7", "largefov"]
+    superpixels: Annotated[int, Field(ge=0)]
+    pooling: str
+    loss: Literal["sigmoid", "soft_margin"]
+    balanced: bool
+
+
+class SeedMaps(Infer):
+    """Test-time inference of the classifier, and what its maps are computed from."""
+
+    kind: Literal["class_maps", "gradient", "guided_gradient", "grad_cam"]
+
+
+class Seed(SeedModel):
+    """Section `seed`."""
+
+    maps: SeedMaps

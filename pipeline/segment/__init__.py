@@ -1,0 +1,1 @@
+"""The DeepLab segmenter and SEC's losses."""

@@ -1,0 +1,187 @@
+"""The DeepLab segmenter; with two outputs it is the saliency network too.
+
+Shapes: N images, C channels, H, W image size in px, h, w logit size.
+Sources: Chen et al., DeepLab v1 LargeFOV (ICLR 2015), v2 ASPP (PAMI 2017), v3 (2017), v3+ (ECCV
+2018). Departures, to spare CPUs: the pyramids of v3 and v3+ are 128 wide, not 256, and v3+ joins
+its skip connection at stride 8, not 4. v2 has VGG's branches on any trunk.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.core import ranks
+from pipeline.core.arrays import VOID
+from pipeline.core.config import Net
+from pipeline.core.errors import UserError
+from pipeline.nets import backbones
+from pipeline.nets.checkpoint import Spec, demand
+
+KIND = "deeplab"  # in the description of a saved network
+
+
+def _conv(inside: int, outside: int, kernel: int, dilation: int = 1) -> nn.Sequential:
+    pad = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, kernel, padding=pad, dilation=dilation, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _fc6_fc7(inside: int, dilation: int) -> nn.Sequential:
+    """VGG's two fully connected layers as convolutions: 3x3 dilated and 1x1, both 1024 wide."""
+    return nn.Sequential(
+        nn.Conv2d(inside, 1024, 3, padding=dilation, dilation=dilation),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
+        nn.Conv2d(1024, 1024, 1),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
+    )
+
+
+def _score(outputs: int) -> nn.Conv2d:
+    score = nn.Conv2d(1024, outputs, 1)
+    nn.init.normal_(score.weight, std=0.01)
+    nn.init.zeros_(score.bias)  # type: ignore[arg-type]
+    return score
+
+
+class LargeFov(nn.Module):
+    """v1: fc6 with dilation 12 at any stride, fc7, then the score layer."""
+
+    def __init__(self, channels: dict[int, int], outputs: int) -> None:
+        super().__init__()
+        self.stride = max(channels)
+        self.hidden = _fc6_fc7(channels[self.stride], 12)
+        self.score = _score(outputs)
+
+    def forward(self, features: dict[int, Tensor]) -> Tensor:
+        """Logits at the trunk's output stride."""
+        return self.score(self.hidden(features[self.stride]))
+
+
+class SummedBranches(nn.Module):
+    """v2: four branches of fc6, fc7 and score layer, rates 6 to 24 at stride 8; scores summed."""
+
+    def __init__(self, channels: dict[int, int], outputs: int) -> None:
+        super().__init__()
+        self.stride = max(channels)
+        rates = [r * 8 // self.stride for r in (6, 12, 18, 24)]
+        self.hidden = nn.ModuleList(_fc6_fc7(channels[self.stride], r) for r in rates)
+        self.score = nn.ModuleList(_score(outputs) for _ in rates)
+
+    def forward(self, features: dict[int, Tensor]) -> Tensor:
+        """Logits at the trunk's output stride."""
+        x = features[self.stride]
+        each = [s(h(x)) for h, s in zip(self.hidden, self.score, strict=True)]
+        return torch.stack(each).sum(0)
+
+
+class Pyramid(nn.Module):
+    """v3: atrous spatial pyramid with the image's mean; v3+ joins it with a skip at stride 8."""
+
+    def __init__(
+        self, channels: dict[int, int], outputs: int, *, skip: bool, width: int = 128
+    ) -> None:
+        super().__init__()
+        self.deep = max(channels)
+        self.stride = min(8, self.deep) if skip else self.deep
+        rates = [r * 16 // self.deep for r in (6, 12, 18)]
+        deep = channels[self.deep]
+        self.branches = nn.ModuleList([_conv(deep, width, 1)])
+        self.branches.extend(_conv(deep, width, 3, r) for r in rates)
+        self.image = _conv(deep, width, 1)
+        self.merge = nn.Sequential(_conv(width * 5, width, 1), nn.Dropout(0.1))
+        self.skip = _conv(channels[self.stride], 48, 1) if skip else None
+        self.decode = _conv(width + 48, width, 3) if skip else None
+        self.score = nn.Conv2d(width, outputs, 1)
+
+    def forward(self, features: dict[int, Tensor]) -> Tensor:
+        """Logits at the trunk's output stride; with a skip at stride 8."""
+        deep = features[self.deep]
+        whole = self.image(deep.mean((2, 3), keepdim=True)).expand(-1, -1, *deep.shape[2:])
+        x = self.merge(torch.cat([*(b(deep) for b in self.branches), whole], dim=1))
+        if self.skip is not None and self.decode is not None:
+            fine = features[self.stride]
+            x = F.interpolate(x, fine.shape[2:], mode="bilinear", align_corners=False)
+            x = self.decode(torch.cat([x, self.skip(fine)], dim=1))
+        return self.score(x)
+
+
+HEADS: dict[str, Callable[[dict[int, int], int], nn.Module]] = {
+    "v1": LargeFov,
+    "v2": SummedBranches,
+    "v3": partial(Pyramid, skip=False),
+    "v3plus": partial(Pyramid, skip=True),
+}
+
+
+class DeepLab(nn.Module):
+    """Trunk and head; input grey levels 0..255 (N, 3, H, W), output logits (N, outputs, h, w)."""
+
+    def __init__(self, trunk: backbones.Trunk, *, head: str, outputs: int) -> None:
+        super().__init__()
+        self.strides = trunk.strides
+        self.trunk = trunk
+        self.head = HEADS[head](trunk.channels, outputs)
+
+    @classmethod
+    def from_spec(cls, spec: Spec, *, weights: str = "none") -> Self:
+        """Build the network that `deeplab_spec` describes; `weights` are the trunk's.
+
+        Raises:
+            UserError: the description is of another kind of network, or its head is unknown.
+        """
+        demand(spec, KIND)
+        if spec["head"] not in HEADS:
+            known = ", ".join(HEADS)
+            raise UserError(f"head '{spec['head']}' is not one of {known}; train the network again")
+        trunk = backbones.build(
+            spec["backbone"], output_stride=spec["output_stride"], weights=weights
+        )
+        return cls(trunk, head=spec["head"], outputs=1 + len(spec["classes"]))
+
+    def forward(self, image_N3HW: Tensor) -> Tensor:
+        """Logits at the head's stride."""
+        return self.head(self.trunk(image_N3HW))
+
+
+def deeplab_spec(net: Net, *, head: str, classes: list[str]) -> Spec:
+    """Describe a DeepLab whose outputs are the background and `classes`."""
+    return {
+        "kind": KIND,
+        "backbone": net.backbone,
+        "output_stride": net.output_stride,
+        "head": head,
+        "classes": classes,
+    }
+
+
+def at_stride(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> tuple[Tensor, Tensor]:
+    """Logits (N, C, h, w) in float32 and labels (N, h, w) at the same `stride`.
+
+    Labels are resized by nearest neighbour (321 px at stride 8: 41), logits bilinearly.
+    """
+    size = [-(-side // stride) for side in label_NHW.shape[1:]]
+    label = F.interpolate(label_NHW[:, None], size, mode="nearest-exact")[:, 0].long()
+    logits = logits_NChw.float()
+    if logits.shape[2:] != label.shape[1:]:
+        logits = F.interpolate(logits, label.shape[1:], mode="bilinear", align_corners=False)
+    return logits, label
+
+
+def pixel_loss(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> Tensor:
+    """Mean cross-entropy over the pixels that are not void, both sides brought to `stride`.
+
+    With the logits' own stride this is DeepLab v1's loss at map size. Of several ranks each gives
+    its share of the sum: their mean is the whole batch's loss.
+    """
+    logits, label = at_stride(logits_NChw, label_NHW, stride=stride)
+    known = ranks.mean((label != VOID).sum().float()).clamp(min=1 / ranks.world())
+    return F.cross_entropy(logits, label, ignore_index=VOID, reduction="sum") / known

@@ -1,0 +1,1 @@
+"""The training loop, its views of the images, optimisers and schedules."""

@@ -1,0 +1,77 @@
+"""The stages of dvc.yaml and optional/dvc.yaml as the contract tests read them."""
+
+import importlib
+import json
+import re
+from fnmatch import fnmatch
+
+from pipeline.core.params import read_yaml
+from stages import _run
+from tests.contracts.imports import ROOT
+
+PARAMS = read_yaml(ROOT / "presets/shapes.yaml")
+FILES = {name: ROOT / name for name in ("dvc.yaml", "optional/dvc.yaml")}
+
+
+def _each(name, body):
+    """A stage, or one for each entry of its foreach, as dvc names them."""
+    if "foreach" not in body:
+        return {name: body}
+    return {
+        f"{name}@{key}": json.loads(
+            json.dumps(body["do"]).replace("${key}", key).replace("${item}", item)
+        )
+        for key, item in body["foreach"].items()
+    }
+
+
+STAGES = {
+    one: spec
+    for path in FILES.values()
+    for name, body in read_yaml(path)["stages"].items()
+    for one, spec in _each(name, body).items()
+}
+
+
+def value(name, params=PARAMS):
+    """The param at a dotted name."""
+    for key in name.split("."):
+        params = params[key]
+    return params
+
+
+def filled(text, supervision="guide"):
+    """A dvc.yaml string with its ${...} replaced."""
+    text = text.replace("${item.supervision}", supervision)
+    return re.sub(r"\$\{([\w.]+)\}", lambda m: str(value(m.group(1))), text)
+
+
+def entries(name, kind, supervision="guide"):
+    """The deps, outs, metrics or params that a stage declares."""
+    return {filled(e, supervision) for e in STAGES[name].get(kind, [])}
+
+
+def command(name):
+    """(module, variant) of a stage's command."""
+    pattern = r"python -m stages (\w+)(?: (\w+))?"
+    module, variant = re.fullmatch(pattern, filled(STAGES[name]["cmd"])).groups()
+    return module, [variant] if variant else []
+
+
+def slices(name):
+    """The params that a stage's module takes."""
+    module, variant = command(name)
+    return dict(_run.slices_of(importlib.import_module(f"stages.{module}"), *variant))
+
+
+def depends_on_file(name, path):
+    """Whether an edit of a file makes dvc run a stage again."""
+    return any(path == dep or path.startswith(f"{dep}/") for dep in entries(name, "deps"))
+
+
+def depends_on_param(name, param):
+    """Whether another value of a param makes dvc run a stage again."""
+    return any(
+        fnmatch(param, f"{declared}.*") or param == declared or declared.startswith(f"{param}.")
+        for declared in entries(name, "params")
+    )

@@ -1,0 +1,70 @@
+"""What an edit makes run again, before it is known whether outputs change."""
+
+import pytest
+
+from tests.contracts.dvc_files import STAGES, depends_on_file, depends_on_param
+from tests.contracts.imports import ROOT
+
+CHAIN = {
+    "generate", "prepare", "train_seed", "seed", "train_saliency", "saliency_net", "fuse",
+    "diffuse", "train_segment", "predict", "refine", "evaluate_seed", "evaluate_saliency",
+    "evaluate_guide", "evaluate_segment", "report",
+}  # fmt: skip
+TRAININGS = {"train_seed", "train_saliency", "train_segment"}
+NETWORKS = {*TRAININGS, "seed", "saliency_net", "predict"}
+
+FILES = {
+    "pipeline/seeds/pooling.py": {"train_seed", "seed"},
+    "pipeline/seeds/gradients.py": {"train_seed", "seed"},
+    "pipeline/dataset/voc.py": {"generate", "prepare"},
+    "pipeline/guide/rules.py": {"fuse", "diffuse"},
+    "pipeline/guide/seed_rule.py": {"fuse", "diffuse"},
+    "pipeline/crf/dense.py": {"diffuse", "refine", "predict", "train_segment", "train_saliency"},
+    "pipeline/training/fit.py": TRAININGS,
+    "pipeline/inference/infer.py": {"seed", "saliency_net", "predict", "train_saliency"},
+    "pipeline/nets/backbones.py": NETWORKS,
+    "pipeline/segment/deeplab.py": {
+        "train_saliency", "saliency_net", "train_segment", "predict"
+    },
+    "pipeline/saliency/boxes.py": {"train_saliency", "saliency_net"},
+    "pipeline/scores/seed/localise.py": {"evaluate_seed"},
+    "pipeline/scores/saliency/saliency_scores.py": {"evaluate_saliency"},
+    "pipeline/scores/labels/label_scores.py": {"evaluate_guide", "evaluate_segment"},
+    "pipeline/report/page.py": {"report"},
+    "pipeline/report/templates/report.html": {"report"},
+    "pipeline/params.py": set(),
+    "stages/fuse.py": {"fuse"},
+    "app/doctor.py": set(),
+    "cli.py": set(),
+}  # fmt: skip
+PARAMS = {
+    "seed.pooling": {"train_seed"},
+    "seed.options.gap": {"train_seed"},
+    "seed.options.wildcat.alpha": set(),  # not the chosen pooling
+    "seed.maps.scales": {"seed"},
+    "saliency.options.classical.superpixels": set(),
+    "fuse.seed_threshold": {"fuse"},
+    "fuse.saliency_threshold": {"fuse", "evaluate_saliency"},
+    "diffuse.unary": {"diffuse"},
+    "crf.deeplab.bilateral_w": {"diffuse", "refine", "train_saliency"},
+    "crf.seed.bilateral_w": set(),
+    "segment.options.sec.decay_tags": set(),
+    "segment.train.epochs": {"train_segment"},
+    "segment.predict.flip": {"predict"},
+    "report.best": {"report"},
+}
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_an_edited_file(path):
+    assert (ROOT / path).is_file()
+    assert {name for name in CHAIN if depends_on_file(name, path)} == FILES[path]
+
+
+@pytest.mark.parametrize("param", PARAMS)
+def test_a_changed_param(param):
+    assert {name for name in CHAIN if depends_on_param(name, param)} == PARAMS[param]
+
+
+def test_every_stage_of_the_chain_is_known():
+    assert set(STAGES) >= CHAIN

@@ -1,0 +1,89 @@
+import pytest
+import torch
+from torch import nn
+
+from pipeline.core.config import Infer
+from pipeline.core.samples import Sample
+from pipeline.inference import infer, whole
+from tests.conftest import photo
+
+
+class Corner(nn.Module):
+    """Its output is brightness at stride 32, twice as bright in the left half."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, image):
+        out = nn.functional.avg_pool2d(image.float().mean(1, keepdim=True), 32)
+        half = out.shape[-1] // 2
+        return torch.cat([2 * out[..., :half], out[..., half:]], -1)
+
+
+def how(**kw):
+    return Infer(**{"size_px": 64, "scales": (1.0,), "flip": False} | kw)
+
+
+@pytest.fixture
+def samples(tmp_path):
+    sizes = [(80, 60), (60, 80), (80, 60), (81, 60)]
+    for i, size in enumerate(sizes):
+        photo(tmp_path / f"{i}.png", size=size, seed=i)
+    return [
+        Sample(str(i), tmp_path / f"{i}.png", "val", (), h, w, "") for i, (w, h) in enumerate(sizes)
+    ]
+
+
+def test_every_sample_once_at_its_own_size(samples):
+    found = dict((s.id, o) for s, o in infer.run(Corner(), samples, how(), what="test"))
+    assert set(found) == {"0", "1", "2", "3"}
+    assert found["0"][0].shape == (1, 1, 2) and found["1"][0].shape == (1, 2, 1)
+
+
+def test_batches_do_not_change_results(samples):
+    together = {s.id: o[0] for s, o in infer.run(Corner(), samples, how(), what="test")}
+    for s in samples:
+        ((_, alone),) = infer.run(Corner(), [s], how(), what="test")
+        torch.testing.assert_close(alone[0], together[s.id])
+
+
+def test_only_whole_batches_that_are_done_are_left_out(samples):
+    """0 and 2 share a batch; 1 and 3 have sizes of their own."""
+    left = [s.id for s, _ in infer.run(Corner(), samples, how(), what="test", done={"0", "1"})]
+    assert sorted(left) == ["0", "2", "3"]
+    assert not list(infer.run(Corner(), samples, how(), what="test", done={"0", "1", "2", "3"}))
+
+
+def test_flip_averages_the_mirror(samples):
+    ((_, plain),) = infer.run(Corner(), samples[:1], how(), what="test")
+    ((_, both),) = infer.run(Corner(), samples[:1], how(flip=True), what="test")
+    flat = plain[0] / torch.tensor([2.0, 1.0])
+    torch.testing.assert_close(both[0], flat * 1.5)
+
+
+def test_scales_merge_at_the_finest_size(samples):
+    ((_, out),) = infer.run(Corner(), samples[:1], how(scales=(0.5, 1.0, 2.0)), what="test")
+    assert [tuple(o.shape[1:]) for o in out] == [(1, 1), (1, 2), (3, 4)]
+
+
+def test_merged_scales_are_the_mean_at_the_size_of_the_finest():
+    small = torch.tensor([[2.0, 6.0]])[None, None]
+    large = torch.tensor([[1.0, 1, 1, 1], [0, 0, 0, 0]])[None, None]
+    stretched = torch.tensor([2.0, 3.0, 5.0, 6.0])  # half a pixel between the centres
+    expected = torch.stack([(stretched + 1) / 2, stretched / 2])
+    torch.testing.assert_close(infer.merge([small, large])[0, 0], expected)
+    torch.testing.assert_close(infer.merge([large, small])[0, 0], expected)
+
+
+def test_foreground_is_the_mean_of_the_scales_probabilities():
+    """Logits 0 and log 3: 3/4; log 9 and 0: 1/10."""
+    small = torch.log(torch.tensor([1.0, 3.0])).view(2, 1, 1)
+    large = torch.log(torch.tensor([9.0, 1.0])).view(2, 1, 1).expand(2, 2, 2)
+    expected = torch.full((2, 2), (0.75 + 0.1) / 2)
+    torch.testing.assert_close(infer.foreground([small, large]), expected)
+
+
+def test_target_size_keeps_the_aspect_within_a_stride():
+    assert whole.target_size(375, 500, long_px=448, stride=16) == (336, 448)
+    assert whole.target_size(1000, 10, long_px=320, stride=16) == (320, 16)

@@ -1,0 +1,52 @@
+"""bfloat16 against float32: near, and not the same."""
+
+import pytest
+import torch
+
+from pipeline.core import runtime
+from pipeline.core.errors import UserError
+from tests import tiny_nets
+
+OUTPUT = 0.08  # of the largest value: 8 bits, rounded by some tens of layers; measured: 0.034
+STEP = 0.01  # two layers; measured: 0.0016
+
+
+@pytest.fixture
+def photos(tmp_path):
+    tiny_nets.photos(tmp_path)
+    return tmp_path
+
+
+def test_outputs_in_bfloat16_are_near_those_in_float32(photos, monkeypatch):
+    tiny_nets.use(monkeypatch, precision="float32")
+    exact, again = tiny_nets.segment(photos), tiny_nets.segment(photos)
+    tiny_nets.use(monkeypatch, precision="bfloat16")
+    rounded = tiny_nets.segment(photos)
+    assert exact.numpy().tobytes() == again.numpy().tobytes()
+    assert exact.numpy().tobytes() != rounded.numpy().tobytes()
+    assert rounded.dtype == torch.float32
+    tiny_nets.assert_near(rounded, exact, share=OUTPUT)
+
+
+def test_a_step_in_bfloat16_is_near_the_one_in_float32(photos, monkeypatch):
+    tiny_nets.use(monkeypatch, precision="float32")
+    loss, moved = tiny_nets.step(photos)
+    tiny_nets.use(monkeypatch, precision="bfloat16")
+    rounded_loss, rounded = tiny_nets.step(photos)
+    assert rounded_loss == pytest.approx(loss, rel=1e-3) and rounded_loss != loss
+    assert (rounded != moved).any()
+    tiny_nets.assert_near(rounded, moved, share=STEP)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_model_says_in_which_precision_it_was_trained(precision, monkeypatch):
+    tiny_nets.use(monkeypatch, precision=precision)
+    assert runtime.describe()["precision"] == precision
+    with runtime.autocast(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == getattr(torch, precision)
+
+
+def test_an_unknown_precision_is_named(monkeypatch):
+    monkeypatch.setenv("GUIDELABEL_PRECISION", "float16")
+    with pytest.raises(UserError, match="float16: is none of auto, float32, bfloat16"):
+        runtime.bf16_pays(torch.device("cpu"))

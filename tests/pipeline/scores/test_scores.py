@@ -1,0 +1,208 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.core.samples import Sample
+from pipeline.report import links, page
+from pipeline.scores.labels import label_scores
+from pipeline.scores.labels.counting import Tally
+from pipeline.scores.saliency import saliency_scores
+from pipeline.scores.seed import localise, seed_curve, seed_scores
+from pipeline.scores.shared import metrics
+from pipeline.scores.shared.percent import mean, percent
+
+GUIDE = [np.array([[5, 2, 0], [0, 3, 0]]), np.array([[3, 0, 0], [0, 7, 0]])]
+REFINED = [np.array([[5, 0, 0], [5, 4, 1]])]
+NEAR = [np.array([[2, 1], [4, 1], [3, 1]])]
+TALLIES = {
+    ("guide", "train"): Tally(["a", "b"], GUIDE),
+    ("refined_guide", "val"): Tally(["c"], REFINED, NEAR),
+}
+
+
+def test_agreement_with_the_tags_by_hand():
+    samples = [
+        Sample(key, Path(), split, tags, 1, 1, "")
+        for key, split, tags in (("a", "train", ("cat", "dog")), ("b", "train", ("dog",)),
+                                 ("c", "train", ()), ("d", "train", ("cat",)), ("e", "val", ()))
+    ]  # fmt: skip
+    shown = {"a": {1}, "b": {1, 2}, "c": {2}, "e": set()}  # d has no label image
+    found = label_scores.agreement(shown, samples, ["cat", "dog"])
+    assert found["train"] == {"tags_found": 66.67, "untagged": 66.67}  # 2 of 3 tags; b and c
+    assert found["val"] == {"tags_found": None, "untagged": 0.0}
+
+
+def test_label_scores_by_hand():
+    found = label_scores.labels(TALLIES)
+    guide = found["guide"]["train"]
+    assert guide["mIoU"] == round(100 * (8 / 10 + 10 / 12) / 2, 2)
+    each = [metrics.mean_iou(g) for g in GUIDE]
+    assert guide["mIoU_low"] == pytest.approx(100 * min(each), abs=0.01)  # one image twice
+    assert guide["mIoU_high"] == pytest.approx(100 * max(each), abs=0.01)
+    assert set(guide) == {"mIoU", "mIoU_low", "mIoU_high"}
+    score = round(100 * (5 / 10 + 4 / 10) / 2, 2)
+    assert found["refined_guide"]["val"] == {
+        "mIoU": score, "mIoU_low": score, "mIoU_high": score,
+        "boundary_IoU": round(100 * (2 / 5 + 1 / 1) / 2, 2),
+        "fwIoU": round(100 * (5 * 0.5 + 10 * 0.4) / 15, 2),
+        "pixel_accuracy": 60.0,
+    }  # fmt: skip
+
+
+def test_an_interval_does_not_depend_on_other_links():
+    alone = label_scores.labels({("guide", "train"): TALLIES["guide", "train"]})
+    assert alone["guide"] == label_scores.labels(TALLIES)["guide"]
+
+
+def test_map_scores_agree_with_the_seeds_at_the_best_threshold(rng):
+    rows, seeds = [], []
+    for _ in range(6):
+        real = rng.integers(0, 3, (20, 20)).astype(np.uint8)
+        value = np.clip((real > 0) * 0.4 + 0.5 * rng.random((20, 20)), 0, 1)
+        cls = np.where(real > 0, real, 1).astype(np.uint8)
+        rows.append(seed_curve.packed(seed_curve.count(value, cls, real, classes=3)))
+        seeds.append((value, cls, real))
+    found, curve = seed_scores.maps(rows, classes=3)
+    at = found["best_threshold"]
+    cut = [(np.where(v >= at, c, 0).astype(np.uint8), t) for v, c, t in seeds]
+    total = sum(metrics.confusion(label, t, classes=3) for label, t in cut)
+    assert found["best_mIoU"] == pytest.approx(100 * metrics.mean_iou(total), abs=0.01)
+    assert found["best_mIoU_low"] < found["best_mIoU"] < found["best_mIoU_high"]
+    assert len(curve) == 100 and len(curve[0]) == len(seed_scores.CURVE)
+    assert max(float(r[1]) for r in curve) == pytest.approx(found["best_mIoU"], abs=0.01)
+    assert seed_scores.maps([np.zeros((0, 4), int)], classes=3) == ({}, [])  # all void
+
+
+def test_localisation_scores_leave_out_images_without_a_class():
+    probability = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.6]])
+    marks = np.zeros((3, 4, 2), bool)
+    marks[0, :3, 0] = True  # box right, point right, present
+    marks[1, 2, 0] = True  # present and missed; image 2 holds no class
+    found, ap = seed_scores.localisation(probability, marks)
+    assert found == {"top1_error": 50.0, "top5_error": 50.0, "point_mAP": 50.0}
+    assert ap[0] == 0.5 and np.isnan(ap[1])
+    assert localise.error(probability, marks[:, 0], best=1) == pytest.approx(2 / 3)
+
+
+def test_saliency_scores_by_hand():
+    """Two images of 10 pixels, 5 foreground: one map right, the other grey 102 everywhere."""
+    hist = np.zeros((2, 2, 256), int)
+    hist[0, 0, 0] = hist[0, 1, 255] = hist[1, 0, 102] = hist[1, 1, 102] = 5
+    found, curve = saliency_scores.summary(hist, np.array([1, 0.4]), threshold=0.3)
+    assert found["saliency"] == {
+        "IoU": round(100 * 10 / 15, 2), "mean_IoU": 75.0, "S_measure": 70.0, "MAE": 25.0,
+        "max_F": round(100 * (1 + 1.3 * 0.5 / (0.15 + 1)) / 2, 2),
+    }  # fmt: skip
+    assert found["saliency_half"] == {"IoU": 50.0}
+    assert len(curve) == len(saliency_scores.LEVELS) and curve[0][0] == "0.000"
+
+
+def test_tables_by_hand():
+    assert label_scores.per_image(TALLIES)[-1] == ("refined_guide", "val", "c", "45.00")
+    assert [r[:3] for r in label_scores.per_image(TALLIES)[:2]] == [
+        ("guide", "train", "a"), ("guide", "train", "b"),
+    ]  # fmt: skip
+    assert label_scores.per_class(TALLIES, ["background", "cat"])[2:] == [
+        ("refined_guide", "val", "background", "50.00"), ("refined_guide", "val", "cat", "40.00"),
+    ]  # fmt: skip
+    ap = seed_scores.per_class_ap("val", ["cat"], np.array([0.5]), np.array([np.nan]))
+    assert ap == [("val", "cat", "50.00", "nan")]
+
+
+def test_last_link_prefers_val_and_the_guide_segmenter():
+    tally = Tally()
+    assert label_scores.last_link(TALLIES) == ("refined_guide", "val")
+    both = {("refined_full", "val"): tally, ("refined_guide", "train"): tally}
+    assert label_scores.last_link(both) == ("refined_guide", "train")
+    assert label_scores.last_link({("guide", "train"): tally}) is None
+
+
+PROBABILITY = {"a": [0.9, 0.1, 0.5], "b": [0.2, 0.8, 0.5], "c": [0.5, 0.9, 0.5]}
+
+
+def test_map_leaves_classes_out_that_never_occur():
+    tags = {"a": ["cat"], "b": ["dog"]}
+    ap = seed_scores.classifier(PROBABILITY, tags, ["cat", "dog", "cow"], difficult={})
+    assert ap[:2].tolist() == [1, 1] and np.isnan(ap[2]) and mean(ap) == 1
+    none = seed_scores.classifier(PROBABILITY, {"a": []}, ["cat", "dog", "cow"], difficult={})
+    assert np.isnan(mean(none)) and percent(mean(none)) is None
+
+
+def test_difficult_tags_count_neither_for_nor_against():
+    classes = ["cat", "dog", "cow"]
+    tags = {"a": ["cat"], "b": ["dog"], "c": ["cat", "dog"]}
+    plain = seed_scores.classifier(PROBABILITY, tags, classes, difficult={})
+    eased = seed_scores.classifier(PROBABILITY, tags, classes, difficult={"c": ["dog"]})
+    without = seed_scores.classifier(PROBABILITY, {k: tags[k] for k in "ab"}, classes, difficult={})
+    assert eased[0] == plain[0] and eased[1] == without[1]
+    untagged = seed_scores.classifier(PROBABILITY, {**tags, "c": ["cat"]}, classes, difficult={})
+    assert untagged[1] == 0.5 != eased[1]
+
+
+def test_confusion_pairs_are_a_thousand_a_class():
+    pairs = list(label_scores.confusion_pairs(REFINED[0], ["background", "cat"]))
+    assert pairs.count(("cat", "background")) == 500 and pairs.count(("cat", "void")) == 100
+
+
+FOUND = {
+    **label_scores.labels(TALLIES),
+    "saliency": {"val": {"IoU": 75.0}},
+    "classifier": {"val": {"mAP": 90.0}},
+}
+
+
+def test_lines_follow_the_chain_and_leave_gaps_out():
+    assert [(line.link, line.score) for line in links.lines(FOUND)] == [
+        ("classifier", "mAP"), ("saliency", "IoU"), ("guide", "mIoU"), ("refined_guide", "mIoU"),
+    ]  # fmt: skip
+    assert [(line.link, line.score) for line in links.lines(FOUND, links.MORE)] == [
+        ("refined_guide", "boundary_IoU"), ("refined_guide", "fwIoU"),
+        ("refined_guide", "pixel_accuracy"),
+    ]  # fmt: skip
+
+
+def test_intervals_are_those_of_val_or_of_train_without_val():
+    both = {"guide": {"train": {"mIoU": 60.0, "mIoU_low": 50.0, "mIoU_high": 70.0},
+                      "val": {"mIoU": 40.0, "mIoU_low": 36.26, "mIoU_high": 44.0}}}  # fmt: skip
+    assert [links.interval(line) for line in links.lines(both)] == ["36.3-44.0"]
+    del both["guide"]["val"]
+    assert [links.interval(line) for line in links.lines(both)] == ["50.0-70.0"]
+    assert links.interval(links.lines(FOUND)[0]) == ""
+
+
+def test_groups_are_read_as_one_and_those_not_scored_left_out(tmp_path):
+    (tmp_path / "seed.json").write_text(
+        '{"maps": {"val": {"mP": 1}}, "about": {"run_on": {"classifier": "x"}}}'
+    )
+    (tmp_path / "segment.json").write_text('{"FS%": 80, "about": {"run_on": {"segmenter": "y"}}}')
+    files = [tmp_path / f"{name}.json" for name in ("seed", "guide", "segment")]
+    assert links.read_scores(files) == {
+        "maps": {"val": {"mP": 1}}, "FS%": 80,
+        "about": {"run_on": {"classifier": "x", "segmenter": "y"}},
+    }  # fmt: skip
+    assert links.read_scores([tmp_path / "guide.json"]) == {}
+
+
+def test_report_escapes_names():
+    html = page.render(
+        scores={**FOUND, "FS%": 80.0, "about": {
+            "saliency": "net", "saliency_trained_on": "x", "images_scored": 1,
+            "run_on": {"classifier": {"device": "cpu", "precision": "float32"}},
+        }},
+        per_class=[{"link": "refined_guide", "split": "val", "class": "<cat>", "iou": "4"}],
+        classes=["<cat>"], columns=["image"],
+        shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>")],
+    )  # fmt: skip
+    assert "<cat>" not in html and "&lt;cat&gt;" in html and "&lt;id&gt;" in html
+    assert "80.0" in html and "bootstrap interval over the images" in html
+
+
+def test_a_report_on_nothing_has_no_empty_part():
+    about = {"saliency": "none", "saliency_trained_on": "nothing", "images_scored": 0, "run_on": {}}
+    html = page.render(scores={"about": about}, per_class=[], classes=["cat"], shown=[], columns=[])
+    assert "<table>" not in html and "<h2>" not in html
+
+
+def test_names_fit_a_terminal_of_80_columns():
+    assert max(len(name) for _, _, name in links.LINES) <= 38

@@ -1,0 +1,79 @@
+"""Every pooling by hand, and the identities between them."""
+
+import math
+
+import pytest
+import torch
+
+from pipeline.seeds.pooling import POOLING_OPTIONS, POOLINGS, extremes
+
+MAP = torch.tensor([[[[4.0, 0.0], [-2.0, 6.0]]]])  # sorted: 6, 4, 0, -2
+
+BY_HAND = {
+    "gap": ({}, 2.0),
+    "gmp": ({}, 6.0),
+    "max_min": ({}, 4.0),
+    "weldon": ({"k_max": 2, "k_min": 0.25}, (6 + 4) / 2 + -2),
+    "wildcat": ({"modalities": 3, "k_max": 0.5, "k_min": 3, "alpha": 0.3}, 5 + 0.3 * (2 / 3)),
+    "log_sum_exp": (
+        {"sharpness": 0.5},
+        2 * math.log((math.e**2 + 1 + math.e**-1 + math.e**3) / 4),
+    ),
+    "attention": ({"width": 4}, 2.0),
+}
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_by_hand(name):
+    options, expected = BY_HAND[name]
+    assert POOLINGS[name](MAP, **options).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_options_are_the_functions_arguments(name):
+    model = POOLING_OPTIONS[name]
+    assert set(BY_HAND[name][0]) == set(model.model_fields)
+
+
+@pytest.fixture
+def maps():
+    return torch.randn(3, 5, 4, 7, generator=torch.Generator().manual_seed(0))
+
+
+def test_all_positions_and_no_minimum_is_gap(maps):
+    found = POOLINGS["wildcat"](maps, modalities=1, k_max=10**6, k_min=1, alpha=0)
+    torch.testing.assert_close(found, POOLINGS["gap"](maps))
+
+
+def test_one_position_and_no_minimum_is_gmp(maps):
+    found = POOLINGS["wildcat"](maps, modalities=1, k_max=1, k_min=1, alpha=0)
+    torch.testing.assert_close(found, POOLINGS["gmp"](maps))
+
+
+def test_one_and_one_is_max_min(maps):
+    found = POOLINGS["wildcat"](maps, modalities=1, k_max=1, k_min=1, alpha=1)
+    torch.testing.assert_close(found, POOLINGS["max_min"](maps))
+    torch.testing.assert_close(found, POOLINGS["weldon"](maps, k_max=1, k_min=1))
+
+
+def test_log_sum_exp_lies_between_mean_and_maximum(maps):
+    soft = POOLINGS["log_sum_exp"](maps, sharpness=1e-3)
+    torch.testing.assert_close(soft, POOLINGS["gap"](maps), atol=2e-3, rtol=0)
+    hard = POOLINGS["log_sum_exp"](maps, sharpness=1e3)
+    torch.testing.assert_close(hard, POOLINGS["gmp"](maps), atol=5e-3, rtol=0)
+
+
+def test_a_share_rounds_to_at_least_one_position(maps):
+    one = extremes(maps, k_max=0.001, k_min=0.001, alpha=1)
+    torch.testing.assert_close(one, POOLINGS["max_min"](maps))
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_flip_commutes_and_gradients_flow(maps, name):
+    options = BY_HAND[name][0]
+    given = maps.clone().requires_grad_()
+    out = POOLINGS[name](given, **options)
+    assert out.shape == (3, 5)
+    torch.testing.assert_close(POOLINGS[name](maps.flip(3), **options), out)
+    out.sum().backward()
+    assert torch.isfinite(given.grad).all() and given.grad.abs().sum() > 0
