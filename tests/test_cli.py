@@ -50,9 +50,9 @@ def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
 
 @pytest.mark.parametrize("args, said", [
     (("use", "nothing"), "no preset 'nothing'; there are "),
-    (("run", "nothing"), "no stage 'nothing'; there are prepare, "),
+    (("run", "nothing"), "no stage 'nothing'; choose one of prepare, "),
     (("fetch", "nothing"), "no data set 'nothing'; there are voc2012"),
-    (("predict", "nowhere.jpg", "-o", "/tmp/out"), "no trained network; run `python cli.py run`"),
+    (("predict", "nowhere.jpg", "-o", "/tmp/out"), "no network was trained there; run `python"),
     (("scores",), "no scores yet"),
 ])  # fmt: skip
 def test_bad_input_is_one_line(copy, args, said):
@@ -105,14 +105,12 @@ SLEEPS = """
 import time
 from pathlib import Path
 from pipeline.core import runtime
-from stages import _run
+
+SLICES = {}
 
 def run(layout, **_):
     Path("started").touch()
     list(runtime.pool_map(time.sleep, [60] * 4, what="sleep"))
-
-if __name__ == "__main__":
-    _run.main(run)
 """
 GOES_ON = """
 import signal, time

@@ -129,14 +129,12 @@ def test_a_dead_rank_ends_the_run_with_its_name_and_the_stage_goes_on(project):
 WAITS = """
 import os, time
 from pathlib import Path
-from stages import _run
+
+SLICES, SHARED = {}, True
 
 def run(layout, **_):
     Path(f"pid-{os.environ['RANK']}").write_text(str(os.getpid()))
     time.sleep(60)
-
-if __name__ == "__main__":
-    _run.main(run, shared=True)
 """
 
 

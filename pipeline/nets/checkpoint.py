@@ -60,7 +60,9 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
         UserError: nothing was trained there yet, or the network is of another kind.
     """
     if not (folder / "net.json").exists():
-        raise MissingFileError(folder / "net.json", "no network was trained there")
+        raise MissingFileError(
+            folder / "net.json", "no network was trained there; run `python cli.py run` first"
+        )
     spec = formats.read_json(folder / "net.json")
     try:
         net = build(spec)

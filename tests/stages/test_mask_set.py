@@ -9,6 +9,7 @@ from pipeline.core import formats
 from pipeline.core.layout import Layout
 from pipeline.core.samples import read_samples, read_truth
 from pipeline.nets import checkpoint
+from pipeline.segment.deeplab import DeepLab
 
 EPOCHS = 3
 
@@ -59,6 +60,6 @@ def test_a_network_learns_from_the_masks_that_are_not_excluded(project, mask_set
     assert [row["epoch"] for row in curve] == [str(i + 1) for i in range(EPOCHS)]
     losses = [float(row["loss"]) for row in curve]
     assert all(0 < loss < 5 for loss in losses) and losses[-1] < losses[0]
-    _, spec = checkpoint.load(layout.saliency_model)
+    _, spec = checkpoint.load(layout.saliency_model, DeepLab.from_spec)
     assert spec["classes"] == ["salient"]
     assert not list(layout.resume.glob("train_saliency-*"))

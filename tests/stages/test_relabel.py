@@ -12,7 +12,7 @@ from pipeline.core.supervision import ROUNDS
 from pipeline.nets import checkpoint
 from pipeline.segment import deeplab
 from pipeline.segment.deeplab import DeepLab
-from stages import _run, relabel
+from stages import relabel
 from tests.conftest import photo
 
 TAGS = {"a": ("cat",), "b": ("cat", "dog"), "v": ("dog",)}
@@ -27,7 +27,7 @@ def slices(params):
     params["fuse"] |= {"min_seed_area_px": 4}
     return {
         name: {key: section(params, dotted, model) for key, (dotted, model) in wanted.items()}
-        for name, (_, wanted) in relabel.MAKERS.items()
+        for name, wanted in relabel.SLICES.items()
     }
 
 
@@ -54,9 +54,8 @@ def here(tmp_path):
 
 
 def made(layout, name, slices, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["relabel", name])
-    monkeypatch.setattr(_run, "_name", lambda: f"relabel_{name}")
-    relabel.MAKERS[name][0](layout, **slices[name], shard=0)
+    monkeypatch.setattr("sys.argv", ["stages", "relabel", name])
+    relabel.run(layout, name, **slices[name])
     folder = layout.labels(name)
     return {p.stem: formats.read_label(p) for p in folder.iterdir()}
 

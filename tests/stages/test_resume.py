@@ -138,7 +138,7 @@ def test_an_interrupted_stage_keeps_what_it_made(tmp_path, monkeypatch):
 
 IMPORTING = """
 import importlib, runpy, sys
-def fails(name):
+def fails(name, package=None):
     raise {error}
 importlib.import_module = fails
 sys.argv = ["stages", "fuse"]
