@@ -92,6 +92,19 @@ def test_crf_params_rerun_from_diffuse_or_refine_on(project, changes, first):
     assert first == "diffuse" or "evaluate_guide" not in ran
 
 
+def test_an_edited_pooling_reruns_the_classifier_and_its_maps(project):
+    """What follows reads outputs that came out the same, so it does not run."""
+    with (project.root / "pipeline/seeds/pooling.py").open("a") as f:
+        f.write("# an edit\n")
+    assert project.repro() == ["train_seed", "seed"]
+
+
+def test_an_edited_page_reruns_the_report(project):
+    with (project.root / "pipeline/report/templates/report.html").open("a") as f:
+        f.write("<!-- an edit -->\n")
+    assert project.repro() == ["report"]
+
+
 def test_only_the_chosen_options_count(project):
     project.change({"saliency": {"options": {"classical": {"superpixels": 99}}}})
     assert project.repro() == []

@@ -14,16 +14,17 @@ def edit(path, old, new):
 
 
 @pytest.mark.slow
-def test_a_pooling_is_added_in_three_edits(copy):
-    """As the README says, word by word."""
+def test_a_pooling_is_one_file_and_one_block_of_params(copy):
+    """As docs/params.md says, word by word."""
     project = copy
-    edit(project.root / "pipeline/pooling.py", "POOLINGS: dict[str, Callable[..., Tensor]] = {",
+    pooling = project.root / "pipeline/seeds/pooling.py"
+    edit(pooling, "POOLINGS: dict[str, Callable[..., Tensor]] = {",
          "def top_mean(maps_NKhw: Tensor, *, share: float) -> Tensor:\n"
          "    flat = maps_NKhw.flatten(2)\n"
          "    return flat.topk(max(1, int(share * flat.shape[2]))).values.mean(2)\n\n\n"
+         "class TopMean(Frozen):\n    share: Positive\n\n\n"
          'POOLINGS: dict[str, Callable[..., Tensor]] = {\n    "top_mean": top_mean,')  # fmt: skip
-    edit(project.root / "pipeline/choices.py", "POOLING_OPTIONS: dict[str, type[Frozen]] = {",
-         "class TopMean(Frozen):\n    share: Fraction\n\n\n"
+    edit(pooling, "POOLING_OPTIONS: dict[str, type[Frozen]] = {",
          'POOLING_OPTIONS: dict[str, type[Frozen]] = {\n    "top_mean": TopMean,')  # fmt: skip
     edit(project.root / "presets/shapes.yaml", "    gap: {}\n",
          "    gap: {}\n    top_mean: {share: 0.3}\n")  # fmt: skip

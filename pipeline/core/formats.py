@@ -223,5 +223,8 @@ def digest(*paths: Path) -> str:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
             h.update(file.name.encode())
-            h.update(file.read_bytes())
+            try:
+                h.update(file.read_bytes())
+            except FileNotFoundError as e:
+                raise MissingFileError(file) from e
     return h.hexdigest()

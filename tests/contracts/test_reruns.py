@@ -2,6 +2,9 @@
 
 import pytest
 
+from pipeline.core.params import fingerprint, lay_over, section
+from pipeline.seeds.config import SeedModel
+from pipeline.segment.config import SegmentModel
 from tests.contracts.dvc_files import STAGES, depends_on_file, depends_on_param
 from tests.contracts.imports import ROOT
 
@@ -68,3 +71,25 @@ def test_a_changed_param(param):
 
 def test_every_stage_of_the_chain_is_known():
     assert set(STAGES) >= CHAIN
+
+
+UNCHOSEN = [
+    ("seed", SeedModel, {"options": {"wildcat": {"alpha": 0.1}}}),
+    ("segment", SegmentModel, {"options": {"sec": {"decay_tags": 0.5}}}),
+    ("segment", SegmentModel, {"supervision": ["full"]}),
+]
+
+
+@pytest.mark.parametrize("name, model, changes", UNCHOSEN)
+def test_what_is_not_chosen_does_not_change_a_resume_key(params, name, model, changes):
+    before = fingerprint(section(params, name, model))
+    lay_over(params[name], changes)
+    assert fingerprint(section(params, name, model)) == before
+
+
+def test_what_is_chosen_does(params):
+    before = fingerprint(section(params, "seed", SeedModel))
+    params["seed"]["pooling"] = "wildcat"
+    chosen = fingerprint(section(params, "seed", SeedModel))
+    params["seed"]["options"]["wildcat"]["alpha"] = 0.1
+    assert len({before, chosen, fingerprint(section(params, "seed", SeedModel))}) == 3

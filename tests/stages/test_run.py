@@ -1,9 +1,13 @@
 """What every stage costs beside its work."""
 
+import shutil
 import subprocess
 import sys
 
 import pytest
+
+from pipeline.core.layout import Layout
+from stages import _run
 
 LOADS_NO_TORCH = """
 import runpy, sys
@@ -24,3 +28,43 @@ def test_the_memory_of_what_starts_a_stage_is_not_the_stages():
     code = "from stages import _run; print(_run._peak_kib())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(said.stdout) * 1024 < len(ballast) / 4
+
+
+def test_an_edit_in_any_package_makes_a_new_resume_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["stages", "fuse"])
+    code = [tmp_path / "pipeline/scores/seed/localise.py", tmp_path / "stages/fuse.py"]
+
+    def folder():
+        return _run.resume_folder(Layout(), weights=None, inputs=[], about="").name
+
+    for path in code:
+        path.parent.mkdir(parents=True)
+        path.write_text("A = 1")
+    names = [folder(), folder()]
+    for path in code:
+        path.write_text("A = 2")
+        names.append(folder())
+    assert names[0] == names[1] and len(set(names)) == 3
+    assert all(name.startswith("fuse-") for name in names)
+
+
+@pytest.mark.parametrize("stage, makes_it", [
+    (("fuse",), "data/prepared/samples.csv: not found; run `python cli.py run prepare` first"),
+    (("predict", "full"), "data/prepared/samples.csv: not found; run `python cli.py run prepare`"),
+    (("fuze",), "no such stage; choose one of diffuse, "),
+    (("relabel", "guide"), "no variant 'guide'; choose one of oracle, seed, round2"),
+])  # fmt: skip
+def test_a_stage_run_too_early_names_the_one_before_it(copy, stage, makes_it):
+    done = copy.here("-m", "stages", *stage, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {'_'.join(stage)}: {makes_it}")
+
+
+def test_a_missing_folder_of_a_matrix_names_its_stage(project):
+    shutil.rmtree("data/models/segment/guide")
+    done = project.here("-m", "stages", "predict", "guide", check=False)
+    assert "run `python cli.py run train_segment` first" in done.stderr
+    shutil.rmtree("data/maps")
+    done = project.here("-m", "stages", "fuse", check=False)
+    assert "run `python cli.py run seed` first" in done.stderr

@@ -50,6 +50,16 @@ def test_maps_are_resized_by_straight_lines_between_the_middles_of_their_pixels(
     assert out.tolist() == [[[0, 1, 3, 4]] * 2, [[8, 6, 2, 0]] * 2]
 
 
+def test_one_map_is_resized_and_divided_as_one_of_several():
+    maps = np.array([[[0, 4], [2, 8]], [[-1, 0], [3, 1]]], np.float32)
+    both = resize(maps, height_px=3, width_px=5)
+    assert both.shape == (2, 3, 5)
+    for map_hw, resized in zip(maps, both, strict=True):
+        assert np.array_equal(resize(map_hw, height_px=3, width_px=5), resized)
+        assert np.array_equal(normalise(map_hw), normalise(map_hw[None])[0])
+    assert normalise(maps[1]).tolist() == [[0, 0], [1, np.float32(1) / 3]]
+
+
 def test_the_strongest_class_at_each_pixel_by_hand():
     maps = np.array([[[0.5, 0.25]], [[0.75, 0.125]]], np.float32)
     value, label = strongest(maps, np.array([3, 7]))

@@ -64,3 +64,24 @@ def test_optimizers():
     assert type(made["adamw"]) is torch.optim.AdamW and type(made["sgd"]) is torch.optim.SGD
     assert made["sgd"].defaults["momentum"] == made["sgd"].param_groups[0]["momentum"] == 0.9
     assert [o.defaults["lr"] for o in made.values()] == [0.25, 0.25]
+
+
+def test_the_schedule_scales_each_groups_own_rate_at_every_step():
+    """poly at half time: 0.5 ** 0.9; a second call starts from the peak, not from the first."""
+    train = Train.model_validate(TRAIN | {"schedule": "poly", "optimizer": "sgd"})
+    optimizer = optim.optimizer_for(Net(), train)
+    peaks = [0.001, 0.002, 0.005, 0.01]
+    for progress in (0.5, 0.0, 0.75):
+        optim.set_lr(optimizer, train, progress=progress)
+        rates = [g["lr"] for g in optimizer.param_groups]
+        assert rates == pytest.approx([p * (1 - progress) ** 0.9 for p in peaks], rel=1e-9)
+
+
+def test_a_restored_optimizer_remembers_its_peaks():
+    train = Train.model_validate(TRAIN | {"schedule": "poly"})
+    first, again = (optim.optimizer_for(Net(), train) for _ in range(2))
+    optim.set_lr(first, train, progress=0.5)
+    assert [g["peak"] for g in first.param_groups] == [0.001, 0.001, 0.005, 0.005]
+    again.load_state_dict(first.state_dict())
+    optim.set_lr(again, train, progress=0.0)
+    assert [g["lr"] for g in again.param_groups] == pytest.approx([0.001, 0.001, 0.005, 0.005])
