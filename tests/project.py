@@ -73,11 +73,14 @@ class Project:
         shutil.copytree(self.root, root, symlinks=True, copy_function=copied)
         return Project(root)
 
-    def run(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    def env(self, **more: str) -> dict[str, str]:
+        """The environment of a command: `python` is the one that runs the tests."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **more}
+
+    def run(self, *args: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            args, cwd=self.root, capture_output=True, text=True, check=False,
-            env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **env},
+            args, cwd=self.root, capture_output=True, text=True, check=False, env=self.env(**env)
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done

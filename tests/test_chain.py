@@ -221,7 +221,7 @@ def test_folder_without_masks_runs_and_reports_what_it_can(finished, copy):
 def test_the_second_of_two_runs_in_one_folder_says_so_and_stops(project):
     first = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", "-f", "train_seed"], cwd=project.root,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=project.env(),
     )  # fmt: skip
     while "train_seed: " not in (line := first.stdout.readline()):
         assert line, "the first run ended before its training began"

@@ -10,7 +10,7 @@ from pipeline.saliency import training_set
 from pipeline.saliency.onnx import onnx_model
 from pipeline.segment import deeplab
 from tests import tiny_nets
-from tests.pipeline.test_saliency import onnx_options, red_model
+from tests.pipeline.saliency.test_sources import onnx_options, red_model
 
 pytestmark = [
     pytest.mark.gpu,

@@ -38,12 +38,12 @@ TWO = {**ONE, "GUIDELABEL_NPROC": "2"}
 
 
 def alone(project, text):
-    """Do a stage by one process: this one."""
-    project.stages(text, GUIDELABEL_DEVICE="cpu")
+    """Run a stage as one process."""
+    return project.python("-m", "stages", *text.split(), **ONE)
 
 
 def by_two(project, text, check=True):
-    """Do a stage by two processes."""
+    """Run a stage as two processes."""
     return project.python("-m", "stages", *text.split(), check=check, **TWO)
 
 
