@@ -219,6 +219,8 @@ def test_folder_without_masks_runs_and_reports_what_it_can(finished, copy):
 
 @pytest.mark.slow
 def test_the_second_of_two_runs_in_one_folder_says_so_and_stops(project):
+    # long enough: dvc fails if a question of another process holds its lock as a stage ends
+    project.change({"seed": {"train": {"epochs": 40}}})
     first = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", "-f", "train_seed"], cwd=project.root,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=project.env(),
