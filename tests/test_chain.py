@@ -222,12 +222,12 @@ def test_the_second_of_two_runs_in_one_folder_says_so_and_stops(project):
     # long enough: dvc fails if a question of another process holds its lock as a stage ends
     project.change({"seed": {"train": {"epochs": 40}}})
     first = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro", "-f", "train_seed"], cwd=project.root,
+        [sys.executable, "-m", "dvc", "repro", "-fs", "train_seed"], cwd=project.root,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=project.env(),
     )  # fmt: skip
     while "train_seed: " not in (line := first.stdout.readline()):
         assert line, "the first run ended before its training began"
-    second = project.python("-m", "dvc", "repro", "-f", "train_seed", check=False)
+    second = project.python("-m", "dvc", "repro", "-fs", "train_seed", check=False)
     status = project.python("cli.py", "status", check=False)
     said = first.communicate()[0]
     assert second.returncode != 0
