@@ -23,7 +23,7 @@ def project(
     """A layout in a temporary folder with `count` train images, their masks and samples.csv."""
     with TemporaryDirectory(prefix="benchmark") as name:
         layout, samples, truth = Layout(Path(name)), [], []
-        scenes = shapes.labelled(count, size_px=size_px, seed=seed, part=0)
+        scenes = shapes.labelled(count, size_px=size_px, random_seed=seed, part=0)
         for i, scene in enumerate(scenes):
             image = layout.shapes / "images" / f"{i:05d}.jpg"
             mask = layout.labels("full") / f"{i:05d}.png"

@@ -41,14 +41,16 @@ def run(layout: Layout, *, options: ShapesData, random_seed: int) -> None:
     """Write both sets."""
     rows = []
     for part, (split, count) in enumerate((("train", options.train), ("val", options.val))):
-        scenes = shapes.labelled(count, size_px=options.size_px, seed=random_seed, part=part)
+        scenes = shapes.labelled(count, size_px=options.size_px, random_seed=random_seed, part=part)
         for i, scene in enumerate(scenes):
             key = f"{split}_{i:04d}"
             formats.write_image(layout.shapes / "images" / f"{key}.jpg", scene.image)
             formats.write_label(layout.shapes / "masks" / f"{key}.png", scene.label)
             rows.append((key, " ".join(scene.tags), split))
     formats.write_table(layout.shapes / "tags.csv", rows, columns=("id", "tags", "split"))
-    others = list(enumerate(shapes.boxed(options.boxed, size_px=options.size_px, seed=random_seed)))
+    others = list(
+        enumerate(shapes.boxed(options.boxed, size_px=options.size_px, random_seed=random_seed))
+    )
     for i, scene in others:
         formats.write_image(layout.shapes_boxed / "images" / f"{i:04d}.jpg", scene.image)
     formats.write_json(layout.shapes_boxed / "boxes.json", _coco(others))

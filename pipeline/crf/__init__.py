@@ -1,1 +1,1 @@
-"""The fully connected CRF, used by guide labels, SEC, saliency and refinement."""
+"""The fully connected CRF, which guide labels, SEC, saliency and refinement use."""

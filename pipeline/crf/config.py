@@ -8,9 +8,9 @@ from pipeline.core.config import Frozen, Positive
 
 
 class Crf(Frozen):
-    """A fully connected CRF; `sxy` in px of the full image, `srgb` in grey levels of 255."""
+    """One set of parameters: `sxy` in px of the full image, `srgb` in grey levels from 0 to 255."""
 
-    iterations: Annotated[int, Field(ge=0)]  # 0: no CRF, the unary alone decides
+    iterations: Annotated[int, Field(ge=0)]  # 0: no CRF, only the unary decides
     smooth_w: Annotated[float, Field(ge=0)]
     smooth_sxy: Positive
     bilateral_w: Annotated[float, Field(ge=0)]
@@ -18,10 +18,10 @@ class Crf(Frozen):
     bilateral_srgb: Positive
 
 
-CrfSets = dict[str, Crf]  # section `crf`: named sets to choose from
+CrfSets = dict[str, Crf]  # section `crf`: parameter sets by name
 
 
 class Refine(Frozen):
-    """The CRF after the segmenter; `crf` names a set of section `crf`."""
+    """The CRF after the segmenter; `crf` is the name of a set in section `crf`."""
 
     crf: str

@@ -1,7 +1,7 @@
 """The fully connected CRF.
 
 Shapes: K labels, H, W image size in px.
-Source: Kraehenbuehl & Koltun, NIPS 2011, through pydensecrf (the authors' code).
+Source: Kraehenbuehl & Koltun, NIPS 2011. The package pydensecrf wraps the authors' code.
 """
 
 import numpy as np
@@ -12,28 +12,30 @@ from pipeline.core.errors import UserError
 from pipeline.core.maps import resize
 from pipeline.crf.config import Crf, CrfSets
 
-PRESENT = 0.01  # of the highest probability: a label that is nowhere likelier takes no part
+# The CRF leaves a label out if its highest probability in the image is below this share of the
+# highest probability of any label.
+PRESENT = 0.01
 
 
 def chosen(sets: CrfSets, name: str) -> Crf:
-    """The set `name` of section `crf`.
+    """Look up the set `name` of section `crf`.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: no set has this name.
     """
     if name not in sets:
-        raise UserError(f"params.yaml: crf: no set '{name}'; there are {', '.join(sets)}")
+        raise UserError(f"params.yaml: crf: no set '{name}'; choose one of {', '.join(sets)}")
     return sets[name]
 
 
 def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
-    """Mean-field inference.
+    """Compute the marginals of the CRF by mean-field inference.
 
     Args:
-        image_HW3: RGB grey levels as they are; a mean-subtracted image would wrap in uint8.
-        energy_KHW: unary energies, any real numbers; the lower, the likelier.
-        crf: weights, widths and iterations. A weight of 0 leaves its kernel out; with 0 iterations
-            the unary alone decides.
+        image_HW3: RGB grey levels from 0 to 255. Do not subtract a mean: uint8 would wrap around.
+        energy_KHW: unary energies, any real numbers; a lower energy means a likelier label.
+        crf: weights, widths and iterations. A weight of 0 leaves its kernel out. With 0 iterations
+            only the unary decides.
 
     Returns:
         Marginals (K, H, W) that sum to 1 over K.
@@ -50,14 +52,16 @@ def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
             sxy=crf.bilateral_sxy,
             srgb=crf.bilateral_srgb,
             compat=crf.bilateral_w,
-            rgbim=np.require(image_HW3, requirements=["C", "W"]),  # it refuses read-only arrays
+            rgbim=np.require(
+                image_HW3, requirements=["C", "W"]
+            ),  # pydensecrf refuses read-only arrays
         )
     marginals = np.asarray(field.inference(crf.iterations), dtype=np.float32)
     return marginals.reshape(count, height, width)
 
 
 def energy_of(probability_KHW: Float) -> Float:
-    """Unary energies -log p, for probabilities out of a network."""
+    """Unary energies -log p of a network's probabilities, which are clipped to [1e-5, 1]."""
     return -np.log(np.clip(probability_KHW, 1e-5, 1)).astype(np.float32)
 
 
@@ -68,10 +72,11 @@ def softmax(logits_KHW: Float) -> Float:
 
 
 def label_of(image_HW3: UInt8, logits_Khw: Float, crf: Crf | None) -> UInt8:
-    """Labels (H, W) at image size; with `crf` after the CRF on -log softmax.
+    """Turn logits into labels (H, W) at image size, through a CRF if `crf` is given.
 
-    Labels below `PRESENT` everywhere in the image are left out of the CRF: its cost grows with
-    their number, and on photographs five pixels of a million come out otherwise.
+    The unary energies are -log softmax. The CRF skips labels that are unlikely everywhere in the
+    image (see `PRESENT`), because its cost grows with the number of labels. On photographs, this
+    changes five pixels in a million.
     """
     height, width = image_HW3.shape[:2]
     if crf is None or crf.iterations == 0:
@@ -85,6 +90,6 @@ def label_of(image_HW3: UInt8, logits_Khw: Float, crf: Crf | None) -> UInt8:
 
 
 def argmax(logits_Khw: Float, *, height_px: int, width_px: int) -> UInt8:
-    """Labels (H, W): the highest of the upsampled logits."""
+    """Upsample logits to image size, and label each pixel (H, W) with the highest one."""
     full = resize(logits_Khw, height_px=height_px, width_px=width_px)
     return full.argmax(axis=0).astype(np.uint8)

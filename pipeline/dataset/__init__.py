@@ -1,1 +1,1 @@
-"""The images, tags and masks a user owns, or a generated set: read and checked."""
+"""Read and check the images, tags and masks: the user's own, VOC's, or a generated data set."""

@@ -1,4 +1,4 @@
-"""Opening and checking the files of one entry; counting what was found."""
+"""Open and check the files of one entry, and count the images of a data set."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,10 +13,14 @@ from pipeline.dataset.entries import Entry, Read
 
 
 def check(entry: Entry, classes: Sequence[str]) -> tuple[Sample, UInt8 | None]:
-    """Open an image and its mask; the sample, and its label in class-list indices.
+    """Open an image and its mask, if it has one.
+
+    Returns:
+        The sample, and its label (H, W) in indices of the class list, or None without a mask.
 
     Raises:
-        UserError: a file does not decode, the mask has another size or an illegal index.
+        UserError: a file cannot be decoded, the mask is not the size of its image, or the mask
+            has an index without a class.
     """
     height, width = formats.read_image(entry.image).shape[:2]
     label = read_mask(entry, classes, (height, width)) if entry.mask else None
@@ -25,17 +29,27 @@ def check(entry: Entry, classes: Sequence[str]) -> tuple[Sample, UInt8 | None]:
 
 
 def read_mask(entry: Entry, classes: Sequence[str], size: tuple[int, ...]) -> UInt8:
-    """A mask in class-list indices: classes that are not listed become void.
+    """Read a mask and convert it to indices of the class list.
+
+    Pixels of classes that are not in `classes` become void.
+
+    Args:
+        entry: an entry with a mask.
+        classes: the class list; class i of it gets index i + 1.
+        size: (height, width) of the image, in px.
+
+    Returns:
+        Label (H, W): 0 background, 1.. classes, 255 void.
 
     Raises:
-        UserError: another size than the image, or an index without a class.
+        UserError: the mask is not the size of its image, or has an index without a class.
     """
     assert entry.mask is not None
     label = formats.read_label(entry.mask)
     if label.shape != size:
         raise UserError(
-            f"{entry.mask}: is {label.shape[1]}x{label.shape[0]}, its image {entry.image} "
-            f"{size[1]}x{size[0]}; they must agree"
+            f"{entry.mask}: size is {label.shape[1]}x{label.shape[0]}, but its image "
+            f"{entry.image} is {size[1]}x{size[0]}; make them the same size"
         )
     table = np.full(256, VOID, np.uint8)
     table[0] = 0
@@ -44,21 +58,21 @@ def read_mask(entry: Entry, classes: Sequence[str], size: tuple[int, ...]) -> UI
     illegal = [int(v) for v in np.unique(label) if len(entry.mask_classes) < v < VOID]
     if illegal:
         raise UserError(
-            f"{entry.mask}: index {illegal[0]} has no class; legal are 0 to "
-            f"{len(entry.mask_classes)} and {VOID} for void"
+            f"{entry.mask}: index {illegal[0]} has no class; use 0 to "
+            f"{len(entry.mask_classes)}, and {VOID} for void"
         )
     return table[label]
 
 
-def counts(samples: Sequence[Sample], found: Read, *, masks: int) -> dict[str, object]:
-    """Images per split and per class, and what was left out."""
+def counts(samples: Sequence[Sample], dataset: Read, *, masks: int) -> dict[str, object]:
+    """Count the images of each split and class, the images left out and the masks."""
     per_class = {
-        split: {c: sum(c in s.tags for s in samples if s.split == split) for c in found.classes}
+        split: {c: sum(c in s.tags for s in samples if s.split == split) for c in dataset.classes}
         for split in ("train", "val")
     }
     return {
         "images": dict(Counter(s.split for s in samples)),
         "images_per_class": per_class,
-        "left_out": {k: v for k, v in found.left_out.items() if v},
+        "left_out": {k: v for k, v in dataset.left_out.items() if v},
         "masks": masks,
     }

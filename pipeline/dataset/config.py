@@ -1,4 +1,4 @@
-"""Section `data` of params.yaml: where images and tags come from."""
+"""Section `data` of params.yaml: where the images and tags come from."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -9,7 +9,7 @@ from pipeline.core.config import Choice, Count, Fraction, Frozen
 
 
 class ShapesData(Frozen):
-    """The generated set: numbers of images, and the longer image side in px."""
+    """The generated data set: how many images of each kind, and the image side in px."""
 
     train: Count
     val: Count
@@ -18,7 +18,11 @@ class ShapesData(Frozen):
 
 
 class VocData(Frozen):
-    """A VOC devkit; a list is a name in ImageSets/Segmentation or the path of a file of ids."""
+    """A VOC devkit.
+
+    A list is the name of a list in ImageSets/Segmentation, or the path of a .txt file with one id
+    per line. An image's mask comes from the first of `mask_dirs` that has one.
+    """
 
     train_list: str
     val_list: str
@@ -26,9 +30,9 @@ class VocData(Frozen):
 
 
 class FolderData(Frozen):
-    """images/, tags.csv and optional masks/.
+    """A folder with images/, tags.csv and optionally masks/.
 
-    `val_fraction` applies where tags.csv has no split column.
+    `val_fraction` is the share of val images. It applies where tags.csv names no split.
     """
 
     val_fraction: Fraction
@@ -42,7 +46,7 @@ DATA_OPTIONS: dict[str, type[Frozen]] = {
 
 
 class Data(Choice):
-    """Section `data`."""
+    """Section `data`; an empty list of classes means all classes of the source."""
 
     CHOICE, KINDS = "source", DATA_OPTIONS
 

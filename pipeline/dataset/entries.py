@@ -1,4 +1,4 @@
-"""What a source of data holds: entries, one an image, and the class list."""
+"""What a data source contains: an entry for each image, and the class list."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Entry:
-    """One image as its source names it; `mask_classes[i]` is the name of mask index i + 1.
+    """One image as its source describes it.
 
-    `difficult`: tags whose every object is hard to see, learned from but not scored.
+    `mask_classes[i]` is the name of mask index i + 1. `difficult` lists the tags for which every
+    object in the image is hard to see: training uses these tags, but scoring skips them.
     """
 
     id: str
@@ -22,7 +23,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Read:
-    """What a source holds: entries, the class list, and how many images were left out, and why."""
+    """The contents of a data source.
+
+    `left_out` maps each reason for leaving images out to the number of these images.
+    """
 
     entries: list[Entry]
     classes: tuple[str, ...]
@@ -30,5 +34,5 @@ class Read:
 
 
 def words(tags: str) -> list[str]:
-    """Tags as people write them, with blanks or commas between."""
+    """Split a text at blanks, commas and semicolons: the tags as people write them."""
     return tags.replace(",", " ").replace(";", " ").split()

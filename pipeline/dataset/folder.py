@@ -1,4 +1,4 @@
-"""A folder of one's own: images/, tags.csv, optional masks/."""
+"""Read the user's own folder: images/, tags.csv and optionally masks/."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,16 @@ from pipeline.dataset.entries import Entry, Read, words
 
 
 def read_folder(data: Data) -> Read:
-    """images/ + tags.csv (id, tags, optional split) + optional masks/ (ID.png, index = class)."""
+    """Read tags.csv and match its lines with the files in images/ and masks/.
+
+    tags.csv has the columns id, tags and optionally split. A mask is masks/ID.png; index i + 1 in
+    it is class i of the class list. Without data.classes, the class list is all tags in
+    alphabetical order.
+
+    Raises:
+        UserError: images/ is missing, or a line of tags.csv has no image, an unknown split or a
+            tag outside data.classes.
+    """
     options = data.option()
     rows = formats.read_table(data.tags, columns=("id", "tags"))
     images = _by_stem(data.root / "images", SUFFIXES)
@@ -24,10 +33,13 @@ def read_folder(data: Data) -> Read:
     for row in rows:
         key = row["id"]
         if key not in images:
-            raise UserError(f"{data.tags}: id '{key}' has no image {data.root}/images/{key}.*")
+            raise UserError(
+                f"{data.tags}: id '{key}' has no image {data.root}/images/{key}.*; "
+                "add the image or remove the line"
+            )
         split = row.get("split") or ("val" if key in val else "train")
         if split not in ("train", "val"):
-            raise UserError(f"{data.tags}: id '{key}': split '{split}' is neither train nor val")
+            raise UserError(f"{data.tags}: id '{key}': split '{split}' must be train or val")
         tags = tuple(words(row["tags"]))
         for tag in tags:
             if tag not in classes:
@@ -40,18 +52,19 @@ def read_folder(data: Data) -> Read:
 
 
 def _val_ids(ids: Sequence[str], fraction: float) -> set[str]:
-    """The same share of val images on every machine, whatever the order of the lines."""
+    """Draw the ids of the val split; the draw does not depend on the order of the lines."""
     order = np.random.default_rng(0).permutation(len(ids))
     return {sorted(ids)[i] for i in order[: round(fraction * len(ids))]}
 
 
 def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+    """Map the id of each file in `folder`, which is its name without the suffix, to its path."""
     if not folder.is_dir():
         raise UserError(f"{folder}: folder not found; put the images there or set data.root")
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in suffixes:
-            if path.stem in found:
-                raise UserError(f"{path}: id '{path.stem}' stands twice; rename one of the files")
-            found[path.stem] = path
-    return found
+            if path.stem in paths:
+                raise UserError(f"{path}: duplicate id '{path.stem}'; rename one of the files")
+            paths[path.stem] = path
+    return paths

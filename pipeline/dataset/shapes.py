@@ -1,9 +1,11 @@
-"""The generated data set: small, deterministic, and with the traps of the real problem.
+"""Generate a small, deterministic data set with the traps of the real problem.
 
-Every object is a textured body that looks alike in all classes, and an emblem near one end that
-tells its class: a classifier finds the emblem, saliency the body. Images hold several objects and
-classes, touching ones, salient bodies with an emblem of no listed class, small and faint bodies
-that saliency misses, and a `train` that always stands on rails.
+Every object has a textured body and an emblem near one end. Bodies look alike in all classes, and
+only the emblem tells the class. So a classifier finds the emblem, and saliency finds the body.
+
+The traps: images show several objects and classes, and some objects touch. Some salient objects
+carry the emblem of a class that is not listed. Saliency misses some bodies, which are small and
+faint. A `train` always stands on rails.
 
 Shapes: H, W image size in px. Labels: 0 background, 1.. classes, 255 void.
 """
@@ -21,11 +23,12 @@ Rng = np.random.Generator
 Polygon = npt.NDArray[np.float64]
 
 CLASSES = ("disc", "square", "triangle", "cross", "train")
-OTHERS = ("star", "diamond", "ring", "bars")  # never listed: distractors and the boxed set
+OTHERS = ("star", "diamond", "ring", "bars")  # not in the class list: distractors and boxed set
 MIN_SEEN_PX = 100  # a class with fewer visible pixels gets no tag, and its pixels are void
 
 
 def _regular(count: int, turn: float = 0.0) -> Polygon:
+    """A regular polygon with radius 1; `turn` in radians."""
     angle = np.arange(count) * 2 * np.pi / count + turn
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
@@ -74,7 +77,10 @@ EMBLEMS: dict[str, list[Polygon]] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """An image (H, W, 3), its label (H, W), the tags, and every object's box [x, y, w, h]."""
+    """An image (H, W, 3), its label (H, W), its tags, and the kind and box of every object.
+
+    A box is [x, y, width, height] in px.
+    """
 
     image: UInt8
     label: UInt8
@@ -83,7 +89,7 @@ class Scene:
 
 
 def _noise(size: int, cell: int, rng: Rng) -> Float:
-    """Smooth noise in [0, 1]: random values on a grid of `cell` px, two octaves."""
+    """Smooth noise in [0, 1]: two octaves, on grids of `cell` and `cell // 3` px."""
     out = np.zeros((size, size), np.float32)
     for c, weight in ((cell, 0.7), (max(2, cell // 3), 0.3)):
         grid = rng.random((size // c + 2, size // c + 2), dtype=np.float32)
@@ -92,7 +98,7 @@ def _noise(size: int, cell: int, rng: Rng) -> Float:
 
 
 def _texture(size: int, a: Float, b: Float, rng: Rng) -> Float:
-    """Stripes, checks or noise between two colours."""
+    """A texture of stripes, checks or noise between the colours `a` and `b`."""
     kind, period = rng.integers(3), rng.uniform(8, 20)
     y, x = np.mgrid[:size, :size].astype(np.float32)
     turn = rng.uniform(0, np.pi)
@@ -105,7 +111,11 @@ def _texture(size: int, a: Float, b: Float, rng: Rng) -> Float:
 
 
 def _colours(rng: Rng, near: Float | None = None, apart: float = 0.0) -> tuple[Float, Float]:
-    """Two related colours, at least `apart` from `near` (Euclidean, in grey levels)."""
+    """Draw two related colours.
+
+    The first one is at least `apart` from `near` (Euclidean distance in grey levels), unless 50
+    draws fail.
+    """
     for _ in range(50):
         a = rng.uniform(20, 235, 3).astype(np.float32)
         if near is None or np.linalg.norm(a - near) >= apart:
@@ -114,7 +124,7 @@ def _colours(rng: Rng, near: Float | None = None, apart: float = 0.0) -> tuple[F
 
 
 def _body(size: int, centre: Polygon, radius: float, turn: float, long: float, rng: Rng) -> UInt8:
-    """A wobbly blob, `long` times longer than wide."""
+    """The mask of a wobbly blob that is `long` times as long as it is wide."""
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     wobble = np.ones_like(angle)
     for k in (2, 3):
@@ -124,6 +134,7 @@ def _body(size: int, centre: Polygon, radius: float, turn: float, long: float, r
 
 
 def _place(points: Polygon, centre: Polygon, turn: float) -> Polygon:
+    """Rotate points by `turn` radians and move them to `centre`."""
     c, s = np.cos(turn), np.sin(turn)
     return points @ np.array([[c, s], [-s, c]]) + centre
 
@@ -137,26 +148,27 @@ def _fill(size: int, polygons: Sequence[Polygon]) -> UInt8:
 def _draw(
     scene: Float, kind: str, centre: Polygon, radius: float, rng: Rng, *, faint: bool
 ) -> UInt8:
-    """Draw one object into `scene`; returns its mask."""
+    """Draw one object into `scene`, and return its mask."""
     size = len(scene)
     turn = rng.uniform(-0.2, 0.2) if kind == "train" else rng.uniform(0, 2 * np.pi)
     long = 2.0 if kind == "train" else rng.uniform(1.2, 1.7)
     mask = _body(size, centre, radius, turn, long, rng)
-    under = scene[mask > 0].mean(axis=0) if mask.any() else scene.mean(axis=(0, 1))
-    a, b = _colours(rng, under, apart=100)
+    behind = scene[mask > 0].mean(axis=0) if mask.any() else scene.mean(axis=(0, 1))
+    a, b = _colours(rng, behind, apart=100)
     if faint:
-        a, b = under + 0.15 * (a - under), under + 0.15 * (b - under)
+        a, b = behind + 0.15 * (a - behind), behind + 0.15 * (b - behind)
     scene[mask > 0] = _texture(size, a, b, rng)[mask > 0]
-    at = _place(np.array([[0.55 * radius * long, 0.0]]), centre, turn)[0]
-    emblem = [_place(p * radius * 0.45, at, 0.0) for p in EMBLEMS[kind]]
+    emblem_centre = _place(np.array([[0.55 * radius * long, 0.0]]), centre, turn)[0]
+    emblem = [_place(p * radius * 0.45, emblem_centre, 0.0) for p in EMBLEMS[kind]]
     ink = np.float32(250 if a.mean() < 128 else 10)
     if faint:
-        ink = np.float32(under.mean() + (60 if under.mean() < 128 else -60))
+        ink = np.float32(behind.mean() + (60 if behind.mean() < 128 else -60))
     scene[(_fill(size, emblem) & mask) > 0] = ink
     return mask
 
 
 def _rails(scene: Float, y: float, rng: Rng) -> None:
+    """Draw rails across `scene`, with their upper edge at `y` px."""
     size = len(scene)
     top = int(np.clip(y, 0, size - 14))
     scene[top : top + 12] = 0.5 * scene[top : top + 12] + 50
@@ -169,7 +181,7 @@ def _rails(scene: Float, y: float, rng: Rng) -> None:
 def draw_scene(
     size_px: int, rng: Rng, *, kinds: Sequence[str], distractors: Sequence[str]
 ) -> Scene:
-    """Draw one scene with objects of one to three of `kinds`."""
+    """Draw one scene with one to three objects of `kinds`, and sometimes one of `distractors`."""
     scene = _texture(size_px, *_colours(rng), rng) * 0.45
     a, b = _colours(rng)
     scene += 0.55 * (a + (b - a) * _noise(size_px, size_px // 3, rng)[..., None])
@@ -182,7 +194,7 @@ def draw_scene(
         faint = rng.random() < 0.12
         radius = size_px * (rng.uniform(0.06, 0.09) if faint else rng.uniform(0.11, 0.19))
         centre = rng.uniform(0.15, 0.85, 2) * size_px
-        if last is not None and rng.random() < 0.4:  # touch the object before
+        if last is not None and rng.random() < 0.4:  # touch the previous object
             step = _regular(1, rng.uniform(0, 2 * np.pi))[0] * (last[1] + radius) * 1.1
             centre = np.clip(last[0] + step, 0.1 * size_px, 0.9 * size_px)
         if kind == "train":
@@ -201,34 +213,36 @@ def draw_scene(
 
 
 def _void_borders(label_HW: UInt8) -> UInt8:
-    """Void where labels meet, as VOC's masks have it."""
+    """Make the pixels where two labels meet void, as VOC's masks do."""
     kernel = np.ones((3, 3), np.uint8)
     edge = cv2.dilate(label_HW, kernel) != cv2.erode(label_HW, kernel)
     return np.where(edge, VOID, label_HW).astype(np.uint8)
 
 
-def _scenes(count: int, draw: Callable[[Rng], Scene], seed: Sequence[int]) -> Iterator[Scene]:
-    """Scenes that show something, each from its own generator."""
+def _scenes(count: int, draw: Callable[[Rng], Scene], entropy: Sequence[int]) -> Iterator[Scene]:
+    """Draw `count` scenes with a tag or only unlisted objects, each from its own generator."""
     made, tries = 0, 0
     while made < count:
-        scene = draw(np.random.default_rng([*seed, tries]))
+        scene = draw(np.random.default_rng([*entropy, tries]))
         tries += 1
         if scene.tags or (scene.boxes and not scene.label.any()):
             made += 1
             yield scene
 
 
-def labelled(count: int, *, size_px: int, seed: int, part: int) -> Iterator[Scene]:
-    """Scenes of CLASSES with distractors of OTHERS; `part` tells train (0) from val (1)."""
+def labelled(count: int, *, size_px: int, random_seed: int, part: int) -> Iterator[Scene]:
+    """Draw scenes of CLASSES with distractors of OTHERS; `part` is 0 for train and 1 for val."""
     yield from _scenes(
         count,
         lambda rng: draw_scene(size_px, rng, kinds=CLASSES, distractors=OTHERS),
-        (seed, part),
+        (random_seed, part),
     )
 
 
-def boxed(count: int, *, size_px: int, seed: int) -> Iterator[Scene]:
-    """Scenes of OTHERS alone, for the saliency network."""
+def boxed(count: int, *, size_px: int, random_seed: int) -> Iterator[Scene]:
+    """Draw scenes of OTHERS alone, to train the saliency network on."""
     yield from _scenes(
-        count, lambda rng: draw_scene(size_px, rng, kinds=OTHERS, distractors=()), (seed, 2)
+        count,
+        lambda rng: draw_scene(size_px, rng, kinds=OTHERS, distractors=()),
+        (random_seed, 2),
     )

@@ -1,6 +1,6 @@
-"""The sources of data: a source is a function from params to entries.
+"""The data sources: each one is a function from params to entries.
 
-`read` checks what a source names without opening an image; `checks.check` opens the files.
+`read` checks lists, tags and file names, but opens no image. `checks.check` opens the files.
 """
 
 from collections import Counter
@@ -20,20 +20,24 @@ SOURCES: dict[str, Callable[[Data], Read]] = {
 
 
 def read(data: Data) -> Read:
-    """What `data` names: lists, tags and file names are checked, no image is opened.
+    """Read the source that `data` names, and check its lists, tags and file names.
+
+    This function opens no image.
 
     Raises:
-        UserError: a tag without a class, an image that is not there, a double id, an empty split.
+        UserError: a tag without a class, a missing image, a duplicate id, or an empty split.
     """
-    found = SOURCES[data.source](data)
-    double = [key for key, n in Counter(e.id for e in found.entries).items() if n > 1]
-    if double:
-        raise UserError(f"id '{double[0]}' stands twice in the lists; ids must be unique")
-    splits = Counter(e.split for e in found.entries)
+    dataset = SOURCES[data.source](data)
+    duplicates = [key for key, n in Counter(e.id for e in dataset.entries).items() if n > 1]
+    if duplicates:
+        raise UserError(
+            f"duplicate id '{duplicates[0]}' in the image lists; list each image only once"
+        )
+    splits = Counter(e.split for e in dataset.entries)
     for split in ("train",) if data.source == "folder" else ("train", "val"):
         if not splits[split]:
             raise UserError(
-                f"split '{split}' holds no image with a class of {list(found.classes)}; "
-                "check the list, the tags and data.classes"
+                f"split '{split}' has no image with any of the classes {list(dataset.classes)}; "
+                "check the image lists, the tags and data.classes"
             )
-    return found
+    return dataset

@@ -1,4 +1,4 @@
-"""A VOC devkit: lists, tags from XML or a tags.csv, masks."""
+"""Read a VOC devkit: image lists, masks, and tags from XML files or a tags.csv."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -18,32 +18,47 @@ VOC_CLASSES = tuple(VOC_NAMES.split())
 
 
 def read_voc(data: Data) -> Read:
-    """The devkit's layout; masks in the first of `mask_dirs` that has one."""
+    """Read the images of the train and val lists of a devkit.
+
+    `data.tags` is the folder of XML annotations, or a tags.csv with the columns image_id and tags.
+    Images without a tag of the class list are left out. An image's mask comes from the first of
+    `mask_dirs` that has one.
+
+    Raises:
+        UserError: a list, an image or the tags of an image are missing, or a class is not one of
+            VOC's.
+    """
     options = data.option()
     assert isinstance(options, VocData)
     for name in data.classes:
         if name not in VOC_CLASSES:
-            raise UserError(f"params.yaml: data.classes: '{name}' is no VOC class")
+            raise UserError(
+                f"params.yaml: data.classes: '{name}' is not a VOC class; "
+                f"choose from {', '.join(VOC_CLASSES)}"
+            )
     classes = data.classes or tuple(VOC_CLASSES)
-    tags_of = _xml_tags(data.tags) if data.tags.is_dir() else _csv_tags(data.tags)
-    entries, without = [], 0
+    read_tags = _xml_tags(data.tags) if data.tags.is_dir() else _csv_tags(data.tags)
+    entries, left_out = [], 0
     for split, name in (("train", options.train_list), ("val", options.val_list)):
         for key in _voc_list(data.root, name):
-            found = tags_of(key)
-            tags = tuple(t for t in classes if t in found)
-            difficult = tuple(t for t in tags if found[t])
+            image_tags = read_tags(key)
+            tags = tuple(t for t in classes if t in image_tags)
+            difficult = tuple(t for t in tags if image_tags[t])
             masks = (data.root / d / f"{key}.png" for d in options.mask_dirs)
             mask = next((m for m in masks if m.exists()), None)
             image = data.root / "JPEGImages" / f"{key}.jpg"
-            without += not tags
+            left_out += not tags
             if tags:
                 if not image.exists():
-                    raise UserError(f"{image}: not found; put it there or take it off the list")
+                    raise UserError(
+                        f"{image}: not found; put the image there or remove its id from the list"
+                    )
                 entries.append(Entry(key, image, split, tags, mask, VOC_CLASSES, difficult))
-    return Read(entries, classes, {"images without a class of the list": without})
+    return Read(entries, classes, {"images without a class of the list": left_out})
 
 
 def _voc_list(root: Path, name: str) -> list[str]:
+    """Read the ids of one image list."""
     path = (
         Path(name) if name.endswith(".txt") else (root / "ImageSets/Segmentation" / f"{name}.txt")
     )
@@ -54,37 +69,47 @@ def _voc_list(root: Path, name: str) -> list[str]:
     return [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
 
 
-TagsOf = Callable[[str], dict[str, bool]]  # image -> tag -> whether every such object is difficult
+# Maps an image id to its tags, and each tag to whether all its objects are marked difficult.
+TagsOf = Callable[[str], dict[str, bool]]
 
 
 def _csv_tags(path: Path) -> TagsOf:
+    """Return a function that looks up an image's tags in a tags.csv; no tag is difficult there."""
     rows = formats.read_table(path, columns=("image_id", "tags"))
     tags = {r["image_id"]: dict.fromkeys(words(r["tags"]), False) for r in rows}
     for key, names in tags.items():
         if unknown := sorted(names.keys() - set(VOC_CLASSES)):
-            raise UserError(f"{path}: id '{key}': tag '{unknown[0]}' is no VOC class")
+            raise UserError(
+                f"{path}: id '{key}': tag '{unknown[0]}' is not a VOC class; correct the tag"
+            )
 
-    def of(key: str) -> dict[str, bool]:
+    def tags_of(key: str) -> dict[str, bool]:
         if key not in tags:
-            raise UserError(f"{path}: no line for image '{key}'")
+            raise UserError(
+                f"{path}: no line for image '{key}'; add one or remove its id from the list"
+            )
         return tags[key]
 
-    return of
+    return tags_of
 
 
 def _xml_tags(folder: Path) -> TagsOf:
-    def of(key: str) -> dict[str, bool]:
+    """Return a function that reads an image's tags from its XML annotation."""
+
+    def tags_of(key: str) -> dict[str, bool]:
         path, names = folder / f"{key}.xml", dict[str, bool]()
         try:
-            for each in ET.parse(path).getroot().iter("object"):
-                name, difficult = each.findtext("name", ""), each.findtext("difficult", "0") == "1"
+            for item in ET.parse(path).getroot().iter("object"):
+                name, difficult = item.findtext("name", ""), item.findtext("difficult", "0") == "1"
                 names[name] = names.get(name, True) and difficult
         except FileNotFoundError as e:
-            raise UserError(f"{path}: not found; data.tags may be a tags.csv instead") from e
+            raise UserError(f"{path}: not found; add it or set data.tags to a tags.csv") from e
         except ET.ParseError as e:
-            raise UserError(f"{path}: not valid XML ({e})") from e
+            raise UserError(f"{path}: not valid XML; replace the file ({e})") from e
         if unknown := sorted(names.keys() - set(VOC_CLASSES)):
-            raise UserError(f"{path}: object name '{unknown[0]}' is no VOC class")
+            raise UserError(
+                f"{path}: object name '{unknown[0]}' is not a VOC class; correct the name"
+            )
         return names
 
-    return of
+    return tags_of

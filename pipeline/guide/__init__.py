@@ -1,1 +1,1 @@
-"""Seeds and saliency fused into guide labels."""
+"""Fuse seeds and saliency into guide labels."""

@@ -1,4 +1,4 @@
-"""Sections `fuse`, `diffuse` and `relabel` of params.yaml: how guide labels are made."""
+"""Sections `fuse`, `diffuse` and `relabel` of params.yaml: how to make guide labels."""
 
 from typing import Annotated, Literal
 
@@ -8,10 +8,10 @@ from pipeline.core.config import Fraction, Frozen, Positive
 
 
 class Fuse(Frozen):
-    """The guide rule (`rules.RULES`), its thresholds and area limits.
+    """The guide rule (one of `rules.RULES`), its thresholds and area limits.
 
-    `unlabelled` decides pixels where the cues disagree: salient without a class, or seeds cut off
-    outside saliency.
+    `unlabelled` decides the label of background pixels where the cues disagree: salient pixels
+    without a class, and seed pixels whose class was dropped. They become background or void.
     """
 
     rule: Literal["g0", "g1", "g2", "seeds_only", "saliency_only"]
@@ -23,7 +23,7 @@ class Fuse(Frozen):
 
 
 class Diffuse(Frozen):
-    """The CRF inside contested components; `crf` names a set of section `crf`."""
+    """The CRF inside contested components; `crf` is the name of a set in section `crf`."""
 
     blur_sigma_px: Positive
     unary: Literal["linear", "neglog"]
@@ -31,6 +31,6 @@ class Diffuse(Frozen):
 
 
 class Relabel(Frozen):
-    """SEC's cues: the share of an image that becomes a cue for background."""
+    """SEC's cues: which share of an image's pixels becomes a cue for background."""
 
     background_fraction: Fraction

@@ -1,7 +1,7 @@
-"""The dense CRF inside contested components.
+"""Settle contested components by a dense CRF.
 
 Shapes: H, W image size in px, K classes.
-Source: Oh et al., CVPR 2017, section 3.3, as released.
+Source: Oh et al., CVPR 2017, section 3.3, as in the released code.
 """
 
 import cv2
@@ -14,22 +14,32 @@ from pipeline.guide.config import Diffuse
 from pipeline.guide.rules import Fused, components
 
 
-def diffuse(image_HW3: UInt8, fused: Fused, how: Diffuse, crf: Crf) -> UInt8:
+def diffuse(image_HW3: UInt8, fused: Fused, options: Diffuse, crf: Crf) -> UInt8:
     """Spread the seeds inside each contested component by a dense CRF over its classes.
 
-    As released: per class the seeds' binary map, clipped and blurred; no background class; argmax
-    inside the component. The energy is the map's negative (`linear`, as released) or its -log.
+    As in the released code, each class has a binary map of its seeds, clipped and blurred. There
+    is no background class. Each pixel of the component takes the class with the highest marginal.
+
+    Args:
+        image_HW3: RGB image.
+        fused: seeds, and labels with CONTESTED pixels.
+        options: the blur, and the unary energy: minus the map (`linear`, as in the released code)
+            or its -log (`neglog`).
+        crf: the parameters of the CRF.
+
+    Returns:
+        Guide labels (H, W) without CONTESTED pixels.
     """
     label = fused.label_HW.copy()
     regions = components(label == CONTESTED)
-    winners: dict[tuple[int, ...], UInt8] = {}  # by classes: two components may have the same
+    winners: dict[tuple[int, ...], UInt8] = {}  # by classes, because components may share them
     for number in range(1, int(regions.max()) + 1):
         inside = regions == number
-        found = np.unique(fused.seeds_HW[inside])
-        classes = tuple(found[found > 0].tolist())
+        labels = np.unique(fused.seeds_HW[inside])
+        classes = tuple(labels[labels > 0].tolist())
         if classes not in winners:
-            maps = np.stack([_blurred(fused.seeds_HW == c, how.blur_sigma_px) for c in classes])
-            energy = -maps if how.unary == "linear" else -np.log(maps)
+            maps = np.stack([_blurred(fused.seeds_HW == c, options.blur_sigma_px) for c in classes])
+            energy = -maps if options.unary == "linear" else -np.log(maps)
             winner = dense_crf(image_HW3, energy, crf).argmax(axis=0)
             winners[classes] = np.array(classes, np.uint8)[winner]
         label[inside] = winners[classes][inside]
@@ -37,5 +47,6 @@ def diffuse(image_HW3: UInt8, fused: Fused, how: Diffuse, crf: Crf) -> UInt8:
 
 
 def _blurred(mask_HW: Mask, sigma_px: float) -> Float:
+    """Clip a binary map to [0.001, 0.999], and blur it."""
     clipped = np.clip(mask_HW.astype(np.float32), 1e-3, 1 - 1e-3)
     return cv2.GaussianBlur(clipped, (0, 0), sigma_px)

@@ -1,9 +1,9 @@
-"""Guide labels: seeds say what, saliency says how far.
+"""The guide rules: seeds tell the class of an object, and saliency tells its extent.
 
 Shapes: H, W image size in px, K classes. Labels: 0 background, 1..K classes, CONTESTED where two
 or more classes claim a saliency component.
-Source: Oh et al., CVPR 2017, section 3.3: G0, G1 and G2, the last as released. We do not copy the
-release's slip that zeroes the first two rows of the background mask.
+Source: Oh et al., CVPR 2017, section 3.3: G0, G1 and G2. G2 follows the released code, except for
+its slip that zeroes the first two rows of the background mask.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from pipeline.guide.config import Fuse
 
 @dataclass(frozen=True)
 class Fused:
-    """Seeds above the area limit (H, W), and labels (H, W) that the rule settles or contests."""
+    """What a guide rule makes: the seeds (H, W) that reach the area limit, and labels (H, W)."""
 
     seeds_HW: UInt8
     label_HW: UInt8
@@ -34,7 +34,7 @@ def components(mask_HW: Mask, *, min_area_px: float = 0) -> Int:
 
 
 def seed_components(seed_HW: UInt8, *, min_area_px: int) -> Int:
-    """Components of each class for itself, numbered over all classes."""
+    """Find the components of each class separately, and number them over all classes from 1."""
     out = np.zeros(seed_HW.shape, np.int32)
     for c in np.unique(seed_HW[seed_HW > 0]):
         ids = components(seed_HW == c, min_area_px=min_area_px)
@@ -44,7 +44,7 @@ def seed_components(seed_HW: UInt8, *, min_area_px: int) -> Int:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a rule decides on: seeds and numbered components (H, W) of seeds and of saliency."""
+    """The input of a rule: seeds, and the numbered components of seeds and of saliency (H, W)."""
 
     seeds_HW: UInt8
     seed_ids_HW: Int
@@ -54,46 +54,51 @@ class Parts:
 
 
 def g2(parts: Parts) -> UInt8:
-    """A saliency component takes the class of the seeds that touch it; two or more contest it.
+    """Give each saliency component the class of the seeds that overlap it.
 
-    With none it is background. A seed component that touches no saliency keeps its class; one
-    that touches loses what lies outside.
+    Two or more classes make it CONTESTED, and without a seed it is background. A seed component
+    that overlaps no saliency component keeps its class. One that does loses its pixels outside.
     """
     counts = _votes(parts)
     winner = np.where((counts > 0).sum(1) > 1, CONTESTED, counts.argmax(1)).astype(np.uint8)
-    touching = np.unique(parts.seed_ids_HW[parts.region_ids_HW > 0])
-    alone = (parts.seed_ids_HW > 0) & ~np.isin(parts.seed_ids_HW, touching)
+    overlapping = np.unique(parts.seed_ids_HW[parts.region_ids_HW > 0])
+    alone = (parts.seed_ids_HW > 0) & ~np.isin(parts.seed_ids_HW, overlapping)
     return np.where(alone, parts.seeds_HW, _paint(parts, winner))
 
 
 def g1(parts: Parts) -> UInt8:
-    """A saliency component takes the class with most seed pixels in it; none: background."""
+    """Give each saliency component the class with the most seed pixels in it, or background."""
     return _paint(parts, _votes(parts).argmax(1))
 
 
 def g0(parts: Parts) -> UInt8:
-    """Each saliency component takes one of the image's tags at random; seeds have no say."""
+    """Give each saliency component one of the image's tags at random, whatever the seeds are."""
     drawn = [_draw(parts) for _ in range(int(parts.region_ids_HW.max(initial=0)))]
     return _paint(parts, np.array([0, *drawn]))
 
 
 def saliency_only(parts: Parts) -> UInt8:
-    """All that is salient takes one of the image's tags at random; seeds have no say."""
+    """Give all saliency components the same random tag of the image, whatever the seeds are."""
     count = int(parts.region_ids_HW.max(initial=0))
     return _paint(parts, np.array([0, *[_draw(parts)] * count]))
 
 
 def seeds_only(parts: Parts) -> UInt8:
-    """The seeds, and background elsewhere; saliency has no say."""
+    """Label the seeds, and background elsewhere, whatever the saliency is."""
     return parts.seeds_HW
 
 
 def _draw(parts: Parts) -> int:
+    """Draw one of the image's tags; 0 if it has none."""
     return int(parts.rng.choice(list(parts.tags))) if parts.tags else 0
 
 
 def _votes(parts: Parts) -> Int:
-    """Seed pixels of each class in each region: (1 + regions, 256); row 0 and column 0 are 0."""
+    """Count the seed pixels of each class in each saliency component.
+
+    Returns:
+        Counts (1 + components, 256), with zeros in row 0 (outside) and column 0 (no seed).
+    """
     regions = int(parts.region_ids_HW.max(initial=0)) + 1
     flat = parts.region_ids_HW.ravel().astype(np.int64) * 256 + parts.seeds_HW.ravel()
     counts = np.bincount(flat, minlength=regions * 256).reshape(regions, 256)
@@ -102,6 +107,7 @@ def _votes(parts: Parts) -> Int:
 
 
 def _paint(parts: Parts, class_of_region: Int | UInt8) -> UInt8:
+    """Label each saliency component; entry 0 of `class_of_region` is the label outside."""
     return class_of_region.astype(np.uint8)[parts.region_ids_HW]
 
 
@@ -115,24 +121,29 @@ RULES: dict[str, Callable[[Parts], UInt8]] = {
 
 
 def fuse(
-    seed_HW: UInt8, salient_HW: Mask, how: Fuse, *, tags: Sequence[int], rng: np.random.Generator
+    seed_HW: UInt8,
+    salient_HW: Mask,
+    options: Fuse,
+    *,
+    tags: Sequence[int],
+    rng: np.random.Generator,
 ) -> Fused:
-    """A guide rule up to the CRF.
+    """Apply a guide rule up to its CRF.
 
     Args:
-        seed_HW: seed labels, 0 where none.
-        salient_HW: foreground of the saliency map.
-        how: the rule, and the area limits below which components are dropped.
+        seed_HW: seed labels; 0 means no seed.
+        salient_HW: foreground mask of the saliency map.
+        options: the rule, and the area limits. Components below a limit are dropped.
         tags: the image's tags as class indices, for rules that draw one.
-        rng: the source of chance for these rules.
+        rng: the random generator of these rules.
 
     Returns:
-        Seeds, and labels: 0, a class, CONTESTED, or VOID where `how.unlabelled` is ignore.
+        Seeds, and labels: 0, a class, CONTESTED, or VOID if `options.unlabelled` is 'ignore'.
     """
-    seed_ids = seed_components(seed_HW, min_area_px=how.min_seed_area_px)
+    seed_ids = seed_components(seed_HW, min_area_px=options.min_seed_area_px)
     seeds = np.where(seed_ids > 0, seed_HW, 0).astype(np.uint8)
-    regions = components(salient_HW, min_area_px=how.min_saliency_fraction * salient_HW.size)
-    label = RULES[how.rule](Parts(seeds, seed_ids, regions, tags, rng)).astype(np.uint8)
-    if how.unlabelled == "ignore":
+    regions = components(salient_HW, min_area_px=options.min_saliency_fraction * salient_HW.size)
+    label = RULES[options.rule](Parts(seeds, seed_ids, regions, tags, rng)).astype(np.uint8)
+    if options.unlabelled == "ignore":
         label[(label == 0) & ((seed_HW > 0) | salient_HW)] = VOID
     return Fused(seeds, label)

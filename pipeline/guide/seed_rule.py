@@ -1,8 +1,8 @@
-"""The seed rule, and SEC's cues: labels made from class maps alone.
+"""The seed rule and SEC's cues: labels made only from class maps.
 
 Shapes: K tags of one image, H, W image size in px, h, w map size.
-Source: Oh et al., CVPR 2017 (released rule: divide each map by its own maximum, take the argmax
-over the image's tags, keep 20 % and above); Zhou et al., CVPR 2016.
+Source: Oh et al., CVPR 2017; Zhou et al., CVPR 2016. The released code divides each map by its own
+maximum, takes the argmax over the image's tags, and keeps values of 20 % and above.
 """
 
 import cv2
@@ -15,7 +15,7 @@ from pipeline.core.maps import normalise, resize, strongest
 def seed_labels(
     maps_Khw: Float, classes_K: UInt8, *, threshold: float, height_px: int, width_px: int
 ) -> UInt8:
-    """The seed rule.
+    """Apply the seed rule to the class maps of one image.
 
     Args:
         maps_Khw: class maps of the image's tags.
@@ -25,7 +25,7 @@ def seed_labels(
         width_px: image width.
 
     Returns:
-        Labels (H, W): a tag's index, or 0.
+        Labels (H, W): the index of a tag, or 0 where there is no seed.
     """
     maps = resize(normalise(maps_Khw), height_px=height_px, width_px=width_px)
     value, label = strongest(maps, classes_K)
@@ -41,23 +41,24 @@ def cues(
     height_px: int,
     width_px: int,
 ) -> UInt8:
-    """SEC's localisation cues as labels (H, W): seeds, background where least speaks for a tag.
+    """Make SEC's localisation cues: seeds, and background where the evidence for a tag is weakest.
 
-    Source: Kolesnikov & Lampert, ECCV 2016, as recalled. Departures: their background is the 10 %
-    of pixels with the lowest gradient saliency, ours those with the lowest strongest class map;
-    where two seeds meet, the stronger map wins, not the smaller object.
+    Source: Kolesnikov & Lampert, ECCV 2016, as recalled. Departures: their background cues are the
+    10 % of pixels with the lowest gradient saliency. Ours are the pixels where the strongest class
+    map is lowest. Where two seeds overlap, they let the smaller object win; we let the
+    stronger map win.
 
     Args:
         maps_Khw: class maps of the image's tags.
         classes_K: their class indices, from 1.
         seed_threshold: share of a map's maximum from which a pixel is a seed, in [0, 1].
-        background_fraction: share of the image that is a cue for background, in [0, 1]; a pixel
-            that is a seed stays one.
+        background_fraction: share of the image that is a cue for background, in [0, 1]. Seed pixels
+            stay seeds.
         height_px: image height.
         width_px: image width.
 
     Returns:
-        A tag's index, 0, or VOID where there is no cue.
+        Labels (H, W): the index of a tag, 0 for background, or VOID where there is no cue.
     """
     maps = resize(normalise(maps_Khw), height_px=height_px, width_px=width_px)
     value, label = strongest(maps, classes_K)
@@ -67,10 +68,13 @@ def cues(
 
 
 def _lowest(value_HW: Float, fraction: float) -> Mask:
-    """The given share of pixels with the lowest values, of zeros those farthest from others."""
+    """Choose a `fraction` of the pixels, lowest values first.
+
+    Among zeros, the pixels farthest from any other value come first.
+    """
     zero = (value_HW <= 0).astype(np.uint8)
-    away = cv2.distanceTransform(zero, cv2.DIST_L2, cv2.DIST_MASK_5)
-    order = np.lexsort((-away.ravel(), value_HW.ravel()))
+    distance = cv2.distanceTransform(zero, cv2.DIST_L2, cv2.DIST_MASK_5)
+    order = np.lexsort((-distance.ravel(), value_HW.ravel()))
     chosen = np.zeros(value_HW.size, bool)
     chosen[order[: round(fraction * value_HW.size)]] = True
     return chosen.reshape(value_HW.shape)

@@ -1,1 +1,1 @@
-"""Class-agnostic foreground maps: how far an object extends."""
+"""Make class-agnostic foreground maps, which tell how far an object extends."""

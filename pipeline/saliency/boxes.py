@@ -1,4 +1,4 @@
-"""Boxes to masks, and the check of a predicted mask against its boxes.
+"""Turn boxes into masks, and check a predicted mask against its boxes.
 
 Shapes: H, W image size in px; boxes are [x, y, width, height] in px.
 Labels: 0 background, 1 object, 255 void. Source: Rother et al. 2004 (GrabCut); Khoreva et al.,
@@ -19,7 +19,7 @@ from pipeline.core.errors import UserError
 
 Box = tuple[int, int, int, int]
 
-SAME_CLASS = {
+SAME_CLASS = {  # COCO's name of a class -> VOC's name
     "airplane": "aeroplane",
     "motorcycle": "motorbike",
     "couch": "sofa",
@@ -27,7 +27,7 @@ SAME_CLASS = {
     "dining table": "diningtable",
     "potted plant": "pottedplant",
 }
-MIN_OUTSIDE_PX = 16  # boxes over the whole image leave nothing to contrast with
+MIN_OUTSIDE_PX = 16  # with fewer px outside the boxes, GrabCut has no background to learn from
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,16 @@ class Boxed:
 
 
 def read_boxes(root: Path, *, target_classes: Sequence[str]) -> tuple[list[Boxed], int]:
-    """Read boxes.json (COCO form) beside images/; leave images with target classes out.
+    """Read ROOT/boxes.json, in COCO format, for the images in ROOT/images.
+
+    Images that show a target class are left out: this is the paper's non-Pascal rule. Images
+    without a box are left out, too.
 
     Returns:
-        The images, and how many were left out (the paper's non-Pascal rule).
+        The images, and how many of them were left out because of a target class.
 
     Raises:
-        UserError: the file is missing, incomplete, or nothing is left.
+        UserError: the file is missing or incomplete, or all images are left out.
     """
     path = root / "boxes.json"
     coco = formats.read_json(path)
@@ -60,25 +63,32 @@ def read_boxes(root: Path, *, target_classes: Sequence[str]) -> tuple[list[Boxed
         files = {i["id"]: root / "images" / i["file_name"] for i in coco["images"]}
     except (KeyError, TypeError, ValueError, json.JSONDecodeError) as e:
         raise UserError(
-            f"{path}: not in COCO's form (at {e}); it needs images, annotations with "
-            "bbox [x, y, width, height], categories"
+            f"{path}: not in COCO format (at {e}); it needs images, categories, and "
+            "annotations with bbox [x, y, width, height]"
         ) from e
     kept = [Boxed(files[i], tuple(b)) for i, b in boxes.items() if b and i not in targets]
     if not kept:
-        raise UserError(f"{path}: no image without target classes is left to learn saliency from")
+        raise UserError(
+            f"{path}: no image is left to train the saliency network on; "
+            "add images with boxes and without target classes"
+        )
     return kept, len(targets)
 
 
 def _whole(bbox: Sequence[float]) -> Box:
+    """Round a box to whole pixels, with sides of at least 1 px."""
     x, y, w, h = bbox
     return round(x), round(y), max(1, round(w)), max(1, round(h))
 
 
 def grabcut(image_HW3: UInt8, boxes: Sequence[Box], *, iterations: int) -> Mask:
-    """GrabCut with everything outside the boxes as background.
+    """Segment an image by GrabCut, with everything outside the boxes as background.
 
-    One run for all boxes of an image, where Simple Does It has one run a box: a second object
-    of the same look must not be taught as background.
+    GrabCut runs once for all boxes of an image. Simple Does It runs it once for each box, so a
+    second object that looks the same would be taught as background.
+
+    Returns:
+        The object mask (H, W). If the boxes cover almost the whole image, it is their union.
     """
     mask = np.full(image_HW3.shape[:2], cv2.GC_BGD, np.uint8)
     for box in boxes:
@@ -95,10 +105,13 @@ def grabcut(image_HW3: UInt8, boxes: Sequence[Box], *, iterations: int) -> Mask:
 def masks_from_boxes(
     image_HW3: UInt8, boxes: Sequence[Box], *, iterations: int, min_fill: float, fallback: str
 ) -> UInt8:
-    """Label an image by GrabCut in its boxes.
+    """Label an image by GrabCut inside its boxes.
 
-    A mask that fills less than `min_fill` of a box is not believed there: `fallback` then takes
-    the whole box as object (as Simple Does It), or leaves it void.
+    A mask that fills less than `min_fill` of a box is not used there. Then `fallback` decides:
+    'box' labels the whole box as object, as in Simple Does It, and 'ignore' makes it void.
+
+    Returns:
+        Label (H, W): 0, 1 or void.
     """
     label = np.zeros(image_HW3.shape[:2], np.uint8)
     mask = grabcut(image_HW3, boxes, iterations=iterations)
@@ -112,7 +125,7 @@ def masks_from_boxes(
 
 
 def _inside(shape: tuple[int, ...], box: Box) -> Mask:
-    """The box's pixels; a box that lies outside the image keeps the pixel nearest to it."""
+    """The mask of a box; a box outside the image gets the nearest pixel of the image."""
     x, y, w, h = box
     x, y = min(x, shape[1] - 1), min(y, shape[0] - 1)
     w, h = max(w + min(x, 0), 1), max(h + min(y, 0), 1)
@@ -123,23 +136,25 @@ def _inside(shape: tuple[int, ...], box: Box) -> Mask:
 
 
 def denoise(
-    predicted_HW: Mask, before_HW: UInt8, boxes: Sequence[Box], *, min_fill: float
+    predicted_HW: Mask, previous_HW: UInt8, boxes: Sequence[Box], *, min_fill: float
 ) -> UInt8:
-    """The predicted object inside each box; a box it fills less than `min_fill` keeps its label.
+    """Label the predicted object inside each box, and background outside the boxes.
 
-    Outside the boxes all is background. Source: Simple Does It, section 3.1, rules 1 and 2.
+    A box keeps its previous label if the prediction fills less than `min_fill` of it.
+
+    Source: Simple Does It, section 3.1, rules 1 and 2.
     """
-    label = np.zeros_like(before_HW)
+    label = np.zeros_like(previous_HW)
     for box in boxes:
         inside = _inside(label.shape, box)
         if predicted_HW[inside].mean() >= min_fill:
             label[inside & predicted_HW] = 1
         else:
-            label[inside & (label == 0)] = before_HW[inside & (label == 0)]
+            label[inside & (label == 0)] = previous_HW[inside & (label == 0)]
     return label
 
 
 def scaled(box: Box, factor: float) -> Box:
-    """The box on an image resized by `factor`."""
+    """Scale a box to an image that was resized by `factor`."""
     x, y, w, h = (round(v * factor) for v in box)
     return x, y, max(1, w), max(1, h)

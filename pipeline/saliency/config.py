@@ -1,4 +1,4 @@
-"""Section `saliency` of params.yaml: which maps say how far an object extends."""
+"""Section `saliency` of params.yaml: the source of the saliency maps, and its options."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +19,10 @@ from pipeline.core.config import (
 
 
 class BoxMasks(Frozen):
-    """GrabCut inside boxes, and when to distrust its mask (Simple Does It, section 3.1)."""
+    """GrabCut inside boxes (Simple Does It, section 3.1).
+
+    If the mask fills less than `min_fill` of a box, `fallback` labels the box instead.
+    """
 
     iterations: Count
     min_fill: Fraction
@@ -27,14 +30,20 @@ class BoxMasks(Frozen):
 
 
 class Denoise(Frozen):
-    """Rounds of: train, predict, CRF, check against the box, train again."""
+    """Denoising: each round predicts, applies the CRF, checks the boxes, and trains again.
+
+    `crf` is the name of a set in section `crf`.
+    """
 
     rounds: Annotated[int, Field(ge=0)]
     crf: str
 
 
 class SaliencyNet(Trained):
-    """The paper's saliency: a DeepLab trained on boxes of classes outside the class list."""
+    """The paper's saliency: a DeepLab that learns from images of classes outside the class list.
+
+    The training set comes with boxes, as in the paper, or with masks.
+    """
 
     train_set: Literal["boxes", "masks"]
     root: Path
@@ -46,7 +55,10 @@ class SaliencyNet(Trained):
 
 
 class SaliencyOnnx(Frozen):
-    """An exported model; `divide_by` 'max' divides an image by its own maximum, '255' by 255."""
+    """An exported model.
+
+    `divide_by` 'max' divides an image by its own maximum, and '255' by 255.
+    """
 
     file: Path
     size_px: Annotated[int, Field(ge=32)]
@@ -56,13 +68,13 @@ class SaliencyOnnx(Frozen):
 
 
 class SaliencyFolder(Frozen):
-    """Maps that the user brings: ID.png, grey."""
+    """The user's own maps: a grey ID.png for each image."""
 
     root: Path
 
 
 class SaliencyClassical(Frozen):
-    """Geodesic distance to the image border over superpixels."""
+    """Geodesic distance to the image border, computed over superpixels."""
 
     superpixels: Count
     compactness: Positive

@@ -1,4 +1,4 @@
-"""Saliency without learning: geodesic distance to the image border.
+"""Compute saliency without learning, as the geodesic distance to the image border.
 
 Shapes: H, W image size in px.
 """
@@ -14,10 +14,14 @@ from pipeline.saliency.config import SaliencyClassical
 
 
 def geodesic(image_HW3: UInt8, options: SaliencyClassical) -> Float:
-    """Saliency as the shortest colour path from a superpixel to the image border.
+    """Compute the length of the shortest colour path from each superpixel to the image border.
 
-    Source: Wei et al., ECCV 2012 (geodesic saliency), on SLIC superpixels; edges below the mean
-    smallest difference cost nothing, as there.
+    Source: Wei et al., ECCV 2012 (geodesic saliency), on SLIC superpixels. As in the paper, small
+    edges cost nothing: those up to the mean, over superpixels, of the smallest difference to a
+    neighbour.
+
+    Returns:
+        Saliency (H, W), at least 0 and not normalised.
     """
     lab = rgb2lab(image_HW3)
     ids: Int = slic(
@@ -44,5 +48,6 @@ def geodesic(image_HW3: UInt8, options: SaliencyClassical) -> Float:
 
 
 def _neighbours(ids: Int) -> Int:
+    """Pairs (N, 2) of superpixels that touch horizontally, one for each pair of pixels."""
     left, right = ids[:, :-1].ravel(), ids[:, 1:].ravel()
     return np.stack([left, right], axis=1)[left != right]

@@ -1,4 +1,4 @@
-"""The images and labels that a saliency network learns from.
+"""Read the images that a saliency network learns from, and make their labels.
 
 Shapes: H, W image size in px; maps are in [0, 1]. Labels: 0 background, 1 object, 255 void.
 """
@@ -19,7 +19,7 @@ from pipeline.crf.dense import dense_crf, energy_of
 from pipeline.saliency import boxes
 from pipeline.saliency.config import BoxMasks, SaliencyNet
 
-MASK_LAYOUTS = (  # our own, ECSSD, DUTS, MSRA10K
+MASK_LAYOUTS = (  # folders of images and masks: our own, ECSSD, DUTS, MSRA10K
     ("images", "masks"),
     ("images", "ground_truth_mask"),
     ("DUTS-TR-Image", "DUTS-TR-Mask"),
@@ -30,70 +30,90 @@ MASK_LAYOUTS = (  # our own, ECSSD, DUTS, MSRA10K
 def read_training_set(
     options: SaliencyNet, *, target_classes: Sequence[str]
 ) -> tuple[list[boxes.Boxed], int]:
-    """The images of `options.root`, and how many were left out for holding target classes.
+    """Read the images of `options.root`, without those that show a target class.
 
-    Masks name no class: there, the ids to leave out stand in ROOT/exclude.txt, one a line.
+    Boxes name their class, but masks do not. For a mask set, ROOT/exclude.txt lists the ids to
+    leave out, one per line.
+
+    Returns:
+        The images, and how many of them were left out.
+
+    Raises:
+        UserError: the files are not as expected, or no image is left.
     """
     if options.train_set == "boxes":
         return boxes.read_boxes(options.root, target_classes=target_classes)
     folder, masks = mask_layout(options.root)
     photos = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES]
-    if folder == masks:  # MSRA10K: NAME.jpg beside NAME.png
+    if folder == masks:  # MSRA10K has NAME.jpg and NAME.png in one folder
         photos = [p for p in photos if p.suffix.lower() != ".png"]
     images = {p.stem: p for p in photos}
     exclude = options.root / "exclude.txt"
     left_out = set(exclude.read_text().split()) if exclude.exists() else set()
     kept = [boxes.Boxed(p, ()) for key, p in images.items() if key not in left_out]
     if not kept:
-        raise UserError(f"{folder}: holds no image to learn saliency from")
+        raise UserError(
+            f"{folder}: no image is left to train the saliency network on; "
+            "add images or remove ids from exclude.txt"
+        )
     return kept, len(images) - len(kept)
 
 
 def mask_layout(root: Path) -> tuple[Path, Path]:
-    """The image folder and the mask folder (NAME.png) of a mask set.
+    """Find the image folder and the mask folder (NAME.png) of a mask set.
 
     Raises:
-        UserError: none of the known pairs of folders is there.
+        UserError: `root` has none of the known pairs of folders.
     """
     for images, masks in MASK_LAYOUTS:
         if (root / images).is_dir() and (root / masks).is_dir():
             return root / images, root / masks
     pairs = ", ".join(f"{a}/ and {b}/" for a, b in MASK_LAYOUTS)
-    raise UserError(f"{root}: holds none of these pairs of folders: {pairs}")
+    raise UserError(
+        f"{root}: has none of these pairs of folders: {pairs}; correct saliency.options.net.root"
+    )
 
 
 def first_label(boxed: boxes.Boxed, options: SaliencyNet) -> UInt8:
-    """What a round starts from: GrabCut in the boxes, or the given mask; 0, 1 or void."""
+    """Make the label for the first training: by GrabCut in the boxes, or from the given mask.
+
+    Returns:
+        Label (H, W): 0, 1 or void.
+    """
     if options.train_set == "masks":
         return (
             formats.read_label(mask_layout(options.root)[1] / f"{boxed.image.stem}.png") >= 128
         ).astype(np.uint8)
     image, factor = small(formats.read_image(boxed.image), long_px=options.train.size_px)
-    rule: BoxMasks = options.box_masks
+    box_masks: BoxMasks = options.box_masks
     return boxes.masks_from_boxes(
         image,
         [boxes.scaled(b, factor) for b in boxed.boxes],
-        iterations=rule.iterations,
-        min_fill=rule.min_fill,
-        fallback=rule.fallback,
+        iterations=box_masks.iterations,
+        min_fill=box_masks.min_fill,
+        fallback=box_masks.fallback,
     )
 
 
 def next_label(
-    boxed: boxes.Boxed, before_HW: UInt8, probability_hw: Float, options: SaliencyNet, crf: Crf
+    boxed: boxes.Boxed, previous_HW: UInt8, probability_hw: Float, options: SaliencyNet, crf: Crf
 ) -> UInt8:
-    """A denoising round: the net's foreground after a CRF, checked against the boxes."""
+    """Make the label of the next denoising round from the network's foreground probability.
+
+    A CRF refines the foreground, and `boxes.denoise` checks it against the boxes and the previous
+    label.
+    """
     image, factor = small(formats.read_image(boxed.image), long_px=options.train.size_px)
-    fg = resize(probability_hw, height_px=image.shape[0], width_px=image.shape[1])
-    marginals = dense_crf(image, energy_of(np.stack([1 - fg, fg])), crf)
+    foreground = resize(probability_hw, height_px=image.shape[0], width_px=image.shape[1])
+    marginals = dense_crf(image, energy_of(np.stack([1 - foreground, foreground])), crf)
     small_boxes = [boxes.scaled(b, factor) for b in boxed.boxes]
     return boxes.denoise(
-        marginals[1] > 0.5, before_HW, small_boxes, min_fill=options.box_masks.min_fill
+        marginals[1] > 0.5, previous_HW, small_boxes, min_fill=options.box_masks.min_fill
     )
 
 
 def small(image_HW3: UInt8, *, long_px: int) -> tuple[UInt8, float]:
-    """The image shrunk to a long side of at most `long_px`, and the factor."""
+    """Shrink an image to a long side of at most `long_px`; return it and the scale factor."""
     factor = min(1.0, long_px / max(image_HW3.shape[:2]))
     height, width = (max(1, round(side * factor)) for side in image_HW3.shape[:2])
     return cv2.resize(image_HW3, (width, height), interpolation=cv2.INTER_AREA), factor

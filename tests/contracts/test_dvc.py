@@ -1,22 +1,29 @@
 """dvc.yaml against the code: deps cover imports, params suffice, paths agree, truth stays apart."""
 
 import re
+from typing import get_args
 from unittest import mock
 
 import pytest
 
 from pipeline.core import layout
+from pipeline.core.config import Head, Train
 from pipeline.core.layout import Layout
 from pipeline.core.params import lay_over, read_yaml, validate
 from pipeline.core.supervision import ROUNDS, SUPERVISIONS
+from pipeline.dataset import sources
 from pipeline.dataset.config import DATA_OPTIONS
+from pipeline.guide import rules
+from pipeline.guide.config import Fuse
 from pipeline.params import Params
 from pipeline.report import links
 from pipeline.saliency.config import SALIENCY_OPTIONS
 from pipeline.scores.saliency import saliency_scores
-from pipeline.seeds import pooling
-from pipeline.seeds.config import Seed, SeedModel
+from pipeline.seeds import classifier, gradients, pooling
+from pipeline.seeds.config import Seed, SeedMaps, SeedModel
+from pipeline.segment import deeplab
 from pipeline.segment.config import LOSS_OPTIONS, Segment, SegmentModel
+from pipeline.training import optim
 from stages import _run, relabel, train_segment
 from tests.contracts.dvc_files import FILES, PARAMS, STAGES, command, entries, filled, slices, value
 from tests.contracts.imports import ROOT, closure
@@ -168,3 +175,13 @@ def test_every_choice_names_its_options():
     assert set(pooling.POOLINGS) == set(pooling.POOLING_OPTIONS)
     assert set(saliency_scores.TRAINED_ON) == set(SALIENCY_OPTIONS)
     assert set(links.SEGMENTERS) == set(SUPERVISIONS)
+    assert set(sources.SOURCES) == set(DATA_OPTIONS)
+    for made, model, field in (
+        (rules.RULES, Fuse, "rule"),
+        ({*gradients.KINDS, "class_maps"}, SeedMaps, "kind"),
+        (optim.SCHEDULES, Train, "schedule"),
+        (classifier.HIDDEN, SeedModel, "hidden"),
+        (classifier.LOSSES, SeedModel, "loss"),
+    ):
+        assert set(made) == set(get_args(model.model_fields[field].annotation)), field
+    assert set(deeplab.HEADS) == set(get_args(Head))

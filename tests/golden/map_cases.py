@@ -138,7 +138,7 @@ def compute_maps() -> dict[str, Any]:
 
 def boxed() -> tuple[UInt8, list[tuple[int, int, int, int]]]:
     """A generated scene of 48 px and its two boxes; one and five iterations differ at 57 px."""
-    scene = list(shapes.boxed(22, size_px=48, seed=3))[-1]
+    scene = list(shapes.boxed(22, size_px=48, random_seed=3))[-1]
     return scene.image, [box for _, box in scene.boxes]
 
 

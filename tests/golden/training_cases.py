@@ -60,7 +60,7 @@ def sections(name: str, *, small: bool, changes: dict[str, Any]) -> dict[str, An
 def write_set(folder: Path) -> tuple[list[Path], list[Path], list[np.ndarray[Any, Any]]]:
     """Images as PNG, masks, and tag vectors."""
     images, masks, tags = [], [], []
-    for i, scene in enumerate(shapes.labelled(IMAGES, size_px=64, seed=4, part=0)):
+    for i, scene in enumerate(shapes.labelled(IMAGES, size_px=64, random_seed=4, part=0)):
         images.append(folder / f"{i}.png")
         masks.append(folder / f"mask{i}.png")
         formats.write_image(images[-1], scene.image)

@@ -37,7 +37,7 @@ def test_truncated_image(project, folder_set):
 
 def test_mask_of_another_size(project, folder_set):
     photo(folder_set / "images/p1.png", size=(41, 30))
-    fails(project, "prepare", "p1.png", "must agree")
+    fails(project, "prepare", "p1.png", "make them the same size")
 
 
 def test_unknown_tag(project, folder_set):
@@ -47,7 +47,7 @@ def test_unknown_tag(project, folder_set):
 
 def test_empty_split(project, folder_set):
     (folder_set / "tags.csv").write_text("id,tags\n")
-    fails(project, "prepare", "split 'train' holds no image", "data.classes")
+    fails(project, "prepare", "split 'train' has no image", "data.classes")
 
 
 def test_misspelt_param(project):

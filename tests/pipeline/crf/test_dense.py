@@ -126,7 +126,7 @@ def test_no_iteration_leaves_the_unary(rng):
 
 
 def test_an_unknown_set_is_named():
-    with pytest.raises(UserError, match=r"no set 'x'; there are a"):
+    with pytest.raises(UserError, match=r"no set 'x'; choose one of a"):
         dense.chosen({"a": Crf(**RULE)}, "x")
 
 

@@ -110,12 +110,12 @@ def fails_unopened(params, match):
 
 def test_mask_of_another_size(folder_params, folder_set):
     formats.write_label(folder_set / "masks/p1.png", np.zeros((30, 41), np.uint8))
-    fails(folder_params, r"masks/p1\.png: is 41x30, its image .*p1\.png 40x30")
+    fails(folder_params, r"masks/p1\.png: size is 41x30, but its image .*p1\.png is 40x30")
 
 
 def test_illegal_index(folder_params, folder_set):
     formats.write_label(folder_set / "masks/p2.png", np.full((30, 40), 3, np.uint8))
-    fails(folder_params, r"masks/p2\.png: index 3 has no class; legal are 0 to 2 and 255")
+    fails(folder_params, r"masks/p2\.png: index 3 has no class; use 0 to 2, and 255")
 
 
 def test_unknown_tag(folder_params, folder_set):
@@ -127,17 +127,17 @@ def test_empty_split(folder_params, folder_set):
     (folder_set / "tags.csv").write_text("id,tags,split\np0,cat,train\n")
     assert len(checked(folder_params)) == 1
     (folder_set / "tags.csv").write_text("id,tags,split\np0,cat,val\n")
-    fails_unopened(folder_params, "split 'train' holds no image")
+    fails_unopened(folder_params, "split 'train' has no image")
 
 
 def test_empty_val_split_of_a_devkit(voc_params):
     voc_params["data"]["classes"] = ["sofa"]
-    fails_unopened(voc_params, "split 'val' holds no image")
+    fails_unopened(voc_params, "split 'val' has no image")
 
 
 def test_double_id(folder_params, folder_set):
     (folder_set / "tags.csv").write_text("id,tags\np0,cat\np0,dog\n")
-    fails_unopened(folder_params, "id 'p0' stands twice")
+    fails_unopened(folder_params, "duplicate id 'p0'")
 
 
 def test_image_missing(folder_params, folder_set):
@@ -147,12 +147,12 @@ def test_image_missing(folder_params, folder_set):
 
 def test_voc_image_missing(voc_params, devkit):
     (devkit / "JPEGImages/a.jpg").unlink()
-    fails_unopened(voc_params, r"JPEGImages/a\.jpg: not found; put it there")
+    fails_unopened(voc_params, r"JPEGImages/a\.jpg: not found; put the image there")
 
 
 def test_unknown_class_and_missing_list(voc_params, devkit):
     voc_params["data"]["classes"] = ["cat", "unicorn"]
-    fails_unopened(voc_params, "'unicorn' is no VOC class")
+    fails_unopened(voc_params, "'unicorn' is not a VOC class; choose from aeroplane, ")
     voc_params["data"]["classes"] = ["cat"]
     (devkit / "ImageSets/Segmentation/val.txt").unlink()
     fails_unopened(voc_params, r"val\.txt: list not found; set data\.root")

@@ -12,12 +12,12 @@ from pipeline.guide.rules import components
 
 @pytest.fixture(scope="module")
 def scenes():
-    return list(shapes.labelled(120, size_px=160, seed=0, part=0))
+    return list(shapes.labelled(120, size_px=160, random_seed=0, part=0))
 
 
 def test_same_seed_same_bytes_other_part_other_images():
     one, two, val = (
-        next(iter(shapes.labelled(1, size_px=96, seed=3, part=part))) for part in (0, 0, 1)
+        next(iter(shapes.labelled(1, size_px=96, random_seed=3, part=part))) for part in (0, 0, 1)
     )
     assert (one.image == two.image).all() and (one.label == two.label).all()
     assert (one.image != val.image).any()
@@ -83,7 +83,7 @@ def test_a_train_always_stands_on_rails(scenes):
 
 
 def test_boxed_set_holds_no_listed_class():
-    for s in shapes.boxed(20, size_px=96, seed=0):
+    for s in shapes.boxed(20, size_px=96, random_seed=0):
         assert {kind for kind, _ in s.boxes} <= set(shapes.OTHERS)
         for _, (x, y, w, h) in s.boxes:
             assert 0 <= x < 96 and 0 <= y < 96 and w > 0 and h > 0

@@ -163,7 +163,7 @@ def test_vgg16_deeplab_holds_the_source_networks_convolutions_in_their_order(tmp
 def test_lite0_weights_of_the_package_see_what_its_batch_norms_expect():
     """Weights in another order give features whose means are not those that the file holds."""
     trunk = backbones.build("efficientnet_lite0", output_stride=32, weights="imagenet").eval()
-    scenes = shapes.labelled(8, size_px=224, seed=0, part=0)
+    scenes = shapes.labelled(8, size_px=224, random_seed=0, part=0)
     image = torch.from_numpy(np.stack([s.image for s in scenes])).permute(0, 3, 1, 2)
     norms = [m for m in trunk.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     agree = []

@@ -158,8 +158,8 @@ def test_a_box_that_leaves_the_image_is_cut(box, rows, columns):
 
 def test_nothing_left_and_wrong_form_are_said(tmp_path):
     coco(tmp_path, ["dog"])
-    with pytest.raises(UserError, match="no image without target classes"):
+    with pytest.raises(UserError, match="no image is left"):
         boxes.read_boxes(tmp_path, target_classes=["dog"])
     (tmp_path / "boxes.json").write_text('{"images": []}')
-    with pytest.raises(UserError, match="not in COCO's form"):
+    with pytest.raises(UserError, match="not in COCO format"):
         boxes.read_boxes(tmp_path, target_classes=[])

@@ -83,7 +83,7 @@ def test_missing_and_broken_onnx_are_named(tmp_path):
     with pytest.raises(UserError, match=r"saliency\.options\.onnx\.file"):
         onnx_model(onnx_options(tmp_path / "none.onnx"))
     (tmp_path / "bad.onnx").write_bytes(b"no model")
-    with pytest.raises(UserError, match=r"bad\.onnx: onnxruntime cannot read it"):
+    with pytest.raises(UserError, match=r"bad\.onnx: onnxruntime cannot read the model"):
         onnx_model(onnx_options(tmp_path / "bad.onnx"))
 
 
