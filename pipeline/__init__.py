@@ -1,1 +1,1 @@
-"""The logic of GuideLabel: arrays in, arrays out. Knows no DVC, no command line, no fixed paths."""
+"""The method of GuideLabel. Nothing here knows of DVC, the command line or fixed paths."""

@@ -1,4 +1,7 @@
-"""The whole of params.yaml, composed of the packages' sections. Stages load their slice alone."""
+"""The model of the whole params.yaml, built from the `config` module of each package.
+
+Only `app` and `cli.py` use it. A stage loads and validates only its own slice.
+"""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -34,11 +37,11 @@ class Params(Frozen):
 
     @model_validator(mode="after")
     def _check_crf(self) -> Self:
-        net = self.saliency.option()
-        named = {"diffuse.crf": self.diffuse.crf, "refine.crf": self.refine.crf}
-        if isinstance(net, SaliencyNet):
-            named["saliency.options.net.denoise.crf"] = net.denoise.crf
-        for param, name in named.items():
+        options = self.saliency.option()
+        crf_names = {"diffuse.crf": self.diffuse.crf, "refine.crf": self.refine.crf}
+        if isinstance(options, SaliencyNet):
+            crf_names["saliency.options.net.denoise.crf"] = options.denoise.crf
+        for param, name in crf_names.items():
             if name not in self.crf:
                 raise ValueError(f"{param}: '{name}' is not one of {', '.join(self.crf)}")
         return self
@@ -48,6 +51,6 @@ def load_params(path: Path) -> Params:
     """Read and validate the whole file.
 
     Raises:
-        UserError: the file is missing, is not YAML, or holds a wrong param, which is named.
+        UserError: the file is missing, is not YAML, or has a wrong param. The message names it.
     """
     return validate(Params, read_yaml(path), where="")

@@ -220,7 +220,7 @@ def test_more_ranks_than_gpus_is_said(monkeypatch):
     monkeypatch.setenv("GUIDELABEL_DEVICE", "cuda")
     assert runtime.device().index == 0
     monkeypatch.setattr(ranks, "local", lambda: 1)
-    with pytest.raises(UserError, match="1 GPUs for more ranks"):
+    with pytest.raises(UserError, match="1 GPUs and more ranks"):
         runtime.device()
 
 

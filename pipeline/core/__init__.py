@@ -1,1 +1,1 @@
-"""What every package uses: errors, arrays, paths, file formats, params, processes."""
+"""The base of all other packages: errors, array types, paths, file formats, params, processes."""

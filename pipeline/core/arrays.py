@@ -1,4 +1,4 @@
-"""Names for the arrays that pass through the pipeline, and label values that are no class."""
+"""Array types, and the two label values that do not stand for a class."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ Int = npt.NDArray[np.signedinteger[Any]]
 Float = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
-VOID = 255  # in labels: unknown, never scored, never learned from
+VOID = 255  # in labels: class unknown; scores and losses skip these pixels
 CONTESTED = 254  # in fused labels: two or more classes claim this component

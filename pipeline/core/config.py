@@ -1,4 +1,4 @@
-"""The models that sections of params.yaml share: choices, training, inference, trunk."""
+"""Models that several sections of params.yaml share: choices, training, inference, trunk."""
 
 import difflib
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Frozen(BaseModel):
-    """Base of every section: immutable, and a misspelt key is an error.
+    """Base of every section: values cannot change, and an unknown key is an error.
 
-    ELSEWHERE: keys of the same section that belong to another stage's model.
+    ELSEWHERE names keys of the same section that belong to the model of another stage.
     """
 
     ELSEWHERE: ClassVar[tuple[str, ...]] = ()
@@ -23,9 +23,10 @@ class Frozen(BaseModel):
 
 
 def explain(report: ValidationError, values: Any, *, where: str = "") -> str:
-    """Pydantic's report on `values` as one line: the first error, or the first misspelt key.
+    """Turn pydantic's report on `values` into one line about one error.
 
-    A misspelt key is also reported as the right one missing, which would mislead.
+    An unknown key comes first: when somebody misspells a key, pydantic also reports that the
+    correct key is missing, and that alone would mislead.
     """
     errors = report.errors()
     first = min(errors, key=lambda e: e["type"] != "extra_forbidden")
@@ -34,18 +35,21 @@ def explain(report: ValidationError, values: Any, *, where: str = "") -> str:
         return f"{name} is missing"
     if first["type"] == "extra_forbidden":
         return f"{name}: no such param; {_nearest(first['loc'], errors, values)}"
-    said = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ")
     got = "" if isinstance(first["input"], dict) else f" (got {_short(first['input'])})"
-    return ": ".join(filter(None, [name, said])) + got
+    return ": ".join(filter(None, [name, message])) + got
 
 
-def _nearest(place: Sequence[Any], errors: Sequence[Any], values: Any) -> str:
-    """A hint at the valid name most like the misspelt one: valid is what is there or is missing."""
-    for key in place[:-1]:
+def _nearest(location: Sequence[Any], errors: Sequence[Any], values: Any) -> str:
+    """Suggest the valid key that is most like the unknown key at `location`.
+
+    Valid keys of that section are those in `values` that pydantic accepts, and those it misses.
+    """
+    for key in location[:-1]:
         values = values[key]
-    beside = {e["loc"][-1]: e["type"] for e in errors if e["loc"][:-1] == place[:-1]}
-    valid = {str(k) for k in (*values, *beside) if beside.get(k) != "extra_forbidden"}
-    near = difflib.get_close_matches(str(place[-1]), sorted(valid), n=1)
+    reported = {e["loc"][-1]: e["type"] for e in errors if e["loc"][:-1] == location[:-1]}
+    valid = {str(k) for k in (*values, *reported) if reported.get(k) != "extra_forbidden"}
+    near = difflib.get_close_matches(str(location[-1]), sorted(valid), n=1)
     return f"did you mean {near[0]}?" if near else "check the spelling"
 
 
@@ -55,32 +59,36 @@ def _short(value: Any) -> str:
 
 
 class NoOptions(Frozen):
-    """A choice without options."""
+    """The options of a choice that has none."""
 
 
 class Choice(Frozen):
-    """A section with a choice and `options`: only the chosen options are validated."""
+    """A section with a choice, such as `pooling: gap`, and the `options` of each choice.
+
+    Only the options of the chosen kind are kept and validated.
+    """
 
     CHOICE: ClassVar[str]  # the field that holds the choice
-    KINDS: ClassVar[dict[str, type[Frozen]]]
+    KINDS: ClassVar[dict[str, type[Frozen]]]  # the model of each choice's options
 
     options: dict[str, dict[str, Any] | None]
 
     def option(self) -> Frozen:
-        """The options of the choice, as its model."""
+        """Return the options of the choice as a model of KINDS."""
         name = getattr(self, self.CHOICE)
         if name not in self.KINDS:
-            raise ValueError(f"{self.CHOICE}: '{name}' is none of {', '.join(sorted(self.KINDS))}")
+            known = ", ".join(sorted(self.KINDS))
+            raise ValueError(f"{self.CHOICE}: '{name}' is not one of {known}")
         values = self.options.get(name) or {}
         try:
             return self.KINDS[name].model_validate(values)
-        except ValidationError as e:  # pydantic would report it without the options' name
+        except ValidationError as e:  # pydantic's own message lacks `options.NAME`
             raise ValueError(explain(e, values, where=f"options.{name}")) from e
 
     @model_validator(mode="before")
     @classmethod
     def _drop_other_options(cls, values: Any) -> Any:
-        """Options of other choices must not change a fingerprint."""
+        """Drop the options of other choices, so that they do not change a fingerprint."""
         if not (isinstance(values, dict) and isinstance(values.get("options"), dict)):
             return values
         chosen = values.get(cls.CHOICE)
@@ -93,10 +101,10 @@ class Choice(Frozen):
 
 
 class Train(Frozen):
-    """One training run (`pipeline.fit`); sizes in px, `epochs` may be fractional."""
+    """One training run (`pipeline.training.fit`). `epochs` may be a fraction."""
 
     epochs: Positive
-    batch: Annotated[int, Field(ge=2)]  # batch norm needs two
+    batch: Annotated[int, Field(ge=2)]  # batch normalisation needs two images
     size_px: Annotated[int, Field(ge=32)]
     optimizer: Literal["adamw", "sgd"]
     lr: Positive
@@ -115,7 +123,10 @@ class Train(Frozen):
 
 
 class Infer(Frozen):
-    """Test-time inference: the image's long side in px, times each scale, with or without flip."""
+    """Test-time inference. The image's long side is `size_px` times each of `scales`.
+
+    `flip`: also use the mirrored image.
+    """
 
     size_px: Annotated[int, Field(ge=32)]
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -131,7 +142,7 @@ class Net(Frozen):
 
 
 class Trained(Net):
-    """A network to be trained."""
+    """A network to train."""
 
     train: Train
 

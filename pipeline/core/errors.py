@@ -1,14 +1,17 @@
-"""Errors that people can fix: shown as one line, never as a traceback."""
+"""Errors that people can fix. They are shown as one line, without a traceback."""
 
 from pathlib import Path
 
 
 class UserError(Exception):
-    """Bad input; the message names the file or the param, and the fix."""
+    """Bad input. The message names the file or the param, and how to fix it."""
 
 
 class MissingFileError(UserError):
-    """A file that should be there; the stages' runner adds which stage makes it."""
+    """A required file does not exist.
+
+    When this ends a stage, `stages/_run.py` adds which stage makes the file.
+    """
 
     def __init__(self, path: Path, hint: str = "") -> None:
         super().__init__(f"{path}: not found" + (f"; {hint}" if hint else ""))

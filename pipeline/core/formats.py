@@ -1,6 +1,6 @@
-"""Every file format once: readers and writers, byte-stable.
+"""Readers and writers for every file format. Equal content always gives equal bytes.
 
-Shapes: H, W image height and width in px; h, w size at network stride; K classes.
+Shapes: H, W height and width of the image in px; h, w size at network stride; K classes.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -22,16 +22,15 @@ from pipeline.core import shards
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.errors import MissingFileError, UserError
 
-if TYPE_CHECKING:
-    pass
-
-
 TOO_LARGE = Image.DecompressionBombError
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # of photographs
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # suffixes of photographs
 
 
 def voc_palette() -> list[int]:
-    """The VOC devkit's colour map as 768 numbers: bits of the index spread over the channels."""
+    """Return the colour map of the VOC devkit as 768 numbers, R, G and B of each index.
+
+    The bits of the index are spread over the bits of the three channels.
+    """
     index = np.arange(256)
     channels = [sum(((index >> (3 * j + c)) & 1) << (7 - j) for j in range(8)) for c in range(3)]
     return [int(v) for v in np.stack(channels, axis=1).ravel()]
@@ -53,15 +52,16 @@ def _open(path: Path, *, least_px: int = 0) -> Image.Image:
     except FileNotFoundError as e:
         raise MissingFileError(path) from e
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TOO_LARGE) as e:
-        known = not isinstance(e, UnidentifiedImageError)
-        why = (str(e).replace(str(path), "").strip(" '") if known else "") or "unknown format"
+        known_format = not isinstance(e, UnidentifiedImageError)
+        why = str(e).replace(str(path), "").strip(" '") if known_format else ""
         raise UserError(
-            f"{path}: cannot be decoded ({why}); replace it or take it off the list"
+            f"{path}: cannot be decoded ({why or 'unknown format'}); replace it or remove it "
+            "from the list of images"
         ) from e
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey scaled to 8 bits; Pillow alone would cut it off at 255."""
+    """Scale 16-bit grey to 8 bits. Pillow would instead set all values above 255 to 255."""
     if not image.mode.startswith("I"):
         return image
     return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
@@ -72,8 +72,8 @@ def read_image(path: Path, *, least_px: int = 0) -> UInt8:
 
     Args:
         path: the file.
-        least_px: where given, a JPEG may be decoded at a half, a quarter or an eighth of its size,
-            which is faster, as long as its long side keeps so many px.
+        least_px: if above 0, a JPEG may be decoded at a half, a quarter or an eighth of its size,
+            which is faster. Its long side then still has at least this many px.
 
     Raises:
         UserError: the file is missing or cannot be decoded.
@@ -83,21 +83,22 @@ def read_image(path: Path, *, least_px: int = 0) -> UInt8:
 
 
 def write_image(path: Path, image_HW3: UInt8) -> None:
-    """Write an RGB image; the suffix picks the format."""
+    """Write an RGB image (H, W, 3). The suffix of `path` decides the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image_HW3).save(path, quality=90)
 
 
 def read_label(path: Path) -> UInt8:
-    """Read the indices (H, W) of a palette or grey PNG; the palette's colours do not matter.
+    """Read the class indices (H, W) of a palette or grey PNG. The palette's colours do not matter.
 
     Raises:
-        UserError: missing, undecodable, or a colour image without indices.
+        UserError: the file is missing, cannot be decoded, or is a colour image without indices.
     """
     image = _open(path)
     if image.mode not in ("P", "L", "1"):
         raise UserError(
-            f"{path}: is a {image.mode} image without class indices; save it as palette or grey PNG"
+            f"{path}: is a {image.mode} image without class indices; save it as a palette PNG or "
+            "a grey PNG"
         )
     return np.array(image if image.mode != "1" else image.convert("L"), dtype=np.uint8)
 
@@ -111,18 +112,18 @@ def write_label(path: Path, label_HW: UInt8) -> None:
 
 
 def read_grey(path: Path) -> Float:
-    """Read a grey image as (H, W) in [0, 1]."""
+    """Read a grey image as floats (H, W) in [0, 1]."""
     return np.asarray(_eight_bit(_open(path)).convert("L"), dtype=np.float32) / 255
 
 
 def write_grey(path: Path, map_HW: Float) -> None:
-    """Write a map (H, W) in [0, 1] as an 8-bit grey PNG."""
+    """Write a map (H, W) as an 8-bit grey PNG. Values outside [0, 1] are clipped."""
     grey = Image.fromarray(np.round(np.clip(map_HW, 0, 1) * 255).astype(np.uint8))
     replace_file(path, lambda f: grey.save(f, format="PNG"))
 
 
 def replace_file(path: Path, write: Any) -> None:
-    """Write through a temporary name, so that a killed run leaves no half a file."""
+    """Write to a temporary name and rename it, so that a killed run leaves no incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with part.open("wb") as f:
@@ -132,7 +133,7 @@ def replace_file(path: Path, write: Any) -> None:
 
 @contextlib.contextmanager
 def _arrays(path: Path) -> Iterator[Any]:
-    """The arrays of an npz file.
+    """Open the arrays of an npz file.
 
     Raises:
         UserError: the file is missing or is not an npz file.
@@ -143,41 +144,47 @@ def _arrays(path: Path) -> Iterator[Any]:
     except FileNotFoundError as e:
         raise MissingFileError(path) from e
     except (ValueError, zipfile.BadZipFile) as e:
-        raise UserError(f"{path}: not an npz file ({e}); delete it and run the chain again") from e
+        raise UserError(
+            f"{path}: is not an npz file ({e}); delete it and run the chain again"
+        ) from e
 
 
 def read_maps(path: Path) -> tuple[Float, UInt8]:
-    """Read class maps: `maps` (K, h, w) and `classes` (K,) indices from 1."""
+    """Read class maps: `maps` (K, h, w), and `classes` (K,) with class indices from 1."""
     with _arrays(path) as z:
         return z["maps"].astype(np.float32), z["classes"]
 
 
 def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
-    """Write class maps of the image's tags in float16."""
+    """Write the class maps (K, h, w) of an image's tags as float16."""
     maps = maps_Khw.astype(np.float16)
     replace_file(path, lambda f: np.savez(f, maps=maps, classes=classes_K))
 
 
 def read_logits(path: Path) -> Float:
-    """Read logits (1 + K, h, w); channel 0 is the background."""
+    """Read logits (1 + K, h, w). Channel 0 is the background."""
     with _arrays(path) as z:
         return z["logits"].astype(np.float32)
 
 
 def write_logits(path: Path, logits_Khw: Float) -> None:
-    """Write logits in float16 at network stride."""
+    """Write logits (1 + K, h, w) at network stride as float16."""
     logits = logits_Khw.astype(np.float16)
     replace_file(path, lambda f: np.savez(f, logits=logits))
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON."""
+    """Read a JSON file.
+
+    Raises:
+        UserError: the file is missing or is not valid JSON.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
         raise MissingFileError(path) from e
     except json.JSONDecodeError as e:
-        raise UserError(f"{path}: not valid JSON ({e})") from e
+        raise UserError(f"{path}: is not valid JSON ({e})") from e
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -187,29 +194,33 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_table(path: Path, *, columns: Sequence[str], sep: str = ",") -> list[dict[str, str]]:
-    """Read a CSV with a header that holds at least `columns`; all values are text."""
+    """Read a CSV whose first line names at least `columns`. All values are text.
+
+    Raises:
+        UserError: the file is missing or not UTF-8, a column is missing, or a line is too long.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as e:
         raise MissingFileError(path, f"it needs the columns {','.join(columns)}") from e
     except UnicodeDecodeError as e:
-        raise UserError(f"{path}: is not UTF-8; save it again with that encoding") from e
+        raise UserError(f"{path}: is not UTF-8; save it again as UTF-8") from e
     reader = csv.DictReader(io.StringIO(text), delimiter=sep, restkey="\n")
     if missing := [c for c in columns if c not in (reader.fieldnames or [])]:
         raise UserError(f"{path}: column '{missing[0]}' is missing from the first line")
-    found = []
+    rows = []
     for row in reader:
         if any(row.pop("\n", ())):
             where = f"{path}: line {reader.line_num}: too many fields"
-            raise UserError(f"{where}; put quotes round one with commas")
-        found.append({k: (v or "").strip() for k, v in row.items() if k})
-    return found
+            raise UserError(f"{where}; put quotes around a field that contains commas")
+        rows.append({k: (v or "").strip() for k, v in row.items() if k})
+    return rows
 
 
 def write_table(
     path: Path, rows: Iterable[Sequence[Any]], *, columns: Sequence[str], sep: str = ","
 ) -> None:
-    """Write a CSV, or with `sep` a tab a TSV."""
+    """Write a table with `columns` as its first line: a CSV, or a TSV if `sep` is a tab."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=sep, lineterminator="\n")
     writer.writerows([columns, *rows])
@@ -217,14 +228,14 @@ def write_table(
 
 
 def digest(*paths: Path) -> str:
-    """A short name of the content of files, and of folders with all that is in them."""
-    h = hashlib.blake2b(digest_size=8)
+    """Hash the names and the content of files into 16 hex digits. A folder means all its files."""
+    content_hash = hashlib.blake2b(digest_size=8)
     for path in paths:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
-            h.update(file.name.encode())
+            content_hash.update(file.name.encode())
             try:
-                h.update(file.read_bytes())
+                content_hash.update(file.read_bytes())
             except FileNotFoundError as e:
                 raise MissingFileError(file) from e
-    return h.hexdigest()
+    return content_hash.hexdigest()

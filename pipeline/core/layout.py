@@ -1,14 +1,14 @@
-"""Every path of the project, once; a contract test compares them with dvc.yaml."""
+"""Every path of the project. A contract test compares these paths with dvc.yaml."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-SCORED = ("seed", "saliency", "guide", "segment")  # groups of links, each scored by its own stage
+SCORED = ("seed", "saliency", "guide", "segment")  # the groups of scores, one for each stage
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each artefact lies, below the project's root folder."""
+    """Where each file and folder is, below the project's root folder."""
 
     root: Path = Path()
 
@@ -21,7 +21,7 @@ class Layout:
 
     @property
     def params_before(self) -> Path:
-        """The params that `cli.py use` replaced."""
+        """The params.yaml that the last `cli.py use` replaced."""
         return self.root / "data/params_before.yaml"
 
     @property
@@ -38,7 +38,7 @@ class Layout:
 
     @property
     def shapes(self) -> Path:
-        """The generated set: images/, masks/, tags.csv."""
+        """The generated data set: images/, masks/, tags.csv."""
         return self.root / "data/raw/shapes"
 
     @property
@@ -63,7 +63,7 @@ class Layout:
 
     @property
     def difficult(self) -> Path:
-        """Tags that scores leave out, because VOC calls every such object difficult."""
+        """The tags that scores skip: in that image, VOC calls every object of the tag difficult."""
         return self.root / "data/prepared/difficult.csv"
 
     @property
@@ -85,7 +85,7 @@ class Layout:
 
     @property
     def tag_scores(self) -> Path:
-        """The classifier's probability of every class."""
+        """The classifier's probability of every class for each image."""
         return self.root / "data/tag_scores.csv"
 
     # --- saliency
@@ -97,7 +97,7 @@ class Layout:
 
     @property
     def saliency_labels(self) -> Path:
-        """Masks made from boxes, NAME.png."""
+        """The masks that the saliency network learns from, made from boxes, NAME.png."""
         return self.root / "data/labels/saliency"
 
     def saliency(self, source: str) -> Path:
@@ -113,11 +113,11 @@ class Layout:
 
     @property
     def fused(self) -> Path:
-        """Labels that the guide rule settles, with contested components marked, ID.png."""
+        """Labels after the guide rule, with contested components marked, ID.png."""
         return self.root / "data/fused/labels"
 
     def labels(self, supervision: str) -> Path:
-        """Labels a segmenter can learn from, for one value of segment.supervision, ID.png."""
+        """Labels for one value of segment.supervision, for a segmenter to learn from, ID.png."""
         return self.root / "data/labels" / supervision
 
     # --- segmenter
@@ -131,7 +131,7 @@ class Layout:
         return self.root / "data/logits" / supervision
 
     def predictions(self, supervision: str) -> Path:
-        """Label images of the plain segmenter, ID.png."""
+        """Label images of the segmenter before the dense CRF, ID.png."""
         return self.root / "data/predictions" / supervision
 
     def refined(self, supervision: str) -> Path:
@@ -141,11 +141,11 @@ class Layout:
     # --- scores, report, tables
 
     def scores(self, group: str) -> Path:
-        """The scores of one of SCORED."""
+        """The scores of one group of SCORED."""
         return self.root / f"data/scores/{group}.json"
 
     def score_tables(self, group: str) -> Path:
-        """The tables behind these scores."""
+        """The folder of detailed tables of one group: by class, by image, curves."""
         return self.root / "data/scores" / group
 
     @property
@@ -153,23 +153,23 @@ class Layout:
         """The HTML report and its pictures."""
         return self.root / "data/report"
 
-    def cell(self, row: str, seed: int) -> Path:
-        """Where one cell of a table runs; removed when it is done."""
-        return self.root / ".cells" / f"{row}-{seed}"
+    def cell(self, row: str, random_seed: int) -> Path:
+        """Where one cell of a table runs. The folder is removed when the cell is done."""
+        return self.root / ".cells" / f"{row}-{random_seed}"
 
-    def cell_scores(self, row: str, seed: int) -> Path:
-        """The scores and the identity of a cell."""
-        return self.root / "data/ablation" / f"{row}-{seed}.json"
+    def cell_scores(self, row: str, random_seed: int) -> Path:
+        """The scores of a cell, with hashes of its params, code and data."""
+        return self.root / "data/ablation" / f"{row}-{random_seed}.json"
 
     def table(self, name: str, suffix: str) -> Path:
-        """A table of a paper."""
+        """A finished table. `suffix` is its format, such as md."""
         return self.root / "data/tables" / f"{name}.{suffix}"
 
     # --- a run
 
     @property
     def resume(self) -> Path:
-        """What an interrupted stage needs to go on."""
+        """The unfinished work of an interrupted stage, from which it continues."""
         return self.root / ".resume"
 
     @property

@@ -1,6 +1,6 @@
-"""Maps over an image: normalise, resize, and which class is strongest where.
+"""Operations on maps: normalise, resize, and find the strongest class at each pixel.
 
-Shapes: K classes of one image, h, w map size, H, W image size in px.
+Shapes: K classes of one image; h, w size of the map; H, W size of the image in px.
 """
 
 import cv2
@@ -10,9 +10,9 @@ from pipeline.core.arrays import Float, UInt8
 
 
 def normalise(maps: Float) -> Float:
-    """Cut off negative evidence and divide each map by its own maximum: [0, 1].
+    """Set negative values to 0 and divide each map by its own maximum, which gives [0, 1].
 
-    Takes one map (h, w) or several (K, h, w). A map without positive evidence stays 0.
+    Takes one map (h, w) or several (K, h, w). A map without positive values becomes 0 everywhere.
 
     Source: the released rules of Oh et al., CVPR 2017, for class maps and for saliency.
     """
@@ -22,16 +22,16 @@ def normalise(maps: Float) -> Float:
 
 
 def resize(maps: Float, *, height_px: int, width_px: int) -> Float:
-    """Bilinear resize of one map (h, w) or several (K, h, w), half-pixel centres."""
+    """Resize one map (h, w) or several (K, h, w) bilinearly, with half-pixel centres."""
     size = (width_px, height_px)
     if maps.ndim == 2:
         return cv2.resize(maps, size, interpolation=cv2.INTER_LINEAR)
-    resized = [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in maps]
+    resized = [cv2.resize(map_hw, size, interpolation=cv2.INTER_LINEAR) for map_hw in maps]
     return np.stack(resized) if resized else np.zeros((0, height_px, width_px), np.float32)
 
 
 def strongest(maps_KHW: Float, classes_K: UInt8) -> tuple[Float, UInt8]:
-    """At each pixel the highest value and its class; all 0 without classes."""
+    """Return the highest value (H, W) and its class (H, W) at each pixel; both 0 if K is 0."""
     if len(classes_K) == 0:
         empty = np.zeros(maps_KHW.shape[1:], np.float32)
         return empty, empty.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Reading params.yaml: validated once, at a stage's door; errors name the param and the fix."""
+"""Read and validate params.yaml. Errors name the param and how to fix it."""
 
 import hashlib
 import json
@@ -16,7 +16,13 @@ V = TypeVar("V")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file into plain dicts; YAML 1.2, so that 1e-4 is a number."""
+    """Read a YAML file into plain dicts.
+
+    It is read as YAML 1.2, where 1e-4 is a number. In YAML 1.1 it is a string.
+
+    Raises:
+        UserError: the file is missing, is not valid YAML, or is not a mapping.
+    """
     try:
         loaded = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
@@ -24,12 +30,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except YAMLError as e:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(e).split())}") from e
     if not isinstance(loaded, dict):
-        raise UserError(f"{path}: must hold sections such as 'data:' and 'seed:'")
+        raise UserError(f"{path}: must contain sections such as 'data:' and 'seed:'")
     return loaded
 
 
 def validate(model: type[V], values: Any, *, where: str) -> V:
-    """Validate `values`, turning pydantic's report into one line that names the param."""
+    """Validate `values` as `model`.
+
+    Args:
+        model: a pydantic model or any type that pydantic can check.
+        values: what params.yaml holds.
+        where: the dotted name of `values`, for the error message.
+
+    Raises:
+        UserError: a value is wrong. The message is one line and names the param.
+    """
     try:
         return TypeAdapter(model).validate_python(values)
     except ValidationError as e:
@@ -39,8 +54,12 @@ def validate(model: type[V], values: Any, *, where: str) -> V:
 def section(params: dict[str, Any], name: str, model: type[V]) -> V:
     """Validate the part of `params` at the dotted `name` as `model`.
 
-    A stage sees its own slice alone: where `model` is a part of a section (SeedModel of Seed),
-    the section's other keys, ELSEWHERE, are left out; an unknown key is still an error.
+    A stage sees only its own slice. `model` may cover just a part of a section, as SeedModel does
+    of Seed. Then its ELSEWHERE names the other keys, which are left out here. An unknown key is
+    still an error.
+
+    Raises:
+        UserError: there is no such part, or a value in it is wrong.
     """
     values: Any = params
     for key in name.split("."):
@@ -54,7 +73,7 @@ def section(params: dict[str, Any], name: str, model: type[V]) -> V:
 
 
 def lay_over(base: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Put `changes` into `base`, section by section; what they do not name stays."""
+    """Merge `changes` into `base`, section by section. Keys that `changes` does not name stay."""
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             lay_over(base[key], value)
@@ -63,20 +82,20 @@ def lay_over(base: dict[str, Any], changes: dict[str, Any]) -> None:
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[tuple[str, Any, Any]]:
-    """(dotted name, old value, new value) of every param that differs."""
+    """List (dotted name, old value, new value) for every param that differs."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return [] if old == new else [(name, old, new)]
     return [
-        d
+        difference
         for key in sorted({*old, *new})
-        for d in differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))
+        for difference in differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))
     ]
 
 
 def fingerprint(*parts: BaseModel | str) -> str:
-    """A short stable name of a set of params and input digests."""
-    text = [
-        p if isinstance(p, str) else json.dumps(p.model_dump(mode="json"), sort_keys=True)
-        for p in parts
+    """Hash params and texts into 16 hex digits. Equal values give an equal fingerprint."""
+    texts = [
+        part if isinstance(part, str) else json.dumps(part.model_dump(mode="json"), sort_keys=True)
+        for part in parts
     ]
-    return hashlib.blake2b("\n".join(text).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b("\n".join(texts).encode(), digest_size=8).hexdigest()

@@ -1,8 +1,8 @@
-"""Ranks: processes, on one machine or many, that share a stage through one file system.
+"""Ranks: processes, on one machine or several, that share the work of a stage.
 
-`torchrun` starts them; without it there is one. A rank takes its share of images or of each
-training batch and writes its own files; only gradients, barriers and a few words go over the
-network.
+`torchrun` starts the ranks. Without it, one process does everything. Each rank takes its share of
+the images, or of each training batch, and writes its own files to a file system that all ranks
+see. Only gradients, barriers and a few short values go over the network.
 """
 
 import contextlib
@@ -18,52 +18,53 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
-PATIENCE = timedelta(days=1)  # a rank may be done with its images long before another
+PATIENCE = timedelta(days=1)  # one rank may finish its images long before another
 
 
 def inside() -> bool:
-    """Whether torchrun started this process; other launchers set RANK, too."""
+    """Whether torchrun started this process. RANK does not tell, as other launchers set it too."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def rank() -> int:
-    """This process among all of them, from 0."""
+    """Number of this process among all ranks, from 0."""
     return int(os.environ["RANK"]) if inside() else 0
 
 
 def local() -> int:
-    """This process among those of its machine, from 0."""
+    """Number of this process among the ranks on this machine, from 0."""
     return int(os.environ["LOCAL_RANK"]) if inside() else 0
 
 
 def world() -> int:
-    """How many processes share the stage."""
+    """Number of all ranks."""
     return int(os.environ["WORLD_SIZE"]) if inside() else 1
 
 
 def beside() -> int:
-    """How many of them run on this machine."""
+    """Number of ranks on this machine."""
     return int(os.environ["LOCAL_WORLD_SIZE"]) if inside() else 1
 
 
 def first() -> bool:
-    """Whether this is the rank that writes what all have made together."""
+    """Whether this is rank 0, which writes everything that exists only once."""
     return rank() == 0
 
 
 def mine(items: Sequence[T]) -> list[T]:
-    """This rank's share: every world-th item."""
+    """Return this rank's share: every n-th item, where n is the number of ranks."""
     return list(items[rank() :: world()])
 
 
 def launcher() -> list[str]:
-    """What starts the ranks: empty for one process, or if this is a rank already.
+    """Return the command that starts the ranks.
 
-    GUIDELABEL_LAUNCH is a command before `-m stages NAME`, such as torchrun with its options;
-    GUIDELABEL_NPROC=N is short for torchrun with N processes on this machine.
+    It is empty if one process is enough, or if this process is a rank already.
+    GUIDELABEL_LAUNCH is a command to put before `-m stages NAME`, such as torchrun with its
+    options. GUIDELABEL_NPROC=N is short for torchrun with N processes on this machine.
 
     Raises:
-        UserError: N is no whole number.
+        UserError: N is not a whole number above 0.
     """
     if inside():
         return []
@@ -80,9 +81,10 @@ def launcher() -> list[str]:
 
 @contextlib.contextmanager
 def group(device: Callable[[], "torch.device"]) -> Iterator[None]:
-    """The process group of all ranks on their devices; nothing for one.
+    """Open the process group of all ranks on their devices. With one rank, do nothing.
 
-    It is taken down only if all went well: a rank that fails must not wait for the others.
+    The group is closed only if there was no error, because a failed rank must not wait for the
+    others.
     """
     if world() == 1:
         yield
@@ -100,12 +102,12 @@ def group(device: Callable[[], "torch.device"]) -> Iterator[None]:
 
 
 def lost(error: RuntimeError) -> bool:
-    """Whether the error is another rank's end, which that rank or the launcher explains."""
+    """Whether the error only says that another rank ended. That rank or torchrun tells why."""
     return "gloo/transport" in str(error) or type(error).__name__ == "DistBackendError"
 
 
 def barrier() -> None:
-    """Wait for every rank."""
+    """Wait until every rank is here."""
     if world() > 1:
         import torch.distributed as dist
 
@@ -113,18 +115,18 @@ def barrier() -> None:
 
 
 def agreed(make: Callable[[], T]) -> T:
-    """What the first rank makes, in every rank; the others make nothing."""
+    """Call `make` in rank 0 only, and return its result in every rank."""
     if world() == 1:
         return make()
     import torch.distributed as dist
 
-    said: list[T | None] = [make() if first() else None]
-    dist.broadcast_object_list(said, src=0)
-    return said[0]  # type: ignore[return-value]
+    shared: list[T | None] = [make() if first() else None]
+    dist.broadcast_object_list(shared, src=0)
+    return shared[0]  # type: ignore[return-value]
 
 
 def mean(value: "torch.Tensor") -> "torch.Tensor":
-    """Mean of a tensor over ranks, without gradient."""
+    """Return the mean of a tensor over all ranks, without gradient."""
     if world() == 1:
         return value
     import torch.distributed as dist
@@ -135,7 +137,7 @@ def mean(value: "torch.Tensor") -> "torch.Tensor":
 
 
 def take_first(tensors: Iterator["torch.Tensor"]) -> None:
-    """Make tensors equal the first rank's."""
+    """Copy the tensors of rank 0 to all ranks, in place."""
     if world() > 1:
         import torch.distributed as dist
 

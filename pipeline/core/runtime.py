@@ -1,8 +1,11 @@
-"""What a run stands on: device, precision, random seeds, workers, progress.
+"""Where and how a run computes: device, precision, random seeds, worker processes, progress.
 
-None of it is a param, because none of it may change a result's meaning. Environment variables:
-GUIDELABEL_DEVICE (auto, cpu, cuda, mps), GUIDELABEL_PRECISION (auto, float32, bfloat16),
-GUIDELABEL_WORKERS (processes that load, check, run the CRF, count).
+None of these is a param, because none may change what a result means. People set them by
+environment variables:
+
+    GUIDELABEL_DEVICE     auto, cpu, cuda or mps
+    GUIDELABEL_PRECISION  auto, float32 or bfloat16
+    GUIDELABEL_WORKERS    number of processes that load images, check them, run the CRF and count
 """
 
 import contextlib
@@ -29,50 +32,64 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # constants in glibc's malloc.h
 
 
 def workers() -> int:
-    """How many processes may work beside each other; at least 1."""
+    """Number of processes that may work at the same time, at least 1.
+
+    Raises:
+        UserError: GUIDELABEL_WORKERS is not a whole number.
+    """
     asked = os.environ.get("GUIDELABEL_WORKERS", "")
     if asked and not asked.isdigit():
         raise UserError(f"GUIDELABEL_WORKERS={asked}: must be a whole number")
     if asked:
         return max(1, int(asked))
-    share = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if share else os.cpu_count() or 1
+    has_affinity = hasattr(os, "sched_getaffinity")  # the cores this process may use
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     return max(1, cores // ranks.beside())
 
 
 def device() -> "torch.device":
-    """The device to run on: CUDA, then MPS, then the CPU, unless GUIDELABEL_DEVICE says."""
+    """Choose the device: GUIDELABEL_DEVICE, or else the first of CUDA, MPS and CPU that exists.
+
+    Raises:
+        UserError: this machine does not have the device, or has fewer GPUs than ranks.
+    """
     import torch
 
     asked = os.environ.get("GUIDELABEL_DEVICE", "auto")
-    there = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if asked == "auto":
-        asked = next(name for name, ok in there.items() if ok)
-    if not there.get(asked.split(":")[0], False):
+        asked = next(name for name, ok in available.items() if ok)
+    if not available.get(asked.split(":")[0], False):
         raise UserError(f"GUIDELABEL_DEVICE={asked}: not on this machine; use auto or cpu")
-    if asked == "cuda" and ranks.local() >= torch.cuda.device_count():
+    if asked == "cuda" and ranks.local() >= (gpus := torch.cuda.device_count()):
         raise UserError(
-            f"{torch.cuda.device_count()} GPUs for more ranks; start as many, or "
-            "set GUIDELABEL_DEVICE=cpu"
+            f"this machine has {gpus} GPUs and more ranks; start {gpus} ranks here, or set "
+            "GUIDELABEL_DEVICE=cpu"
         )
     return torch.device(f"cuda:{ranks.local()}" if asked == "cuda" else asked)
 
 
 def bf16_pays(on: "torch.device") -> bool:
-    """Whether bf16 autocast is worth it: GPUs that have it, CPUs with AVX-512 BF16 or AMX."""
+    """Whether bf16 autocast is faster: on GPUs with bf16, and CPUs with AVX-512 BF16 or AMX.
+
+    GUIDELABEL_PRECISION overrides this.
+
+    Raises:
+        UserError: GUIDELABEL_PRECISION has another value than auto, float32 or bfloat16.
+    """
     import torch
 
     asked = os.environ.get("GUIDELABEL_PRECISION", "auto")
     if asked not in ("auto", "float32", "bfloat16"):
-        raise UserError(f"GUIDELABEL_PRECISION={asked}: is none of auto, float32, bfloat16")
+        raise UserError(f"GUIDELABEL_PRECISION={asked}: must be auto, float32 or bfloat16")
     if asked != "auto":
         return asked == "bfloat16"
     if on.type == "cuda":
@@ -81,15 +98,17 @@ def bf16_pays(on: "torch.device") -> bool:
 
 
 def keep_memory() -> None:
-    """Have glibc keep the memory that a layer has freed for the next one.
+    """Tell glibc to keep the memory that one layer frees, so that the next layer can use it.
 
-    By default it hands large pieces back to the system, which clears every page before it lends it
-    again; on a CPU that took half the time of a forward pass over large batches. What is free by
-    now does go back, once: loader processes, which inherit the rule, share this one's pages, and
-    each page kept would be copied when it is next written.
+    By default, glibc returns large blocks to the system, and the system clears every page before
+    it gives it out again. On a CPU this took half the time of a forward pass over large batches.
+
+    The memory that is free at this moment is still returned, once. Loader processes start with
+    the pages of this process and with the same setting. A page kept here would be copied as soon
+    as one of them writes to it.
     """
     if sys.platform == "linux":
-        with contextlib.suppress(AttributeError):  # another C library
+        with contextlib.suppress(AttributeError):  # a C library other than glibc
             libc = ctypes.CDLL(None)
             mallopt = libc.mallopt
             libc.malloc_trim(0)
@@ -99,7 +118,7 @@ def keep_memory() -> None:
 
 
 def autocast(on: "torch.device") -> contextlib.AbstractContextManager[Any]:
-    """bf16 autocast where it pays, nothing elsewhere."""
+    """Return bf16 autocast where it is faster, else a context that does nothing."""
     import torch
 
     if not bf16_pays(on):
@@ -107,15 +126,15 @@ def autocast(on: "torch.device") -> contextlib.AbstractContextManager[Any]:
     return torch.autocast(on.type, torch.bfloat16)
 
 
-def seed_all(seed: int, epoch: int = 0) -> None:
-    """Seed torch's generators from (seed, epoch), so that a resumed epoch equals the first try."""
+def seed_all(random_seed: int, epoch: int = 0) -> None:
+    """Seed torch's generators from (random_seed, epoch), so that a repeated epoch is the same."""
     import torch
 
-    torch.manual_seed((seed * 1_000_003 + epoch) % 2**63)
+    torch.manual_seed((random_seed * 1_000_003 + epoch) % 2**63)
 
 
 def describe() -> dict[str, str]:
-    """Device, precision and version, to be kept with a model and its scores."""
+    """Return device, precision and version of torch, to record with a model and its scores."""
     import torch
 
     on = device()
@@ -128,15 +147,15 @@ def describe() -> dict[str, str]:
 
 
 def loader_processes() -> int:
-    """Loader processes: 0 on two cores, where they would take time from the network."""
+    """Number of loader processes: 0 on two cores, where they would slow down the network."""
     import torch
 
-    few = workers() <= 2 and not torch.cuda.is_available()
-    return 0 if few else max(1, workers() // 2)
+    few_cores = workers() <= 2 and not torch.cuda.is_available()
+    return 0 if few_cores else max(1, workers() // 2)
 
 
 def one_thread(_: int) -> None:
-    """Initialise a loader process: it shares the cores with others."""
+    """Initialise a loader process with one thread, because many of them share the cores."""
     import cv2
     import torch
 
@@ -145,22 +164,29 @@ def one_thread(_: int) -> None:
 
 
 def say(line: str) -> None:
-    """One line to people, on stderr; of several ranks the first speaks."""
+    """Print a line for people to stderr. Of several ranks, only rank 0 prints."""
     if ranks.first():
         tqdm.write(line, file=sys.stderr)
 
 
 def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
-    """Pass `items` on with a progress bar; where stderr is no terminal, a line every 30 s."""
+    """Yield `items` and show progress: a bar in a terminal, elsewhere a line every 30 s.
+
+    Args:
+        items: what to yield.
+        total: the number of items.
+        what: the title of the bar.
+    """
     seconds = 0.1 if sys.stderr.isatty() else 30.0
     bar = tqdm(items, total=total, desc=what, mininterval=seconds, disable=not ranks.first())
     yield from bar
 
 
 def leave_with_parent() -> None:
-    """End this process when the one that started it is gone, however it was killed.
+    """End this process as soon as the process that started it is gone, even if that was killed.
 
-    Ctrl-C reaches both: it ends this one at once, where Python would take it for a failed item.
+    Ctrl-C reaches both processes. It ends this one at once. Otherwise Python would treat the
+    interrupt as a failure of the item that is being computed.
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -178,32 +204,36 @@ def leave_with_parent() -> None:
 def processes(
     count: int, *, initializer: Callable[[], None] = leave_with_parent
 ) -> Iterator[ProcessPoolExecutor]:
-    """A pool of `count` processes, for work that uses no torch.
+    """Open a pool of `count` processes, for work that does not use torch.
 
     Raises:
-        UserError: one of them was killed.
+        UserError: one of the processes was killed.
     """
     try:
         with ProcessPoolExecutor(count, initializer=initializer) as pool:
             yield pool
     except BrokenProcessPool as e:
         raise UserError(
-            "a worker process was killed, perhaps as memory ran out; set GUIDELABEL_WORKERS to "
-            f"less than {count} and run again, it goes on"
+            "a worker process was killed, perhaps because memory ran out; set GUIDELABEL_WORKERS "
+            f"to less than {count} and run again: finished files are kept"
         ) from e
 
 
 def forgive_pool(failed: threading.ExceptHookArgs) -> None:
-    """A threading.excepthook for programs with pools.
+    """Hide one error in threads; to be set as threading.excepthook by programs with pools.
 
-    Ctrl-C ends workers and cancels their items; Python 3.11's pool trips over the latter.
+    Ctrl-C ends the workers and cancels their items. The pool of Python 3.11 then raises
+    InvalidStateError in its own thread.
     """
     if not issubclass(failed.exc_type, InvalidStateError):
         threading.__excepthook__(failed)
 
 
 def pool_map(work: Callable[[T], R], items: list[T], *, what: str) -> Iterator[R]:
-    """`map` over a process pool, in order, with progress; for work that uses no torch."""
+    """Map `work` over `items` in a process pool, in order and with progress.
+
+    `work` must not use torch.
+    """
     count = min(workers(), len(items))
     if count <= 1:
         yield from track(map(work, items), total=len(items), what=what)

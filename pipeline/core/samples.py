@@ -1,4 +1,4 @@
-"""The images of a data set: what training may see of them, and what only scoring may see."""
+"""Read and write samples.csv, which training may see, and truth.csv, which only scoring may see."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pipeline.core.formats import read_table, write_table
 
 @dataclass(frozen=True)
 class Sample:
-    """One image that training may see; `tags` are names out of the class list."""
+    """One image as training sees it. `tags` are names from the class list."""
 
     id: str
     image: Path
@@ -50,5 +50,5 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> None:
 
 
 def read_truth(path: Path) -> dict[str, Path]:
-    """Read truth.csv: the mask of each id that has one."""
+    """Read truth.csv: the path of the mask for each id that has a mask."""
     return {r["id"]: Path(r["mask"]) for r in read_table(path, columns=("id", "mask"))}

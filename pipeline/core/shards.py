@@ -1,7 +1,7 @@
-"""Many small files as a few archives, for file systems that bear no ten million files.
+"""Store many small files in a few archives, for file systems that cannot hold millions of files.
 
-FOLDER/00007-of-00100.zip holds those files of FOLDER whose name hashes to 7. A reader asks for
-FOLDER/NAME all the same.
+FOLDER/00007-of-00100.zip holds the files of FOLDER whose names hash to 7. A reader still asks for
+FOLDER/NAME and does not need to know of the archives.
 """
 
 import functools
@@ -16,42 +16,42 @@ from typing import BinaryIO
 from pipeline.core import ranks
 from pipeline.core.errors import UserError
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # an archive's bytes depend on what is in it alone
+EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal content gives equal bytes
 ARCHIVE = "{:05d}-of-{:05d}.zip"
 ANY_ARCHIVE = "[0-9]" * 5 + "-of-" + "[0-9]" * 5 + ".zip"
-NO_FILES = (".part", ".zip")
+NO_FILES = (".part", ".zip")  # suffixes of unfinished files and of the archives themselves
 
 
 def pack(folder: Path, *, per_shard: int) -> None:
-    """Put the files of `folder` into archives of about `per_shard` files; ranks share the work.
+    """Move the files of `folder` into archives of about `per_shard` files. Ranks share the work.
 
-    A killed call goes on: an archive is there whole or not at all.
+    If a call is killed, the next call continues: an archive is either complete or not there.
     """
     count, files = ranks.agreed(lambda: _listed(folder, per_shard))
     groups: dict[int, list[str]] = {number: [] for number in range(count)}
     for name in files:
         groups[_number(name, count)].append(name)
-    for number, inside in ranks.mine([*groups.items()]):
+    for number, names in ranks.mine([*groups.items()]):
         archive = folder / ARCHIVE.format(number, count)
         if not archive.exists():
-            _write(archive, [folder / name for name in inside])
-        for name in inside:
+            _write(archive, [folder / name for name in names])
+        for name in names:
             (folder / name).unlink()
     _counted.cache_clear()
     _archive.cache_clear()
 
 
 def _listed(folder: Path, per_shard: int) -> tuple[int, list[str]]:
-    """How many archives there are to be, or are already, and the files that are in none."""
+    """Return the number of archives, existing or planned, and the files that are in none yet."""
     files = sorted(p.name for p in folder.iterdir() if p.suffix not in NO_FILES)
     return _count(folder) or math.ceil(len(files) / per_shard), files
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file for reading, out of an archive of its folder if it is in one.
+    """Open a file for reading: the file itself, or else its copy in an archive of its folder.
 
     Raises:
-        FileNotFoundError: it is in neither.
+        FileNotFoundError: there is no such file, and it is in no archive.
         UserError: the archive is damaged.
     """
     try:
@@ -69,21 +69,21 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def exists(path: Path) -> bool:
-    """Whether `open_file` would find it."""
+    """Whether `open_file` would find the file."""
     if path.exists() or (count := _count(path.parent)) == 0:
         return path.exists()
     return path.name in _archive(_path(path, count), os.getpid()).NameToInfo
 
 
 def ids(folder: Path) -> set[str]:
-    """The names without suffix of the files in `folder` and its archives; half files left out."""
+    """Return the names, without suffix, of all finished files in `folder` and its archives."""
     if not folder.is_dir():
         return set()
-    there = {p.stem for p in folder.iterdir() if p.suffix not in NO_FILES}
+    stems = {p.stem for p in folder.iterdir() if p.suffix not in NO_FILES}
     for archive in folder.glob(ANY_ARCHIVE):
         with _open(archive) as z:
-            there.update(Path(name).stem for name in z.namelist())
-    return there
+            stems.update(Path(name).stem for name in z.namelist())
+    return stems
 
 
 def _write(archive: Path, files: list[Path]) -> None:
@@ -95,7 +95,7 @@ def _write(archive: Path, files: list[Path]) -> None:
 
 
 def _path(file: Path, count: int) -> Path:
-    """The archive that a file of its folder is in."""
+    """Path of the archive that holds `file`, if its folder has `count` archives."""
     return file.parent / ARCHIVE.format(_number(file.name, count), count)
 
 
@@ -104,19 +104,20 @@ def _number(name: str, count: int) -> int:
 
 
 def _count(folder: Path) -> int:
-    """How many archives the files of `folder` are in; 0 if they are no archives."""
+    """Number of archives in `folder`; 0 if its files are not in archives."""
     return _counted(folder, folder.stat().st_mtime_ns) if folder.is_dir() else 0
 
 
 @functools.lru_cache(maxsize=64)
 def _counted(folder: Path, _changed: int) -> int:
-    one = next(folder.glob(ANY_ARCHIVE), None)
-    return int(one.stem.rpartition("-")[2]) if one else 0
+    """Number of archives. `_changed`, the folder's time, makes the cache notice changes."""
+    archive = next(folder.glob(ANY_ARCHIVE), None)
+    return int(archive.stem.rpartition("-")[2]) if archive else 0
 
 
 @functools.lru_cache(maxsize=256)
 def _archive(path: Path, _process: int) -> zipfile.ZipFile:
-    """An open archive; each process opens its own, for a shared one has one place to read at."""
+    """Return an open archive. Each process opens its own, as a shared one has one read position."""
     return _open(path)
 
 
@@ -128,4 +129,4 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 
 def _damaged(archive: Path) -> UserError:
-    return UserError(f"{archive}: is damaged; remove its folder and run the chain again")
+    return UserError(f"{archive}: is damaged; delete its folder and run the chain again")

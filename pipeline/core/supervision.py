@@ -1,4 +1,4 @@
-"""The kinds of labels a segmenter can learn from: the values of `segment.supervision`."""
+"""The kinds of labels that a segmenter can learn from: the values of `segment.supervision`."""
 
 from typing import Annotated, Literal, get_args
 
@@ -6,11 +6,14 @@ from pydantic import AfterValidator, Field
 
 Kind = Literal["guide", "full", "oracle", "seed", "round2", "round3", "round4"]
 SUPERVISIONS: tuple[str, ...] = get_args(Kind)
-ROUNDS = {"round2": "guide", "round3": "round2", "round4": "round3"}  # each relabelled by which
+# each round, and the supervision whose segmenter makes its labels
+ROUNDS = {"round2": "guide", "round3": "round2", "round4": "round3"}
 
 
 def check_rounds(chosen: tuple[str, ...]) -> tuple[str, ...]:
-    """Require each round's predecessor, whose segmenter makes its labels.
+    """Check that the supervision before each chosen round is chosen too.
+
+    The segmenter of that supervision makes the labels of the round.
 
     Raises:
         ValueError: a round is listed without the supervision before it.
@@ -18,7 +21,8 @@ def check_rounds(chosen: tuple[str, ...]) -> tuple[str, ...]:
     for name in chosen:
         if ROUNDS.get(name, name) not in chosen:
             raise ValueError(
-                f"{name} learns from the segmenter of {ROUNDS[name]}; add {ROUNDS[name]}"
+                f"the segmenter of {ROUNDS[name]} makes the labels of {name}; "
+                f"add {ROUNDS[name]} to the list"
             )
     return chosen
 

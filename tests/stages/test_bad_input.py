@@ -67,7 +67,7 @@ def test_shards_of_fewer_than_no_file(project):
 
 def test_unknown_choice(project):
     project.change({"seed": {"pooling": "gapp"}})
-    fails(project, "train_seed", "'gapp' is none of attention, gap")
+    fails(project, "train_seed", "'gapp' is not one of attention, gap")
 
 
 def test_missing_weights(project):

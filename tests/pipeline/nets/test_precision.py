@@ -48,5 +48,5 @@ def test_a_model_says_in_which_precision_it_was_trained(precision, monkeypatch):
 
 def test_an_unknown_precision_is_named(monkeypatch):
     monkeypatch.setenv("GUIDELABEL_PRECISION", "float16")
-    with pytest.raises(UserError, match="float16: is none of auto, float32, bfloat16"):
+    with pytest.raises(UserError, match="float16: must be auto, float32 or bfloat16"):
         runtime.bf16_pays(torch.device("cpu"))
