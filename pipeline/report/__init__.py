@@ -1,1 +1,1 @@
-"""Pictures, tables of scores and the HTML report."""
+"""The table of scores, the pictures and the HTML report."""

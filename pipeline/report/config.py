@@ -8,7 +8,7 @@ from pipeline.core.config import Frozen
 
 
 class Report(Frozen):
-    """How many images of each kind the report shows."""
+    """The number of images of each kind that the report shows."""
 
     best: Annotated[int, Field(ge=0)]
     worst: Annotated[int, Field(ge=0)]

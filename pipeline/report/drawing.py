@@ -1,6 +1,6 @@
-"""Pictures: label images over photographs, and panels that follow one image through the chain.
+"""Pictures of the report: labels over photographs, and panels of one image's way through the chain.
 
-Shapes: H, W image size in px.
+Shapes: H, W image size in px. Pictures are RGB, uint8.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,10 @@ RIGHT, FALSE_ALARM, MISSED, MIXED = (70, 160, 70), (230, 120, 30), (60, 90, 220)
 
 
 def overlay(image_HW3: UInt8, label_HW: UInt8, *, strength: float = 0.6) -> UInt8:
-    """Colour the labelled pixels; background stays as it is, void and contested turn pale."""
+    """Colour the labelled pixels of an image.
+
+    Background keeps its colour. Void and contested pixels turn pale.
+    """
     tint = COLOURS[label_HW].astype(np.float32)
     tint[label_HW == CONTESTED] = (255, 255, 255)
     mixed = (1 - strength) * image_HW3 + strength * tint
@@ -24,38 +27,38 @@ def overlay(image_HW3: UInt8, label_HW: UInt8, *, strength: float = 0.6) -> UInt
 
 
 def errors(label_HW: UInt8, truth_HW: UInt8) -> UInt8:
-    """Right object pixels, false alarms, missed pixels and mixed-up classes, each in its colour."""
+    """Draw right object pixels, false alarms, missed pixels and wrong classes in four colours."""
     out = np.full((*label_HW.shape, 3), 245, np.uint8)
-    object_, said, known = truth_HW > 0, label_HW > 0, truth_HW != VOID
-    out[known & object_ & (label_HW == truth_HW)] = RIGHT
-    out[known & ~object_ & said] = FALSE_ALARM
-    out[known & object_ & ~said] = MISSED
-    out[known & object_ & said & (label_HW != truth_HW)] = MIXED
+    true, predicted, known = truth_HW > 0, label_HW > 0, truth_HW != VOID
+    out[known & true & (label_HW == truth_HW)] = RIGHT
+    out[known & ~true & predicted] = FALSE_ALARM
+    out[known & true & ~predicted] = MISSED
+    out[known & true & predicted & (label_HW != truth_HW)] = MIXED
     out[~known] = (200, 200, 200)
     return out
 
 
 def heat(image_HW3: UInt8, map_HW: Float) -> UInt8:
-    """A map in [0, 1] as colours over the greyed image."""
+    """Draw a map in [0, 1] as colours over the greyed image."""
     colour = cv2.applyColorMap((np.clip(map_HW, 0, 1) * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
     grey = cv2.cvtColor(image_HW3, cv2.COLOR_RGB2GRAY)[..., None]
     return (0.4 * grey + 0.6 * colour[..., ::-1]).astype(np.uint8)
 
 
 def grey(map_HW: Float) -> UInt8:
-    """A map in [0, 1] as a grey image."""
+    """Draw a map in [0, 1] as a grey image."""
     return np.repeat((np.clip(map_HW, 0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def tile(picture_HW3: UInt8, *, height_px: int) -> UInt8:
-    """A picture of a panel: shrunk to the panel's height."""
+    """Resize a picture to the height of a panel."""
     height, width = picture_HW3.shape[:2]
     size = (max(1, round(width * height_px / height)), height_px)
     return cv2.resize(picture_HW3, size, interpolation=cv2.INTER_AREA)
 
 
 def panel(tiles: Sequence[UInt8 | None]) -> UInt8:
-    """Tiles of one size side by side; a missing one is hatched."""
+    """Put tiles of one size side by side. A missing tile (None) is hatched."""
     height, width = next(t.shape for t in tiles if t is not None)[:2]
     shown = [_missing((width, height)) if t is None else t for t in tiles]
     gap = np.full((height, 4, 3), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""The chain's scores as lines of a table, for the terminal and the report."""
+"""The lines of the score table, for the terminal and the report."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.core import formats
 from pipeline.core.params import lay_over
 
-# each kind of supervision -> what sets its segmenter apart
+# supervision -> what its segmenter's lines add to the name
 SEGMENTERS = {
     "guide": "",
     "full": ", full masks (bound)",
@@ -18,64 +18,68 @@ SEGMENTERS = {
     "round3": ", round 3",
     "round4": ", round 4",
 }
-# (link, its score, name for people) in the chain's order; seeds, fused and guide labels are made
-# from an image's true tags, on val too
+# (link, score, name of the line) in the chain's order. Seeds, fused labels and guide labels use an
+# image's true tags, on val too; the names say so.
 LINES = (
     ("classifier", "mAP", "classifier"),
-    ("maps", "best_mIoU", "class maps, best, read off the truth"),
-    ("seeds", "mIoU", "seeds alone, with the true tags"),
+    ("maps", "best_mIoU", "class maps, threshold chosen on truth"),
+    ("seeds", "mIoU", "seeds, using true tags"),
     ("saliency", "IoU", "saliency, at fuse's threshold"),
     ("saliency_half", "IoU", "saliency, at half its maximum"),
-    ("fused", "mIoU", "fused, parts open, with the true tags"),
-    ("guide", "mIoU", "guide labels, with the true tags"),
+    ("fused", "mIoU", "fused before the CRF, using true tags"),
+    ("guide", "mIoU", "guide labels, using true tags"),
     *(
-        (f"{link}_{supervision}", "mIoU", f"{name}{about}")
-        for supervision, about in SEGMENTERS.items()
+        (f"{link}_{supervision}", "mIoU", f"{name}{suffix}")
+        for supervision, suffix in SEGMENTERS.items()
         for link, name in (("segmenter", "segmenter"), ("refined", "segmenter + CRF"))
     ),
 )
 
-# the same links by other measures, for the report
+# More scores of the same links, for the report.
 MORE = (
     ("maps", "mP", "class maps, mean precision as seeds"),
-    ("localisation", "top1_error", "class maps, box wrong (true boxes: parts of the masks)"),
-    ("localisation", "top5_error", "class maps, five best boxes wrong"),
-    ("localisation", "point_mAP", "class maps, highest point in a box"),
+    ("localisation", "top1_error", "class maps, wrong box (true boxes come from masks)"),
+    ("localisation", "top5_error", "class maps, all of the five best boxes wrong"),
+    ("localisation", "point_mAP", "class maps, highest point in or near a true box"),
     ("saliency", "mean_IoU", "saliency, mean over images"),
-    ("saliency", "max_F", "saliency, best threshold (read off the truth)"),
+    ("saliency", "max_F", "saliency, threshold chosen on truth"),
     ("saliency", "MAE", "saliency, mean absolute error"),
-    ("saliency", "S_measure", "saliency, structure"),
+    ("saliency", "S_measure", "saliency, structure measure"),
     *(
-        (f"refined_{supervision}", score, f"segmenter + CRF{about}, {name}")
-        for supervision, about in SEGMENTERS.items()
+        (f"refined_{supervision}", score, f"segmenter + CRF{suffix}, {name}")
+        for supervision, suffix in SEGMENTERS.items()
         for score, name in (
             ("boundary_IoU", "near borders"),
             ("fwIoU", "classes weighted by pixels"),
-            ("pixel_accuracy", "pixels"),
+            ("pixel_accuracy", "share of right pixels"),
         )
     ),
 )
 
-# what the tags alone tell; in the terminal where no image has a mask
+# Scores that need only tags. The terminal shows them if no image has a mask.
 TAGGED = (
     ("guide", "tags_found", "guide labels, tags that have a pixel"),
     *(
-        (f"refined_{supervision}", score, f"segmenter + CRF{about}, {name}")
-        for supervision, about in SEGMENTERS.items()
+        (f"refined_{supervision}", score, f"segmenter + CRF{suffix}, {name}")
+        for supervision, suffix in SEGMENTERS.items()
         for score, name in (
             ("tags_found", "tags that have a pixel"),
-            ("untagged", "images with a class that is no tag"),
+            ("untagged", "images that show a class without its tag"),
         )
     ),
 )
 
-FINAL = {f"refined_{s}": f"segmenter + CRF{about}" for s, about in SEGMENTERS.items()}
+# The links that label images for good, the preferred one first.
+FINAL = {f"refined_{s}": f"segmenter + CRF{suffix}" for s, suffix in SEGMENTERS.items()}
 FINAL["guide"] = "guide labels"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One score of a link, in percent, with the ends of its interval on val (train without val)."""
+    """One score of a link, in percent.
+
+    `low` and `high` are the ends of its interval on val, or on train if val has no score.
+    """
 
     link: str
     name: str
@@ -87,18 +91,18 @@ class Line:
 
 
 def read_scores(files: Iterable[Path]) -> dict[str, Any]:
-    """The scores of those groups of links that were scored, as one; empty if none was."""
-    found: dict[str, Any] = {}
+    """Read all score files that exist into one dict; it is empty if none exists."""
+    scores: dict[str, Any] = {}
     for file in files:
         if file.exists():
-            lay_over(found, formats.read_json(file))
-    return found
+            lay_over(scores, formats.read_json(file))
+    return scores
 
 
-def lines(scores: dict[str, Any], of: Sequence[tuple[str, str, str]] = LINES) -> list[Line]:
-    """The scores link by link, in the chain's order; links without a score are left out."""
+def lines(scores: dict[str, Any], wanted: Sequence[tuple[str, str, str]] = LINES) -> list[Line]:
+    """Return the wanted lines, in their order. Lines without a score are left out."""
     out = []
-    for link, score, name in of:
+    for link, score, name in wanted:
         train, val = (scores.get(link, {}).get(split, {}) for split in ("train", "val"))
         if train.get(score) is not None or val.get(score) is not None:
             shown = val if val.get(score) is not None else train
@@ -108,10 +112,10 @@ def lines(scores: dict[str, Any], of: Sequence[tuple[str, str, str]] = LINES) ->
 
 
 def number(value: float | None) -> str:
-    """One decimal; nothing for None."""
+    """Format a score with one decimal; None gives an empty text."""
     return "" if value is None else f"{value:.1f}"
 
 
 def interval(line: Line) -> str:
-    """The interval's two ends; nothing where there is none."""
+    """Format the two ends of a line's interval; without one, the text is empty."""
     return "" if line.low is None else f"{number(line.low)}-{number(line.high)}"

@@ -13,7 +13,7 @@ from pipeline.report.links import FINAL, LINES, MORE, TAGGED, interval, lines, n
 
 @dataclass(frozen=True)
 class Shown:
-    """One panel of the report."""
+    """A panel of the report: its picture's file, and what the caption says."""
 
     group: str
     id: str
@@ -30,12 +30,19 @@ def render(
     shown: Sequence[Shown],
     columns: Sequence[str],
 ) -> str:
-    """The report as one HTML text; pictures are named relative to it.
+    """Return the report as HTML.
 
-    A part without content is left out: without masks there is little to score.
+    Parts without content are left out; without masks, most scores are missing.
+
+    Args:
+        scores: The scores of all groups of links.
+        per_class: Rows with link, split, class and iou.
+        classes: The names of the classes 1, 2, ...
+        shown: The panels. Their files are relative to the report.
+        columns: The titles of a panel's tiles.
     """
-    there = {r["link"] for r in per_class}
-    last = next((link for link in FINAL if link in there), "guide")
+    scored = {r["link"] for r in per_class}
+    last = next((link for link in FINAL if link in scored), "guide")
     return (
         Environment(loader=PackageLoader("pipeline.report"), autoescape=True, trim_blocks=True)
         .get_template("report.html")
@@ -62,7 +69,7 @@ def render(
 
 
 def _links(scores: dict[str, Any]) -> list[list[str]]:
-    """The table of all scores, header first, without the columns in which nothing stands."""
+    """Return the table of all scores, header first, without empty columns."""
     rows = [
         [line.name, line.score, number(line.train), number(line.val), interval(line)]
         for line in lines(scores, (*LINES, *MORE, *TAGGED))

@@ -1,1 +1,1 @@
-"""Scores of label images: seeds, fused and guide labels, segmenters."""
+"""Scores of label images: seeds, fused labels, guide labels and segmenters' predictions."""

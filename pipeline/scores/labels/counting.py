@@ -1,6 +1,6 @@
-"""Label images against the truth, counted image by image in a process pool.
+"""Count label images against the truth, one image at a time in a process pool.
 
-Only counts travel back from the workers. C = 1 + K classes.
+The workers send back only counts. C = 1 + K classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,34 +18,34 @@ from pipeline.scores.shared.scored import Scored
 
 @dataclass
 class Tally:
-    """The counts of a link's label images on one split, image by image."""
+    """The counts of a link's label images on one split, one entry for each image."""
 
     ids: list[str] = field(default_factory=list)
     confusion: list[Int] = field(default_factory=list)  # (C, C + 1) each, `metrics.confusion`
-    boundary: list[Int] = field(default_factory=list)  # (3, C) each, or none at all
+    boundary: list[Int] = field(default_factory=list)  # (3, C) each; empty if not asked for
 
     @property
     def total_CC(self) -> Int:
-        """The sum over images."""
+        """The confusion matrix (C, C + 1), summed over images."""
         return np.sum(self.confusion, axis=0)
 
 
 Tallies = dict[tuple[str, str], Tally]  # by (link, split)
 
-Folders = Mapping[str, Path]  # a link's label images, ID.png
+Folders = Mapping[str, Path]  # link -> the folder of its label images, ID.png
 
 
 def count(
     folders: Folders, scored: Scored, *, classes: int, what: str, boundary: bool = False
 ) -> Tallies:
-    """Count every link's label images; a link without an image's file leaves it out.
+    """Count the label images of every link. An image without a file of a link is left out there.
 
     Args:
-        folders: of each link.
-        scored: what to score by.
+        folders: The folder of each link.
+        scored: The images to score and their masks.
         classes: C.
-        what: the work's name, for people.
-        boundary: also count pixels near borders.
+        what: The name that the progress bar shows.
+        boundary: Whether to count pixels near borders too.
     """
     tallies: Tallies = {}
     jobs = [(folders, sample.id, mask, classes, boundary) for sample, mask in scored]
@@ -61,10 +61,13 @@ def count(
 
 
 def shown(folder: Path, samples: Sequence[Sample], *, what: str) -> dict[str, frozenset[int]]:
-    """The classes that have a pixel, by id, of each sample that has a label image in `folder`."""
+    """Return the classes that each label image in `folder` shows, by image id.
+
+    Samples without a label image are left out.
+    """
     paths = [path for s in samples if shards.exists(path := folder / f"{s.id}.png")]
-    each = runtime.pool_map(_classes, paths, what=what)
-    return {path.stem: classes for path, classes in zip(paths, each, strict=True)}
+    shown_classes = runtime.pool_map(_classes, paths, what=what)
+    return {path.stem: classes for path, classes in zip(paths, shown_classes, strict=True)}
 
 
 def _classes(path: Path) -> frozenset[int]:

@@ -1,6 +1,6 @@
 """Scores of label images (seeds, fused and guide labels, segmenters), and their tables.
 
-Scores are in percent, None where there is nothing to score. C = 1 + K classes, N images.
+Scores are in percent; None means that there is nothing to score. C = 1 + K classes, N images.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ IMAGES = ("link", "split", "id", "mIoU")
 
 
 def labels(tallies: Tallies) -> dict[str, dict[str, Score]]:
-    """Every label link's score on every split."""
+    """Return the scores of each link that makes label images, by link and split."""
     out: dict[str, dict[str, Score]] = defaultdict(dict)
     for (link, split), tally in sorted(tallies.items()):
         total = tally.total_CC
@@ -38,16 +38,16 @@ def labels(tallies: Tallies) -> dict[str, dict[str, Score]]:
 def agreement(
     shown: Mapping[str, Set[int]], samples: Sequence[Sample], classes: Sequence[str]
 ) -> dict[str, Score]:
-    """How label images agree with the tags, which says something where there is no mask.
+    """Compare label images with the tags. This needs no masks.
 
     Args:
-        shown: the class indices in each label image.
-        samples: the images; those without a label image are left out.
-        classes: the names of 1, 2, ...
+        shown: The class indices in each label image.
+        samples: The images. Those without a label image are left out.
+        classes: The names of the classes 1, 2, ...
 
     Returns:
-        For each split `tags_found`, the share of the tags whose class has a pixel, and
-        `untagged`, the share of the images in which a class has one that is no tag.
+        For each split, `tags_found`, the share of the tags whose class has a pixel, and
+        `untagged`, the share of the images that show a class without its tag.
     """
     out: dict[str, Score] = {}
     for split in ("train", "val"):
@@ -57,8 +57,8 @@ def agreement(
             if s.split == split and s.id in shown
         ]
         if both:
-            found = [index in there for there, tags in both for index in tags]
-            more = [bool(there - tags) for there, tags in both]
+            found = [tag in shown_here for shown_here, tags in both for tag in tags]
+            more = [bool(shown_here - tags) for shown_here, tags in both]
             out[split] = {
                 "tags_found": percent(mean(np.array(found, float))),
                 "untagged": percent(mean(np.array(more, float))),
@@ -67,7 +67,7 @@ def agreement(
 
 
 def last_link(tallies: Tallies) -> tuple[str, str] | None:
-    """The last link of the segmenters, and the split that counts: val where there is one."""
+    """Return the segmenters' last link and its split: val, or train if val has no masks."""
     for link in (f"refined_{s}" for s in SUPERVISIONS):
         for split in ("val", "train"):
             if (link, split) in tallies:
@@ -76,7 +76,7 @@ def last_link(tallies: Tallies) -> tuple[str, str] | None:
 
 
 def per_image(tallies: Tallies) -> list[Row]:
-    """(link, split, id, mIoU) of every label image."""
+    """Return rows with the columns IMAGES: the mIoU of every label image."""
     return [
         (link, split, key, f"{100 * metrics.mean_iou(counts):.2f}")
         for (link, split), tally in sorted(tallies.items())
@@ -85,7 +85,7 @@ def per_image(tallies: Tallies) -> list[Row]:
 
 
 def per_class(tallies: Tallies, names: Sequence[str]) -> list[Row]:
-    """(link, split, class, IoU) of every label link."""
+    """Return rows with the columns IOU: the IoU of every link and class."""
     return [
         (link, split, name, f"{100 * value:.2f}")
         for (link, split), tally in sorted(tallies.items())
@@ -94,7 +94,7 @@ def per_class(tallies: Tallies, names: Sequence[str]) -> list[Row]:
 
 
 def confusion_pairs(counts_CC: Int, names: Sequence[str]) -> Iterable[Row]:
-    """(truth, prediction) pairs, 1000 a true class: the form that `dvc plots` draws."""
+    """Yield (truth, prediction) pairs, about 1000 for each true class; `dvc plots` draws them."""
     for i, name in enumerate(names):
         share = counts_CC[i] / max(1, counts_CC[i].sum())
         for j, predicted in enumerate([*names, "void"]):

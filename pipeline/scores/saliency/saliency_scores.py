@@ -1,7 +1,8 @@
 """Scores of saliency maps against the truth's foreground, whatever its class.
 
-Shapes: H, W image size in px, N images, L = 256 grey levels. Void pixels of the truth are left out
-everywhere. Maps are scored as they stand, divided by their maximum and not stretched to 0 again.
+Shapes: H, W image size in px, N images, L = 256 grey levels, P pixels. Void pixels of the truth
+never count. Maps are scored as their files hold them: divided by their maximum, with no shift of
+their minimum to 0.
 """
 
 import numpy as np
@@ -24,22 +25,22 @@ BETA2 = 0.3  # precision counts more (Achanta et al., CVPR 2009)
 
 
 def histogram(map_HW: Float, truth_HW: UInt8) -> Int:
-    """Pixels (2, L) by grey level, of the background and of the foreground."""
+    """Count the pixels of background and foreground by grey level: (2, L)."""
     known = truth_HW != VOID
     level = np.round(map_HW[known] * 255).astype(np.int64)
     return np.bincount(256 * (truth_HW[known] > 0) + level, minlength=512).reshape(2, 256)
 
 
 def confusion(histogram_N2L: Int, *, threshold: float) -> Int:
-    """Pixel counts (N, 2, 2), rows truth, of maps cut at `threshold`: foreground from there on."""
+    """Cut maps (foreground >= `threshold`) and count pixels (N, 2, 2), rows truth."""
     above = histogram_N2L[..., threshold <= LEVELS].sum(axis=-1)
     return np.stack([histogram_N2L.sum(axis=-1) - above, above], axis=-1)
 
 
 def curve(histogram_N2L: Int) -> tuple[Float, Float, Float]:
-    """Precision, recall and F (L,) at every threshold: each a mean over images.
+    """Return precision, recall and F (L,) at every threshold, each a mean over images.
 
-    Images without foreground are left out; precision is 0 where nothing is found.
+    Images without foreground are left out. Precision is 0 if no pixel is predicted as foreground.
     """
     hist = histogram_N2L[histogram_N2L[:, 1].any(axis=1)]
     if len(hist) == 0:
@@ -52,19 +53,20 @@ def curve(histogram_N2L: Int) -> tuple[Float, Float, Float]:
 
 
 def absolute_error(histogram_N2L: Int) -> Float:
-    """Mean absolute difference (N,) of map and truth; nan for an image that is all void."""
-    off = histogram_N2L[:, 0] @ LEVELS.astype(float) + histogram_N2L[:, 1] @ (1.0 - LEVELS)
+    """Return each image's mean absolute difference of map and truth (N,); nan if all void."""
+    difference = histogram_N2L[:, 0] @ LEVELS.astype(float) + histogram_N2L[:, 1] @ (1.0 - LEVELS)
     pixels = histogram_N2L.sum(axis=(1, 2))
-    return np.divide(off, pixels, out=np.full(len(off), np.nan), where=pixels > 0)
+    return np.divide(difference, pixels, out=np.full(len(pixels), np.nan), where=pixels > 0)
 
 
 def s_measure(map_HW: Float, truth_HW: UInt8) -> float:
-    """Structure measure: half object-aware, half region-aware likeness, alpha 0.5.
+    """Return the structure measure: half object-aware, half region-aware similarity (alpha 0.5).
 
-    Means and variances are taken over known pixels alone, which changes nothing where none is
-    void. Returns nan for an image that is all void.
+    Means and variances are over known pixels alone. Without void pixels, this is the paper's
+    measure. An image that is all void gives nan.
 
-    Source: Fan et al., ICCV 2017; the region cut at the rounded centroid as released.
+    Source: Fan et al., ICCV 2017. As in the released code, the regions meet at the rounded
+    centroid.
     """
     known, value = truth_HW != VOID, map_HW.astype(float)
     foreground = known & (truth_HW > 0)
@@ -81,13 +83,13 @@ def s_measure(map_HW: Float, truth_HW: UInt8) -> float:
 
 
 def _alike(value_P: Float) -> float:
-    """Equation 4: high mean, low spread."""
+    """Rate values by equation 4: a high mean and a low spread are good."""
     mean, spread = value_P.mean(), value_P.std(ddof=1) if len(value_P) > 1 else 0.0
     return float(2 * mean / (mean**2 + 1 + spread))
 
 
 def _regions(value_HW: Float, foreground_HW: Mask, known_HW: Mask) -> float:
-    """Section 3.1: likeness of the four parts round the foreground's centroid, by known area."""
+    """Compare four parts that meet at the foreground's centroid, weighted by known area (3.1)."""
     row, column = np.round(np.argwhere(foreground_HW).mean(axis=0)).astype(int) + 1
     parts = [
         (rows, columns)
@@ -96,31 +98,35 @@ def _regions(value_HW: Float, foreground_HW: Mask, known_HW: Mask) -> float:
     ]
     score = 0.0
     for part in parts:
-        if (here := known_HW[part]).any():
-            truth = foreground_HW[part][here].astype(float)
-            score += len(truth) * _structure(value_HW[part][here], truth)
+        if (known := known_HW[part]).any():
+            truth = foreground_HW[part][known].astype(float)
+            score += len(truth) * _structure(value_HW[part][known], truth)
     return score / known_HW.sum()
 
 
 def _structure(value_P: Float, truth_P: Float) -> float:
-    """SSIM of a part, without its constants."""
+    """Return a part's SSIM without the stabilising constants."""
     x, y = value_P.mean(), truth_P.mean()
     count = max(1, len(value_P) - 1)
     dx, dy = value_P - x, truth_P - y
-    above = 4 * x * y * (dx @ dy / count)
-    below = (x**2 + y**2) * ((dx @ dx + dy @ dy) / count)
-    if above == 0:
-        return 1.0 if below == 0 else 0.0
-    return float(above / below)
+    numerator = 4 * x * y * (dx @ dy / count)
+    denominator = (x**2 + y**2) * ((dx @ dx + dy @ dy) / count)
+    if numerator == 0:
+        return 1.0 if denominator == 0 else 0.0
+    return float(numerator / denominator)
 
 
 def summary(
     histogram_N2L: Int, structure_N: Float, *, threshold: float
 ) -> tuple[dict[str, Score], list[Row]]:
-    """The saliency maps' scores, cut at `threshold` and at the released 0.5; and their curve."""
+    """Return the saliency maps' scores, and the rows of their curve.
+
+    The rows have the columns SALIENCY_CURVE. IoU is scored at `threshold` and at 0.5, as in the
+    released code.
+    """
     cut, half = (confusion(histogram_N2L, threshold=t) for t in (threshold, 0.5))
     precision_L, recall_L, f_L = curve(histogram_N2L)
-    found: dict[str, Score] = {
+    scores: dict[str, Score] = {
         "saliency": {
             "IoU": percent(float(metrics.iou(cut.sum(axis=0))[1])),
             "mean_IoU": percent(mean(metrics.iou(cut)[:, 1])),
@@ -131,4 +137,4 @@ def summary(
         "saliency_half": {"IoU": percent(float(metrics.iou(half.sum(axis=0))[1]))},
     }
     columns = zip(LEVELS, precision_L, recall_L, f_L, strict=True)
-    return found, [(f"{t:.3f}", *(f"{100 * v:.2f}" for v in values)) for t, *values in columns]
+    return scores, [(f"{t:.3f}", *(f"{100 * v:.2f}" for v in values)) for t, *values in columns]

@@ -1,1 +1,1 @@
-"""Scores of the classifier, its class maps and where they point."""
+"""Scores of the classifier, of its class maps as seeds, and of where the maps point."""

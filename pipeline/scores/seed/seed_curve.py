@@ -1,8 +1,9 @@
-"""Scores of class maps over all thresholds: how good the seeds could be.
+"""Scores of class maps at every threshold: how good the seeds could be.
 
 Shapes: C = 1 + K classes with the background, H, W image size in px, N images, T = 100
-thresholds, M kinds of pixels. All shares are in [0, 1]; void pixels of the truth never count.
-Source: the seed score released with Oh et al., CVPR 2017 (mP; foreground is the mean over classes).
+thresholds, M combinations of step, true class and strongest class. All shares are in [0, 1].
+Void pixels of the truth never count.
+Source: the seed score (mP) released with Oh et al., CVPR 2017. It averages foreground over classes.
 """
 
 from collections.abc import Sequence
@@ -13,13 +14,13 @@ import numpy as np
 from pipeline.core.arrays import VOID, Float, Int, UInt8
 from pipeline.scores.shared import metrics
 
-# The paper's grid goes on below 0 (-10 to -2, -1 to -0.01). Our maps have their negatives cut off:
-# below 0 every pixel is foreground, as it is at 0, so those 109 thresholds would repeat one point.
+# The paper's grid also has 109 thresholds below 0 (-10 to -2, -1 to -0.01). Our maps have no
+# negative values. So at all of these every pixel is foreground, as it is at threshold 0.
 THRESHOLDS = np.arange(100) / 100
 
 
 def count(value_HW: Float, label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
-    """Pixel counts (T, C, C) by map value, truth and the strongest class; sum them over images."""
+    """Count pixels by map value, true class and strongest class: (T, C, C)."""
     known = truth_HW != VOID
     step = np.clip((value_HW[known] * len(THRESHOLDS)).astype(np.int64), 0, len(THRESHOLDS) - 1)
     flat = (step * classes + truth_HW[known]) * classes + label_HW[known]
@@ -28,31 +29,31 @@ def count(value_HW: Float, label_HW: UInt8, truth_HW: UInt8, *, classes: int) ->
 
 
 def packed(counts_TCC: Int) -> Int:
-    """`count` as rows (M, 4) of step, truth, class, pixels: few are not zero."""
-    where = np.argwhere(counts_TCC)
-    return np.column_stack([where, counts_TCC[tuple(where.T)]])
+    """Return the counts above 0 as rows (M, 4) of step, truth, class, pixels; most counts are 0."""
+    index_M3 = np.argwhere(counts_TCC)
+    return np.column_stack([index_M3, counts_TCC[tuple(index_M3.T)]])
 
 
 def summed(rows_NM4: Sequence[Int], *, classes: int) -> Int:
-    """The sum (T, C, C) of packed counts over images."""
+    """Sum packed counts over images: (T, C, C)."""
     total = np.zeros((len(THRESHOLDS), classes, classes), np.int64)
     for step, truth, label, pixels in (rows.T for rows in rows_NM4):
-        total[step, truth, label] += pixels  # no kind of pixel stands twice in an image's rows
+        total[step, truth, label] += pixels  # an image's rows repeat no combination
     return total
 
 
 def confusion(rows_NM4: Sequence[Int], *, step: int, classes: int) -> Int:
-    """Pixel counts (N, C, C) image by image of the seeds at one of the thresholds."""
+    """Count each image's pixels by truth and seed at one threshold: (N, C, C)."""
     out = np.zeros((len(rows_NM4), classes, classes), np.int64)
     for image, rows in zip(out, rows_NM4, strict=True):
-        at, truth, label, pixels = rows.T
-        np.add.at(image, (truth, np.where(at >= step, label, 0)), pixels)
+        pixel_step, truth, label, pixels = rows.T
+        np.add.at(image, (truth, np.where(pixel_step >= step, label, 0)), pixels)
     return out
 
 
 @dataclass(frozen=True)
 class SeedScore:
-    """Seeds over all thresholds; precision and recall are (T,) arrays."""
+    """Scores of the seeds at every threshold, each an array (T,)."""
 
     miou_T: Float
     fg_precision_T: Float
@@ -62,20 +63,20 @@ class SeedScore:
 
     @property
     def best_step(self) -> int:
-        """Where mIoU is best: read off the ground truth, so a diagnosis, not a result."""
+        """The step with the best mIoU. It is chosen on the truth: a diagnosis, not a result."""
         return int(np.nanargmax(self.miou_T))
 
     @property
     def best(self) -> tuple[float, float]:
-        """Best mIoU and its threshold."""
+        """The best mIoU and its threshold."""
         return float(self.miou_T[self.best_step]), float(THRESHOLDS[self.best_step])
 
     @property
     def mp(self) -> float:
-        """mP: mean of two precisions, each at the first recall above a mark.
+        """mP, the mean of a foreground precision and a background precision.
 
-        Foreground: first recall > 0.20, averaged over classes; background: first recall > 0.80.
-        Foreground recall rises as the threshold falls, background recall as it rises.
+        The foreground's is read at the highest threshold with recall > 0.20, the background's at
+        the lowest with recall > 0.80. Foreground values are means over classes.
         """
         fg = np.flatnonzero(self.fg_recall_T > 0.20)
         bg = np.flatnonzero(self.bg_recall_T > 0.80)
@@ -85,7 +86,7 @@ class SeedScore:
 
 
 def score(counts_TCC: Int) -> SeedScore:
-    """Curves out of `count`: at each threshold, pixels below it are background."""
+    """Compute the curves from `count`. At each threshold, pixels below it are background."""
     classes = counts_TCC.shape[1]
     above = np.cumsum(counts_TCC[::-1], axis=0)[::-1].copy()
     below = counts_TCC.sum(axis=(0, 2)) - above[:, :, 1:].sum(axis=2)

@@ -1,6 +1,6 @@
-"""Scores of the classifier and of its class maps, as score files and tables hold them.
+"""Scores of the classifier and of its class maps, in the form of the score files and tables.
 
-Scores are in percent, None where there is nothing to score. K classes, N images.
+Scores are in percent; None means that there is nothing to score. K classes, N images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,35 +12,38 @@ from pipeline.scores.seed import localise, seed_curve
 from pipeline.scores.shared import metrics
 from pipeline.scores.shared.percent import Row, Score, interval, mean, percent
 
-# columns of the tables
+# The columns of curve.tsv and of per_class.tsv.
 CURVE = ("threshold", "mIoU", "fg_precision", "fg_recall", "bg_precision", "bg_recall")
 
 AP = ("split", "class", "AP", "point_AP")
 
 
 def maps(rows_NM4: Sequence[Int], *, classes: int) -> tuple[Score, list[Row]]:
-    """The class maps' scores, and their curve: CURVE's columns."""
+    """Return the class maps' scores, and the rows of their curve with the columns CURVE."""
     total = seed_curve.summed(rows_NM4, classes=classes)
     if not total.any():
         return {}, []
     curve = seed_curve.score(total)
-    best, threshold = curve.best  # read off the ground truth: a diagnosis
+    best, threshold = curve.best  # chosen on the truth: a diagnosis, not a result
     at_best = seed_curve.confusion(rows_NM4, step=curve.best_step, classes=classes)
-    found: Score = {"best_mIoU": percent(best), "best_threshold": threshold}
-    found |= interval("best_mIoU", at_best) | {"mP": percent(curve.mp)}
+    scores: Score = {"best_mIoU": percent(best), "best_threshold": threshold}
+    scores |= interval("best_mIoU", at_best) | {"mP": percent(curve.mp)}
     foreground = (curve.fg_precision_T, curve.fg_recall_T)
     columns = (curve.miou_T, *foreground, curve.bg_precision_T, curve.bg_recall_T)
-    return found, [
+    return scores, [
         (f"{t:.2f}", *(f"{100 * v:.2f}" for v in values))
         for t, *values in zip(seed_curve.THRESHOLDS, *columns, strict=True)
     ]
 
 
 def localisation(probability_NK: Float, marks_N4K: Mask) -> tuple[Score, Float]:
-    """Boxes round the maps and their highest points (`localise.judge`); and the points' AP (K,)."""
+    """Score the maps' boxes and highest points; also return the points' AP (K,).
+
+    `marks_N4K` holds each image's `localise.judge`.
+    """
     box, point, present, ignored = np.moveaxis(marks_N4K, 1, 0)
-    there = present.any(axis=1)
-    error = {n: localise.error(probability_NK[there], box[there], best=n) for n in (1, 5)}
+    shows_any = present.any(axis=1)
+    error = {n: localise.error(probability_NK[shows_any], box[shows_any], best=n) for n in (1, 5)}
     ap_K = localise.pointwise_ap(probability_NK, point, present, ignored)
     return {
         "top1_error": percent(error[1]),
@@ -56,7 +59,10 @@ def classifier(
     *,
     difficult: Mapping[str, Sequence[str]],
 ) -> Float:
-    """Average precision (K,), by image id; an image does not count for its difficult tags."""
+    """Return the classifier's average precision (K,).
+
+    All mappings go by image id. An image does not count for its difficult tags.
+    """
     ap = []
     for k, name in enumerate(classes):
         ids = [key for key in tags if name not in difficult.get(key, ())]
@@ -66,6 +72,6 @@ def classifier(
 
 
 def per_class_ap(split: str, classes: Sequence[str], ap_K: Float, point_ap_K: Float) -> list[Row]:
-    """(split, class, average precision of the classifier, of the maps' highest points)."""
+    """Return rows with the columns AP: the AP of the classifier and of the maps' highest points."""
     both = zip(classes, ap_K, point_ap_K, strict=True)
     return [(split, name, f"{100 * ap:.2f}", f"{100 * point:.2f}") for name, ap, point in both]

@@ -1,1 +1,1 @@
-"""What all scoring stages use: metrics of label images, rounding, the scored images."""
+"""Code that all scoring stages use: metrics, percentages, the list of images with a mask."""

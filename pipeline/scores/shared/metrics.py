@@ -1,7 +1,7 @@
 """Scores of label images and of class probabilities.
 
 Shapes: C = 1 + K classes with the background, H, W image size in px, N images, R resamples.
-All shares are in [0, 1]; void pixels of the truth never count.
+All shares are in [0, 1]. Void pixels of the truth never count.
 Sources: VOC devkit (IoU, average precision), Cheng et al., "Boundary IoU", CVPR 2021.
 """
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from pipeline.core.arrays import VOID, Float, Int, Mask, UInt8
 
-OUTSIDE = 254  # round an image, so that its border counts as a boundary
-EXACT = 2**24  # pixels that OpenCV's histogram, which is float32, counts exactly
+OUTSIDE = 254  # the label of the frame around an image, so that its border counts as a boundary
+EXACT = 2**24  # OpenCV's histogram is float32; it counts exactly up to this many pixels
 
 
 def confusion(label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
-    """Pixel counts (C, C + 1): rows truth, columns prediction.
+    """Count pixels by true and predicted class: (C, C + 1), rows truth, columns prediction.
 
-    The last column holds predictions that are no class (void, contested): mistakes for the true
-    class, false positives of none.
+    The last column counts predictions that are not a class (void, contested). Each is a miss for
+    the true class and a false positive for no class.
 
     Raises:
-        ValueError: the truth holds an index that is neither a class nor void.
+        ValueError: If the truth holds an index that is neither a class nor void.
     """
     label, bins = np.minimum(label_HW, classes).astype(np.uint8), [classes, classes + 1]
     total = np.zeros(bins, np.int64)
@@ -35,9 +35,9 @@ def confusion(label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
 
 
 def iou(confusion_CC: Int) -> Float:
-    """Intersection over union of each class; nan for a class in neither truth nor prediction.
+    """Return each class's intersection over union; nan if truth and prediction both lack it.
 
-    Takes (C, C + 1) counts, or many of them at once: leading axes stay.
+    Takes counts (..., C, C + 1) and returns (..., C).
     """
     square = confusion_CC[..., : confusion_CC.shape[-2]]
     hit = np.diagonal(square, axis1=-2, axis2=-1).astype(float)
@@ -46,50 +46,50 @@ def iou(confusion_CC: Int) -> Float:
 
 
 def mean_iou(confusion_CC: Int) -> float:
-    """Mean over the classes that occur; nan where none does."""
-    each = iou(confusion_CC)
-    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+    """Return the mean IoU of the classes that occur; nan if none does."""
+    iou_C = iou(confusion_CC)
+    return float(np.nanmean(iou_C)) if np.isfinite(iou_C).any() else float("nan")
 
 
 def mean_iou_interval(
     confusion_NCC: Int, *, rng: np.random.Generator, resamples: int = 1000, share: float = 0.95
 ) -> tuple[float, float]:
-    """Bootstrap interval of the mean IoU over images: percentiles of resampled splits.
+    """Return a bootstrap interval of the mean IoU: two percentiles over resampled splits.
 
-    A resample draws N images with replacement, so its counts are the images' counts times
-    multinomial weights. A class that no drawn image holds is left out of that resample's mean.
+    A resample draws N images with replacement. So its counts are the images' counts, weighted by
+    multinomial numbers. Its mean leaves out the classes that occur in none of the drawn images.
 
     Args:
-        confusion_NCC: pixel counts (N, C, C + 1) image by image.
-        rng: draws the resamples.
-        resamples: how many.
-        share: of the resamples that lie inside, in (0, 1).
+        confusion_NCC: Pixel counts (N, C, C + 1), one matrix for each image.
+        rng: Draws the resamples.
+        resamples: The number of resamples.
+        share: The share of the resamples inside the interval, in (0, 1).
 
     Returns:
-        Low and high end; nan where no class ever occurs.
+        The low and the high end; nan if no class ever occurs.
     """
     count = len(confusion_NCC)
     flat, chances = confusion_NCC.reshape(count, -1).astype(float), np.full(count, 1 / count)
-    parts = [min(50, resamples - r) for r in range(0, resamples, 50)]  # R x N counts fill memory
+    parts = [min(50, resamples - r) for r in range(0, resamples, 50)]  # less memory than R x N
     sums = [rng.multinomial(count, chances, size=part) @ flat for part in parts]
-    each_RC = iou(np.concatenate(sums).reshape(resamples, *confusion_NCC.shape[1:]))
-    occurs = np.isfinite(each_RC)
-    some = occurs.any(axis=1)
-    if not some.any():
+    iou_RC = iou(np.concatenate(sums).reshape(resamples, *confusion_NCC.shape[1:]))
+    occurs_RC = np.isfinite(iou_RC)
+    usable_R = occurs_RC.any(axis=1)
+    if not usable_R.any():
         return float("nan"), float("nan")
-    mean_R = np.nansum(each_RC[some], axis=1) / occurs[some].sum(axis=1)
+    mean_R = np.nansum(iou_RC[usable_R], axis=1) / occurs_RC[usable_R].sum(axis=1)
     low, high = np.quantile(mean_R, ((1 - share) / 2, (1 + share) / 2))
     return float(low), float(high)
 
 
 def pixel_accuracy(confusion_CC: Int) -> float:
-    """Share of the known pixels that are right; nan without any."""
+    """Return the share of the known pixels that are right; nan if none is known."""
     known = confusion_CC.sum()
     return float(np.trace(confusion_CC) / known) if known else float("nan")
 
 
 def frequency_weighted_iou(confusion_CC: Int) -> float:
-    """IoU of each class weighted by its share of the truth's pixels; nan without any.
+    """Return the mean IoU, each class weighted by its share of the truth's pixels; nan without any.
 
     Source: Long et al., CVPR 2015, section 5.
     """
@@ -102,19 +102,20 @@ def frequency_weighted_iou(confusion_CC: Int) -> float:
 def boundary_counts(
     label_HW: UInt8, truth_HW: UInt8, *, classes: int, dilation: float = 0.02
 ) -> Int:
-    """Pixels within a short distance of their own region's border, by class: (3, C).
+    """Count the pixels near the border of their own region, by class: (3, C).
 
-    Rows: right, truth, prediction. Void pixels of the truth are void in the prediction too before
-    regions are compared; else a perfect contour amid VOC's void rim would miss the truth's band.
+    The rows count pixels of both bands that are right, pixels of the truth's band, and pixels of
+    the prediction's band. First, the truth's void pixels become void in the prediction too.
+    Otherwise a perfect contour inside VOC's void rim would miss the truth's band.
 
     Args:
-        label_HW: predicted labels.
-        truth_HW: the truth; its void pixels count nowhere.
-        classes: C; a prediction that is no class counts for none.
-        dilation: the distance, as a share of the image's diagonal.
+        label_HW: The predicted labels.
+        truth_HW: The truth. Its void pixels never count.
+        classes: C. A predicted label that is not a class never counts.
+        dilation: The width of a band, as a share of the image's diagonal.
 
-    Source: Cheng et al., CVPR 2021, section 3: (G_d n G) against (P_d n P), with square
-    neighbourhoods and the image border as a boundary, as released.
+    Source: Cheng et al., CVPR 2021, section 3: (G_d n G) against (P_d n P). As in the released
+    code, neighbourhoods are square and the image border counts as a boundary.
     """
     known = truth_HW != VOID
     distance_px = max(1, round(dilation * float(np.hypot(*truth_HW.shape))))
@@ -127,7 +128,7 @@ def boundary_counts(
 
 
 def _band(label_HW: UInt8, distance_px: int) -> Mask:
-    """Pixels with another label, or the image's end, in the square of +- `distance_px`."""
+    """Find pixels with another label, or the image border, at most `distance_px` away."""
     padded = cv2.copyMakeBorder(label_HW, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=OUTSIDE)
     square = np.ones((2 * distance_px + 1, 2 * distance_px + 1), np.uint8)
     same = cv2.erode(padded, square) == cv2.dilate(padded, square)
@@ -135,23 +136,24 @@ def _band(label_HW: UInt8, distance_px: int) -> Mask:
 
 
 def boundary_iou(counts_3C: Int) -> float:
-    """Mean boundary IoU of the classes that occur, from counts summed over images."""
+    """Return the mean boundary IoU of the classes that occur, from counts summed over images."""
     right, truth, label = counts_3C
     union = truth + label - right
-    some = union > 0
-    return float((right[some] / union[some]).mean()) if some.any() else float("nan")
+    occurs = union > 0
+    return float((right[occurs] / union[occurs]).mean()) if occurs.any() else float("nan")
 
 
 def average_precision(score_N: Float, right_N: Mask, *, positives: int | None = None) -> float:
-    """Area under the interpolated precision-recall curve (VOC 2010 and later).
+    """Return the area under the interpolated precision-recall curve (VOC 2010 and later).
 
     Args:
-        score_N: the confidence of each answer.
-        right_N: whether it is right.
-        positives: how many there are to be found, where no answer may find some of them.
+        score_N: The confidence of each answer.
+        right_N: Whether the answer is right.
+        positives: The number of objects to find; by default, the number of right answers. Give it
+            if some objects may have no right answer.
 
     Returns:
-        In [0, 1]; nan without positives.
+        A number in [0, 1]; nan without positives.
     """
     total = int(right_N.sum()) if positives is None else positives
     if total == 0:
@@ -164,5 +166,5 @@ def average_precision(score_N: Float, right_N: Mask, *, positives: int | None = 
 
 
 def full_supervision_share(weak_miou: float, full_miou: float) -> float:
-    """FS%: the share of the full-supervision bound that tags alone reach, in percent."""
+    """Return FS%: how much of the mIoU under full supervision the tags alone reach, in percent."""
     return 100 * weak_miou / full_miou
