@@ -52,9 +52,8 @@ def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
             sxy=crf.bilateral_sxy,
             srgb=crf.bilateral_srgb,
             compat=crf.bilateral_w,
-            rgbim=np.require(
-                image_HW3, requirements=["C", "W"]
-            ),  # pydensecrf refuses read-only arrays
+            # pydensecrf refuses read-only arrays
+            rgbim=np.require(image_HW3, requirements=["C", "W"]),
         )
     marginals = np.asarray(field.inference(crf.iterations), dtype=np.float32)
     return marginals.reshape(count, height, width)

@@ -16,7 +16,7 @@ from pipeline.guide.config import Fuse
 def fused(
     maps_Khw: Float, classes_K: UInt8, saliency_HW: Float, fuse: Fuse, *, chance: tuple[int, str]
 ) -> rules.Fused:
-    """Apply the seed rule, and the guide rule up to its CRF.
+    """Apply the seed rule and the guide rule, without the CRF for contested components.
 
     Args:
         maps_Khw: class maps of the image's tags.
@@ -41,8 +41,8 @@ def next_saliency(foreground_hw: Float, saliency_HW: Float) -> Float:
     """Average a segmenter's foreground probability and the saliency map; scale the maximum to 1.
 
     Source: the recursion of Khoreva et al., Simple Does It, CVPR 2017, with tags in place of boxes.
-    Departure: the segmenter does not label the next round. It contributes to its saliency, and the
-    seeds and the guide rule keep the classes to the image's tags, as boxes do in the paper.
+    Departure: the segmenter's output is not the next round's label, but a part of its saliency.
+    The seeds and the guide rule keep the classes to the image's tags, as boxes do in the paper.
 
     Returns:
         Saliency (H, W) in [0, 1].

@@ -57,7 +57,7 @@ def g2(parts: Parts) -> UInt8:
     """Give each saliency component the class of the seeds that overlap it.
 
     Two or more classes make it CONTESTED, and without a seed it is background. A seed component
-    that overlaps no saliency component keeps its class. One that does loses its pixels outside.
+    that overlaps no saliency component keeps its class. One that overlaps loses its pixels outside.
     """
     counts = _votes(parts)
     winner = np.where((counts > 0).sum(1) > 1, CONTESTED, counts.argmax(1)).astype(np.uint8)
@@ -128,7 +128,7 @@ def fuse(
     tags: Sequence[int],
     rng: np.random.Generator,
 ) -> Fused:
-    """Apply a guide rule up to its CRF.
+    """Apply a guide rule, without the CRF for contested components.
 
     Args:
         seed_HW: seed labels; 0 means no seed.

@@ -18,8 +18,8 @@ from pipeline.saliency.config import SaliencyOnnx
 def onnx_model(options: SaliencyOnnx) -> Callable[[UInt8], Float]:
     """Load an exported model as a function from an image (H, W, 3) to its map (H, W).
 
-    A map has the minimum 0 and the scale of the model's output. The function raises a UserError if
-    the model does not accept the image size or does not return one map.
+    A map has the minimum 0 and the scale of the model's output. The returned function
+    raises a UserError if the model does not accept the image size or does not return one map.
 
     Raises:
         UserError: the file is missing, or onnxruntime cannot read it.
