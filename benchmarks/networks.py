@@ -17,8 +17,8 @@ from pipeline.core.params import read_yaml
 from pipeline.core.samples import Sample
 from pipeline.inference import infer, whole
 from pipeline.nets import backbones, rewrite
-from pipeline.nets.backbones import Trunk
 from pipeline.nets.rewrite import Interleaved
+from pipeline.nets.trunk import Trunk
 from pipeline.seeds import classifier
 from pipeline.segment import deeplab
 from pipeline.training import fit, optim

@@ -6,7 +6,7 @@ import torchvision
 
 from pipeline.core.errors import UserError
 from pipeline.dataset import shapes
-from pipeline.nets import backbones
+from pipeline.nets import backbones, weights
 from tests.conftest import REAL
 
 NAMES = [
@@ -187,6 +187,16 @@ def test_unknown_backbone_missing_and_unfitting_weights(tmp_path):
         torch.save({"0.weight": torch.zeros(1)}, f)
     with pytest.raises(UserError, match="do not fit this backbone"):
         backbones.build("vgg16", output_stride=8, weights=str(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_a_failed_download_is_an_error_that_names_the_backbone(error):
+    def download():
+        raise error("no route to host")
+
+    message = f"weights 'imagenet' of vgg16: the download failed .{error.__name__}"
+    with pytest.raises(UserError, match=message):
+        weights.pretrained("imagenet", backbone="vgg16", download=download)
 
 
 def test_half_precision_vgg_features_load_as_float32():
