@@ -42,7 +42,7 @@ def main(folder):
     with ranks.group(runtime.device):
         fit.fit(
             net, views, lambda net, image, label: deeplab.pixel_loss(net(image), label, stride=1),
-            resume=folder / f"resume-{ranks.world()}", what="small",
+            resume=folder / f"resume-{ranks.world()}", title="small",
         )  # fmt: skip
     write_weights(
         folder / f"weights-{ranks.rank()}-of-{ranks.world()}.safetensors", net.state_dict()

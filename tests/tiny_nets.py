@@ -43,7 +43,7 @@ def segment(folder):
     net = deeplab.DeepLab(trunk, head="v3plus", outputs=3)
     samples = [Sample(str(i), folder / f"{i}.png", "val", (), 48, 64, "") for i in range(4)]
     how = Infer(size_px=64, scales=(1.0,), flip=True)
-    found = {s.id: outputs[0] for s, outputs in infer.run(net, samples, how, what="test")}
+    found = {s.id: outputs[0] for s, outputs in infer.run(net, samples, how, title="test")}
     return torch.stack([found[s.id] for s in samples])
 
 
@@ -56,7 +56,7 @@ def step(folder):
     views = Views(images, labels, TRAIN, seed=0)
     ((loss, _),) = fit.fit(
         net, views, lambda net, image, label: deeplab.pixel_loss(net(image), label, stride=1),
-        resume=folder / "resume", what="test",
+        resume=folder / "resume", title="test",
     )  # fmt: skip
     (folder / "resume/state.pt").unlink()
     assert {p.dtype for p in net.parameters()} == {torch.float32}

@@ -36,34 +36,34 @@ def samples(tmp_path):
 
 
 def test_every_sample_once_at_its_own_size(samples):
-    found = dict((s.id, o) for s, o in infer.run(Corner(), samples, how(), what="test"))
+    found = dict((s.id, o) for s, o in infer.run(Corner(), samples, how(), title="test"))
     assert set(found) == {"0", "1", "2", "3"}
     assert found["0"][0].shape == (1, 1, 2) and found["1"][0].shape == (1, 2, 1)
 
 
 def test_batches_do_not_change_results(samples):
-    together = {s.id: o[0] for s, o in infer.run(Corner(), samples, how(), what="test")}
+    together = {s.id: o[0] for s, o in infer.run(Corner(), samples, how(), title="test")}
     for s in samples:
-        ((_, alone),) = infer.run(Corner(), [s], how(), what="test")
+        ((_, alone),) = infer.run(Corner(), [s], how(), title="test")
         torch.testing.assert_close(alone[0], together[s.id])
 
 
 def test_only_whole_batches_that_are_done_are_left_out(samples):
     """0 and 2 share a batch; 1 and 3 have sizes of their own."""
-    left = [s.id for s, _ in infer.run(Corner(), samples, how(), what="test", done={"0", "1"})]
+    left = [s.id for s, _ in infer.run(Corner(), samples, how(), title="test", done={"0", "1"})]
     assert sorted(left) == ["0", "2", "3"]
-    assert not list(infer.run(Corner(), samples, how(), what="test", done={"0", "1", "2", "3"}))
+    assert not list(infer.run(Corner(), samples, how(), title="test", done={"0", "1", "2", "3"}))
 
 
 def test_flip_averages_the_mirror(samples):
-    ((_, plain),) = infer.run(Corner(), samples[:1], how(), what="test")
-    ((_, both),) = infer.run(Corner(), samples[:1], how(flip=True), what="test")
+    ((_, plain),) = infer.run(Corner(), samples[:1], how(), title="test")
+    ((_, both),) = infer.run(Corner(), samples[:1], how(flip=True), title="test")
     flat = plain[0] / torch.tensor([2.0, 1.0])
     torch.testing.assert_close(both[0], flat * 1.5)
 
 
 def test_scales_merge_at_the_finest_size(samples):
-    ((_, out),) = infer.run(Corner(), samples[:1], how(scales=(0.5, 1.0, 2.0)), what="test")
+    ((_, out),) = infer.run(Corner(), samples[:1], how(scales=(0.5, 1.0, 2.0)), title="test")
     assert [tuple(o.shape[1:]) for o in out] == [(1, 1), (1, 2), (3, 4)]
 
 

@@ -54,7 +54,7 @@ def loss_of(model, image, label):
 
 def fitted(views, resume, loss=loss_of):
     model = net()
-    losses = fit.fit(model, views, loss, resume=resume, what="test")
+    losses = fit.fit(model, views, loss, resume=resume, title="test")
     return losses, {k: v.numpy().tobytes() for k, v in model.state_dict().items()}
 
 

@@ -69,7 +69,7 @@ def test_an_epoch_draws_each_image_at_most_once_in_an_order_of_its_own():
 
 def test_a_rare_image_is_drawn_as_often_as_its_chance_says():
     chance = [0.5] + [0.05] * 10
-    found = [i for epoch in range(200) for i in drawn(views(chance=chance), epoch, batch=11)]
+    found = [i for epoch in range(200) for i in drawn(views(probabilities=chance), epoch, batch=11)]
     assert found.count(0) / len(found) == pytest.approx(0.5, abs=0.04)
     assert found.count(7) / len(found) == pytest.approx(0.05, abs=0.02)
 
