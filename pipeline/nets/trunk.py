@@ -50,7 +50,7 @@ class Trunk(nn.Module):
         return list(self.stages[: self.frozen])
 
     def freeze(self, count: int) -> None:
-        """Freeze the first `count` stages, whose edges and textures any photograph has."""
+        """Freeze the first `count` stages. Their edges and textures carry over from ImageNet."""
         self.frozen = count
         for module in self.frozen_modules():
             module.requires_grad_(False)

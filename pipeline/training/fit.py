@@ -1,7 +1,7 @@
 """The training loop of the classifier, the saliency network and the segmenter.
 
-Each epoch seeds torch from (seed, epoch), and its end is saved. So a killed run continues after its
-last finished epoch, and ends with the same bytes as an uninterrupted run.
+Each epoch seeds torch from (seed, epoch), and the state after it is saved. So a killed run resumes
+after its last finished epoch, and ends with the same bytes as an uninterrupted run.
 
 Shapes: N batch, S side of a view in px.
 """
