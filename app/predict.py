@@ -70,7 +70,7 @@ def segment(
     classes = ("background", *spec["classes"])
     made_by = fingerprint(formats.digest(model), how, refine or "")
     kept = _begin(out, samples, {"made_by": made_by, "classes": [*classes]}) if samples else set()
-    found = infer.run(net, samples, how, what="predict", done=kept)
+    found = infer.run(net, samples, how, title="predict", done=kept)
     count = max(1, min(runtime.workers(), len(samples) - len(kept)))
     with runtime.processes(count, initializer=_alone) as pool:
         # in turn, as a network and a CRF beside each other fight for the cores

@@ -34,7 +34,7 @@ def run(layout: Layout, supervision: str, *, predict: Predict, shard: int) -> No
     about = fingerprint(predict)
     with _run.partial(layout, outs, inputs=inputs, about=about, shard=shard) as work:
         done = _run.finished(work.logits(supervision), work.predictions(supervision))
-        for sample, outputs in infer.run(net, samples, predict, what=what, done=done):
+        for sample, outputs in infer.run(net, samples, predict, title=what, done=done):
             logits = infer.merge([o[None] for o in outputs])[0].numpy()
             formats.write_logits(work.logits(supervision) / f"{sample.id}.npz", logits)
             label = dense.argmax(logits, height_px=sample.height_px, width_px=sample.width_px)

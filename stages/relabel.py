@@ -128,7 +128,7 @@ def _round(
         (foregrounds := work.root / "foreground").mkdir(exist_ok=True)  # removed with the stage
         net, _ = checkpoint.load(model, DeepLab.from_spec)
         done, what = _run.finished(foregrounds), f"relabel {supervision}: predict"
-        for s, outputs in infer.run(net, _train(layout), predict, what=what, done=done):
+        for s, outputs in infer.run(net, _train(layout), predict, title=what, done=done):
             foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
             formats.write_logits(foregrounds / f"{s.id}.npz", foreground)
         ranks.barrier()

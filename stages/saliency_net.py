@@ -25,7 +25,7 @@ def run(layout: Layout, *, options: SaliencyNet, shard: int) -> None:
     inputs, about = [layout.samples, layout.saliency_model], fingerprint(options)
     with _run.partial(layout, [out], inputs=inputs, about=about, shard=shard) as work:
         done = _run.finished(work.saliency("net"))
-        outputs = infer.run(net, samples, options.infer, what="saliency", done=done)
+        outputs = infer.run(net, samples, options.infer, title="saliency", done=done)
         for sample, each in outputs:
             foreground = resize(
                 infer.foreground(each).numpy(),

@@ -70,7 +70,7 @@ def _outputs(
     done: Container[str],
 ) -> Iterator[tuple[Sample, list[Tensor], list[Tensor]]]:
     """Each sample with its class maps at every scale, and with the maps of the chosen kind."""
-    plain = infer.run(net, samples, maps, what="seed", done=done)
+    plain = infer.run(net, samples, maps, title="seed", done=done)
     if maps.kind == "class_maps":
         yield from ((sample, outputs, outputs) for sample, outputs in plain)
         return
@@ -96,7 +96,7 @@ def _gradient_maps(
         with torch.inference_mode(False), torch.enable_grad():
             return kind(net, image.clone(), wanted)
 
-    return infer.run(net, samples, maps, what=f"seed ({maps.kind})", compute=compute, done=done)
+    return infer.run(net, samples, maps, title=f"seed ({maps.kind})", compute=compute, done=done)
 
 
 def _probability(

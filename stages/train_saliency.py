@@ -84,13 +84,13 @@ def run(layout: Layout, *, net: SaliencyNet, sets: CrfSets, random_seed: int) ->
             views,
             _loss(net.loss_stride),
             resume=resume,
-            what=f"train_saliency, round {number + 1} of {rounds + 1}",
+            title=f"train_saliency, round {number + 1} of {rounds + 1}",
         )
         if number < rounds:
             maps = {
                 s.id: infer.foreground(out).numpy()
                 for s, out in infer.run(
-                    model, [_photo(b) for b in train_set], net.infer, what="denoise: predict"
+                    model, [_photo(b) for b in train_set], net.infer, title="denoise: predict"
                 )
             }
             seen = [b for b in train_set if b.image.stem in maps]  # this rank's

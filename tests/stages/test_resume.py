@@ -102,7 +102,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(project):
     run.kill()
     run.wait()
     said = project.here("-m", "stages", "train_segment", "guide").stderr
-    assert re.search(r"going on after \d/3 steps", said)
+    assert re.search(r"resumes after \d/3 steps", said)
     assert formats.digest(model) == whole
 
 
