@@ -17,7 +17,7 @@ from pipeline.inference import infer
 from pipeline.nets import checkpoint
 from pipeline.segment.config import Predict
 from pipeline.segment.deeplab import DeepLab
-from stages import _run
+from stages import _resume, _run
 
 RULES: _run.Slices = {
     "fuse": ("fuse", Fuse),
@@ -96,13 +96,13 @@ def _oracle(
         crf=crf,
         random_seed=random_seed,
     )
-    _run.each(
+    _resume.process_images(
         layout,
         make,
         _train(layout),
         outs=[layout.labels("oracle")],
         inputs=[layout.maps, layout.saliency("oracle")],
-        about=fingerprint(fuse, diffuse, crf, str(random_seed)),
+        params_key=fingerprint(fuse, diffuse, crf, str(random_seed)),
         shard=shard,
     )
 
@@ -123,11 +123,11 @@ def _round(
     crf, model = dense.chosen(sets, diffuse.crf), layout.segmenter(ROUNDS[supervision])
     outs = [layout.labels(supervision)]
     inputs = [layout.samples, layout.maps, layout.saliency(source), model]
-    about = fingerprint(fuse, diffuse, crf, str(random_seed), predict)
-    with _run.partial(layout, outs, inputs=inputs, about=about, shard=shard) as work:
+    key = fingerprint(fuse, diffuse, crf, str(random_seed), predict)
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
         (foregrounds := work.root / "foreground").mkdir(exist_ok=True)  # removed with the stage
         net, _ = checkpoint.load(model, DeepLab.from_spec)
-        done, what = _run.finished(foregrounds), f"relabel {supervision}: predict"
+        done, what = _resume.finished_ids(foregrounds), f"relabel {supervision}: predict"
         for s, outputs in infer.run(net, _train(layout), predict, what=what, done=done):
             foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
             formats.write_logits(foregrounds / f"{s.id}.npz", foreground)
@@ -143,7 +143,7 @@ def _round(
             random_seed=random_seed,
             foregrounds=foregrounds,
         )
-        _run.pool(layout, work, make, _train(layout), outs=outs)
+        _resume.process_unfinished(layout, work, make, _train(layout), outs=outs)
 
 
 def _cue(
@@ -161,12 +161,12 @@ def _cue(
 
 def _seed(layout: Layout, *, threshold: float, relabel: Relabel, shard: int) -> None:
     """SEC's cues: seeds, background where the maps are lowest, void elsewhere."""
-    _run.each(
+    _resume.process_images(
         layout,
         partial(_cue, layout=layout, threshold=threshold, relabel=relabel),
         _train(layout),
         outs=[layout.labels("seed")],
         inputs=[layout.maps],
-        about=fingerprint(relabel, str(threshold)),
+        params_key=fingerprint(relabel, str(threshold)),
         shard=shard,
     )

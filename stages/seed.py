@@ -17,7 +17,7 @@ from pipeline.nets import checkpoint
 from pipeline.seeds import gradients, roi_pooling
 from pipeline.seeds.classifier import Classifier
 from pipeline.seeds.config import SeedMaps
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "maps": ("seed.maps", SeedMaps),
@@ -32,8 +32,8 @@ Outputs = Iterator[tuple[Sample, list[Tensor]]]
 def run(layout: Layout, *, maps: SeedMaps, shard: int) -> None:
     """Write a map for each tag of each image, and the probability of every class."""
     samples, inputs = read_samples(layout.samples), [layout.samples, layout.seed_model]
-    about = fingerprint(maps)
-    with _run.partial(layout, [layout.maps], inputs=inputs, about=about, shard=shard) as work:
+    key, outs = fingerprint(maps), [layout.maps]
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
         classes = _write_maps(layout, work, samples, maps)
         ranks.barrier()
         if not ranks.first():
@@ -47,7 +47,7 @@ def _write_maps(layout: Layout, work: Layout, samples: list[Sample], maps: SeedM
     """Write the maps, and beside them the probabilities, which a killed run needs; the classes."""
     net, spec = checkpoint.load(layout.seed_model, Classifier.from_spec)
     classes: list[str] = spec["classes"]
-    done = _run.finished(work.maps)
+    done = _resume.finished_ids(work.maps)
     for sample, logit_maps, shown_maps in _outputs(net, samples, maps, classes, done):
         index = [classes.index(t) for t in sample.tags]
         evidence: Float = infer.merge([o[None].relu() for o in shown_maps])[0][index].numpy()

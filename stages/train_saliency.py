@@ -20,7 +20,7 @@ from pipeline.saliency.config import SaliencyNet
 from pipeline.segment import deeplab
 from pipeline.training import fit
 from pipeline.training.views import Views
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "net": ("saliency.options.net", SaliencyNet),
@@ -73,11 +73,11 @@ def run(layout: Layout, *, net: SaliencyNet, sets: CrfSets, random_seed: int) ->
         runtime.seed_all(random_seed)
         model = deeplab.DeepLab.from_spec(spec, weights=net.weights)
         views = Views([b.image for b in train_set], paths, net.train, random_seed)
-        resume = _run.resume_folder(
+        resume = _resume.folder(
             layout,
             weights=net.weights,
             inputs=[labels],
-            about=fingerprint(net, rule, str(random_seed)),
+            params_key=fingerprint(net, rule, str(random_seed)),
         )
         epochs += fit.fit(
             model,

@@ -11,7 +11,7 @@ from pipeline.seeds import classifier
 from pipeline.seeds.config import SeedModel
 from pipeline.training import fit
 from pipeline.training.views import Views, balanced, tag_vectors
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "seed": ("seed", SeedModel),
@@ -37,8 +37,12 @@ def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
     def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
         return classifier.LOSSES[seed.loss](net.scores(image), tags_NK)  # type: ignore[operator]
 
-    about = fingerprint(seed, str(random_seed))
-    resume = _run.resume_folder(layout, weights=seed.weights, inputs=[layout.samples], about=about)
+    resume = _resume.folder(
+        layout,
+        weights=seed.weights,
+        inputs=[layout.samples],
+        params_key=fingerprint(seed, str(random_seed)),
+    )
     epochs = fit.fit(
         net,
         views(train, balance=seed.balanced),

@@ -15,7 +15,7 @@ from pipeline.segment import deeplab, sec
 from pipeline.segment.config import Sec, SegmentModel
 from pipeline.training import fit
 from pipeline.training.views import Views, tag_vectors
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "segment": ("segment", SegmentModel),
@@ -68,11 +68,11 @@ def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed:
         tags = tag_vectors(some, classes) if segment.loss == "sec" else None
         return Views([s.image for s in some], paths, segment.train, random_seed, tags=tags)
 
-    resume = _run.resume_folder(
+    resume = _resume.folder(
         layout,
         weights=segment.weights,
         inputs=[layout.samples, labels],
-        about=fingerprint(segment, str(random_seed)),
+        params_key=fingerprint(segment, str(random_seed)),
     )
     epochs = fit.fit(
         net,
