@@ -21,18 +21,18 @@ SHARED = True
 
 
 def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
-    """Write the classifier's weights, its description and its loss curve."""
+    """Write the classifier's weights, its description and its losses."""
     classes, samples = formats.read_json(layout.classes), read_samples(layout.samples)
-    train, val = ([s for s in samples if s.split == split] for split in ("train", "val"))
+    train, val = ([s for s in samples if s.split == name] for name in ("train", "val"))
     runtime.say(f"train_seed: {len(train)} images, {len(classes)} classes, {runtime.describe()}")
     runtime.seed_all(random_seed)
     spec = classifier.classifier_spec(seed, classes)
     net = classifier.Classifier.from_spec(spec, weights=seed.weights)
 
-    def views(some: list[Sample], *, balance: bool) -> Views:
-        tags = tag_vectors(some, classes)
+    def views(subset: list[Sample], *, balance: bool) -> Views:
+        tags = tag_vectors(subset, classes)
         chance = balanced(tags) if balance else None
-        return Views([s.image for s in some], tags, seed.train, random_seed, chance=chance)
+        return Views([s.image for s in subset], tags, seed.train, random_seed, chance=chance)
 
     def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
         return classifier.LOSSES[seed.loss](net.scores(image), tags_NK)  # type: ignore[operator]
