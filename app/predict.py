@@ -84,7 +84,7 @@ def _readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
     """The images as samples, and a line for each that cannot be one."""
     samples: dict[str, Photo] = {}
     bad = []
-    for path, size in zip(images, runtime.pool_map(_size, list(images), what="open"), strict=True):
+    for path, size in zip(images, runtime.pool_map(_size, list(images), title="open"), strict=True):
         if isinstance(size, str):
             bad.append(size)
         elif path.stem in samples:

@@ -1,6 +1,7 @@
-"""One short module per DVC stage: read files, call `pipeline`, write files.
+"""One short module for each DVC stage: read files, call `pipeline`, write files.
 
-A module has `run` and `SLICES`, the parts of params.yaml that `run` takes: keyword -> (dotted name,
-model). Where the command line names a variant, such as `relabel oracle`, SLICES has an entry for
-each variant, and `run` takes its name after the layout. SHARED says that ranks may share the work.
+A module has `run` and SLICES, the parts of params.yaml that `run` takes. SLICES maps each keyword
+of `run` to a dotted name in params.yaml and its model. A stage with variants, such as `relabel
+oracle`, has one such mapping per variant, and its `run` takes the variant's name after the layout.
+SHARED = True says that ranks may share the work.
 """

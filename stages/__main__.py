@@ -1,4 +1,4 @@
-"""`python -m stages NAME [ARGUMENT]` runs one stage. Ctrl-C ends it without a traceback."""
+"""`python -m stages NAME [VARIANT]` runs one stage. Ctrl-C ends it without a traceback."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""`torchrun` on this machine: how its ranks ended is one line, not a trace of torchrun's own."""
+"""Run torchrun on this machine. If a rank fails, print one line instead of torchrun's traceback."""
 
 import logging
 import sys
@@ -9,8 +9,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 
 def main(args: list[str]) -> None:
-    """Start the ranks by torchrun's `args` and wait; the first that fails ends all."""
-    logging.disable()  # of torchrun alone: the ranks are processes of their own
+    """Start the ranks with torchrun's `args`, and wait. If one fails, the others are stopped."""
+    logging.disable()  # affects torchrun only, because the ranks are processes of their own
     try:
         run.run(run.parse_args(args))  # type: ignore[no-untyped-call]
     except SignalException as e:
@@ -18,8 +18,8 @@ def main(args: list[str]) -> None:
     except ChildFailedError as e:
         rank, failure = e.get_first_failure()
         code, name = failure.exitcode, failure.signal_name()
-        how = f"was killed by {name}" if code < 0 else f"ended with exit code {code}"
-        sys.exit(f"error: rank {rank} {how}; the others were stopped")
+        end = f"was killed by {name}" if code < 0 else f"ended with exit code {code}"
+        sys.exit(f"error: rank {rank} {end}; the others were stopped")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The dense CRF spreads the seeds inside contested components: guide labels."""
+"""Make guide labels: divide contested components among their classes by a dense CRF."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from pipeline.crf import dense
 from pipeline.crf.config import Crf, CrfSets
 from pipeline.guide import diffusion, rules
 from pipeline.guide.config import Diffuse
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "diffuse": ("diffuse", Diffuse),
@@ -21,7 +21,9 @@ SLICES: _run.Slices = {
 SHARED = True
 
 
-def _one(sample: Sample, *, work: Layout, layout: Layout, diffuse: Diffuse, crf: Crf) -> None:
+def _write_label(
+    sample: Sample, *, work: Layout, layout: Layout, diffuse: Diffuse, crf: Crf
+) -> None:
     label = formats.read_label(layout.fused / f"{sample.id}.png")
     if (label == CONTESTED).any():
         seeds = formats.read_label(layout.seeds / f"{sample.id}.png")
@@ -33,12 +35,12 @@ def _one(sample: Sample, *, work: Layout, layout: Layout, diffuse: Diffuse, crf:
 def run(layout: Layout, *, diffuse: Diffuse, sets: CrfSets, shard: int) -> None:
     """Write the guide label of every image."""
     crf = dense.chosen(sets, diffuse.crf)
-    _run.each(
+    _resume.process_images(
         layout,
-        partial(_one, layout=layout, diffuse=diffuse, crf=crf),
+        partial(_write_label, layout=layout, diffuse=diffuse, crf=crf),
         read_samples(layout.samples),
         outs=[layout.labels("guide")],
         inputs=[layout.seeds, layout.fused],
-        about=fingerprint(diffuse, crf),
+        params_key=fingerprint(diffuse, crf),
         shard=shard,
     )

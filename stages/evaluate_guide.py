@@ -1,4 +1,4 @@
-"""Score seeds, fused labels and guide labels."""
+"""Score the seeds, the fused labels and the guide labels."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ SLICES: _run.Slices = {}
 
 
 def run(layout: Layout) -> None:
-    """Write guide.json, and tables of each class and each image."""
+    """Write guide.json, and a table of the classes and one of the images."""
     classes = ["background", *formats.read_json(layout.classes)]
     scored = read_scored(layout.samples, layout.truth)
     folders = {"seeds": layout.seeds, "fused": layout.fused, "guide": layout.labels("guide")}
-    tallies = counting.count(folders, scored, classes=len(classes), what="evaluate guide")
+    tallies = counting.count(folders, scored, classes=len(classes), title="evaluate guide")
     folder, per_class = layout.score_tables("guide"), label_scores.per_class(tallies, classes)
     formats.write_table(folder / "iou.tsv", per_class, columns=label_scores.IOU, sep="\t")
     formats.write_table(
         folder / "images.csv", label_scores.per_image(tallies), columns=label_scores.IMAGES
     )
-    found: dict[str, Any] = {"guide": {}, **label_scores.labels(tallies)}
+    scores: dict[str, Any] = {"guide": {}, **label_scores.labels(tallies)}
     samples = read_samples(layout.samples)
-    shown = counting.shown(layout.labels("guide"), samples, what="classes in guide labels")
-    lay_over(found["guide"], label_scores.agreement(shown, samples, classes[1:]))
-    found["about"] = {"images_scored": len(scored)}
-    formats.write_json(layout.scores("guide"), found)
+    classes_shown = counting.shown(layout.labels("guide"), samples, title="classes in guide labels")
+    lay_over(scores["guide"], label_scores.agreement(classes_shown, samples, classes[1:]))
+    scores["about"] = {"images_scored": len(scored)}
+    formats.write_json(layout.scores("guide"), scores)

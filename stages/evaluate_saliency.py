@@ -21,34 +21,34 @@ SLICES: _run.Slices = {
 }
 
 
-def _one(job: tuple[Path, Path]) -> tuple[Int, float]:
-    """One map's grey levels on background and foreground, and its S-measure."""
-    file, mask = job
-    salient, truth = formats.read_grey(file), formats.read_label(mask)
-    histogram = saliency_scores.histogram(salient, truth)
-    return histogram, saliency_scores.s_measure(salient, truth)
+def _measure(job: tuple[Path, Path]) -> tuple[Int, float]:
+    """Count one map's grey levels on background and foreground, and compute its S-measure."""
+    map_file, mask_file = job
+    saliency, truth = formats.read_grey(map_file), formats.read_label(mask_file)
+    histogram = saliency_scores.histogram(saliency, truth)
+    return histogram, saliency_scores.s_measure(saliency, truth)
 
 
 def run(layout: Layout, *, saliency_threshold: float, source: str) -> None:
-    """Write saliency.json and the maps' curve (of val where there is one)."""
+    """Write saliency.json, and the curve of the maps of val (of train if val has no masks)."""
     scored = read_scored(layout.samples, layout.truth)
     jobs = [(layout.saliency(source) / f"{sample.id}.png", mask) for sample, mask in scored]
-    each = list(runtime.pool_map(_one, jobs, what="evaluate saliency"))
-    found, curve = defaultdict[str, Any](dict), list[Row]()
+    measures = list(runtime.pool_map(_measure, jobs, title="evaluate saliency"))
+    scores, curve = defaultdict[str, Any](dict), list[Row]()
     for split in sorted({sample.split for sample, _ in scored}):
-        here = [e for (sample, _), e in zip(scored, each, strict=True) if sample.split == split]
+        in_split = [m for (s, _), m in zip(scored, measures, strict=True) if s.split == split]
         links, curve = saliency_scores.summary(
-            np.stack([histogram for histogram, _ in here]),
-            np.array([structure for _, structure in here]),
+            np.stack([histogram for histogram, _ in in_split]),
+            np.array([structure for _, structure in in_split]),
             threshold=saliency_threshold,
         )
         for link, score in links.items():
-            found[link][split] = score
+            scores[link][split] = score
     file = layout.score_tables("saliency") / "curve.tsv"
     formats.write_table(file, curve, columns=saliency_scores.SALIENCY_CURVE, sep="\t")
-    found["about"] = {
+    scores["about"] = {
         "images_scored": len(scored),
         "saliency": source,
         "saliency_trained_on": saliency_scores.TRAINED_ON[source],
     }
-    formats.write_json(layout.scores("saliency"), found)
+    formats.write_json(layout.scores("saliency"), scores)

@@ -1,4 +1,4 @@
-"""Score the classifier and its class maps; without any mask the classifier alone, by the tags."""
+"""Score the classifier by the tags, and its class maps by the masks, if there are any."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -18,11 +18,11 @@ from stages import _run
 
 SLICES: _run.Slices = {}
 
-Counted = tuple[Sample, Int, Mask]  # packed counts and marks of an image's maps
+Counted = tuple[Sample, Int, Mask]  # packed pixel counts and marks of an image's maps
 
 
-def _one(job: tuple[Layout, Sample, Path, int]) -> tuple[Int, Mask]:
-    """Pixel counts of one image's maps, and where they point."""
+def _count_one(job: tuple[Layout, Sample, Path, int]) -> tuple[Int, Mask]:
+    """Count the pixels of one image's maps, and mark which of its boxes and points are right."""
     layout, sample, mask, classes = job
     truth = formats.read_label(mask)
     maps, tags = formats.read_maps(layout.maps / f"{sample.id}.npz")
@@ -32,21 +32,23 @@ def _one(job: tuple[Layout, Sample, Path, int]) -> tuple[Int, Mask]:
 
 
 def _count(layout: Layout, classes: list[str]) -> list[Counted]:
+    """Count the pixels and marks of every image with a mask."""
     scored = read_scored(layout.samples, layout.truth)
     jobs = [(layout, sample, mask, len(classes)) for sample, mask in scored]
-    each = runtime.pool_map(_one, jobs, what="evaluate seed")
-    return [(sample, *found) for (sample, _), found in zip(scored, each, strict=True)]
+    counts = runtime.pool_map(_count_one, jobs, title="evaluate seed")
+    return [(sample, *pair) for (sample, _), pair in zip(scored, counts, strict=True)]
 
 
-def _tag_scores(layout: Layout, classes: list[str]) -> dict[str, Float]:
+def _read_tag_scores(layout: Layout, classes: list[str]) -> dict[str, Float]:
+    """Read the classifier's probability of every class, by image id."""
     rows = formats.read_table(layout.tag_scores, columns=("id", *classes))
     return {r["id"]: np.array([float(r[c]) for c in classes]) for r in rows}
 
 
-def _classifier(
+def _score_classifier(
     layout: Layout, samples: list[Sample], probability: dict[str, Float], classes: list[str]
 ) -> Float:
-    """Average precision of each class."""
+    """Compute the average precision of each class."""
     rows = formats.read_table(layout.difficult, columns=("id", "tags"))
     difficult = {r["id"]: r["tags"].split() for r in rows}
     tags = {s.id: s.tags for s in samples}
@@ -54,27 +56,31 @@ def _classifier(
 
 
 def run(layout: Layout) -> None:
-    """Write seed.json, the maps' curve (of val where there is one) and the scores of each class."""
+    """Write seed.json, a table of the classes, and the curve of the maps of val.
+
+    If val has no masks, the curve is that of train.
+    """
     classes: list[str] = formats.read_json(layout.classes)
-    samples, probability = read_samples(layout.samples), _tag_scores(layout, classes)
-    counted, found = _count(layout, classes), defaultdict[str, Any](dict)
+    samples, probability = read_samples(layout.samples), _read_tag_scores(layout, classes)
+    counted, scores = _count(layout, classes), defaultdict[str, Any](dict)
     curve, table = list[Row](), list[Row]()
     for split in sorted({s.split for s in samples}):
-        ap = _classifier(layout, [s for s in samples if s.split == split], probability, classes)
-        found["classifier"][split] = {"mAP": percent(mean(ap))}
+        in_split = [s for s in samples if s.split == split]
+        ap = _score_classifier(layout, in_split, probability, classes)
+        scores["classifier"][split] = {"mAP": percent(mean(ap))}
         point_ap = np.full(len(classes), np.nan)
-        if here := [c for c in counted if c[0].split == split]:
-            found["maps"][split], curve = seed_scores.maps(
-                [rows for _, rows, _ in here], classes=1 + len(classes)
+        if with_mask := [c for c in counted if c[0].split == split]:
+            scores["maps"][split], curve = seed_scores.maps(
+                [rows for _, rows, _ in with_mask], classes=1 + len(classes)
             )
-            found["localisation"][split], point_ap = seed_scores.localisation(
-                np.stack([probability[sample.id] for sample, _, _ in here]),
-                np.stack([marks for _, _, marks in here]),
+            scores["localisation"][split], point_ap = seed_scores.localisation(
+                np.stack([probability[sample.id] for sample, _, _ in with_mask]),
+                np.stack([marks for _, _, marks in with_mask]),
             )
         table += seed_scores.per_class_ap(split, classes, ap, point_ap)
     folder = layout.score_tables("seed")
     formats.write_table(folder / "curve.tsv", curve, columns=seed_scores.CURVE, sep="\t")
     formats.write_table(folder / "per_class.tsv", table, columns=seed_scores.AP, sep="\t")
     spec = formats.read_json(layout.seed_model / "net.json")
-    found["about"] = {"images_scored": len(counted), "run_on": {"classifier": spec["trained_on"]}}
-    formats.write_json(layout.scores("seed"), found)
+    scores["about"] = {"images_scored": len(counted), "run_on": {"classifier": spec["trained_on"]}}
+    formats.write_json(layout.scores("seed"), scores)

@@ -1,4 +1,4 @@
-"""Score the segmenters' label images, before and after the CRF, and compare them (FS%)."""
+"""Score the segmenters' labels before and after the CRF, and compare supervisions (FS%)."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ SLICES: _run.Slices = {
 
 
 def _write_tables(folder: Path, tallies: Tallies, classes: list[str]) -> None:
-    """Every link's IoU by class and mIoU by image; the last link's once more, for the plots."""
+    """Write IoU by class and mIoU by image for every link; for the last link, data for plots."""
     rows, last = label_scores.per_class(tallies, classes), label_scores.last_link(tallies)
     formats.write_table(folder / "iou.tsv", rows, columns=label_scores.IOU, sep="\t")
     formats.write_table(
@@ -33,24 +33,25 @@ def _write_tables(folder: Path, tallies: Tallies, classes: list[str]) -> None:
 
 
 def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
-    """Write segment.json, and tables of each class, each image and each confusion."""
+    """Write segment.json and its tables."""
     classes = ["background", *formats.read_json(layout.classes)]
     scored = read_scored(layout.samples, layout.truth)
     folders = {f"segmenter_{s}": layout.predictions(s) for s in supervision}
     folders |= {f"refined_{s}": layout.refined(s) for s in supervision}
-    what = "evaluate segment"
-    tallies = counting.count(folders, scored, classes=len(classes), what=what, boundary=True)
+    title = "evaluate segment"
+    tallies = counting.count(folders, scored, classes=len(classes), title=title, boundary=True)
     _write_tables(layout.score_tables("segment"), tallies, classes)
-    found: dict[str, Any] = dict(label_scores.labels(tallies))
+    scores: dict[str, Any] = dict(label_scores.labels(tallies))
     samples = read_samples(layout.samples)
     for s in supervision:
-        shown = counting.shown(layout.refined(s), samples, what="classes in refined labels")
-        agreement = label_scores.agreement(shown, samples, classes[1:])
-        lay_over(found.setdefault(f"refined_{s}", {}), agreement)
-    weak, full = (found.get(f"refined_{s}", {}).get("val", {}) for s in ("guide", "full"))
+        title = "classes in refined labels"
+        classes_shown = counting.shown(layout.refined(s), samples, title=title)
+        agreement = label_scores.agreement(classes_shown, samples, classes[1:])
+        lay_over(scores.setdefault(f"refined_{s}", {}), agreement)
+    weak, full = (scores.get(f"refined_{s}", {}).get("val", {}) for s in ("guide", "full"))
     if "mIoU" in weak and "mIoU" in full:
-        found["FS%"] = round(metrics.full_supervision_share(weak["mIoU"], full["mIoU"]), 1)
+        scores["FS%"] = round(metrics.full_supervision_share(weak["mIoU"], full["mIoU"]), 1)
     nets = {s: formats.read_json(layout.segmenter(s) / "net.json") for s in supervision}
     run_on = {f"segmenter_{s}": net["trained_on"] for s, net in nets.items()}
-    found["about"] = {"images_scored": len(scored), "run_on": run_on}
-    formats.write_json(layout.scores("segment"), found)
+    scores["about"] = {"images_scored": len(scored), "run_on": run_on}
+    formats.write_json(layout.scores("segment"), scores)

@@ -1,4 +1,4 @@
-"""Seeds and saliency -> labels the guide rule settles, and the components it cannot."""
+"""Fuse seeds and saliency into labels, and mark the components that several classes claim."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
 from pipeline.guide import labels
 from pipeline.guide.config import Fuse
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "fuse": ("fuse", Fuse),
@@ -19,7 +19,7 @@ SLICES: _run.Slices = {
 SHARED = True
 
 
-def _one(
+def _write_labels(
     sample: Sample, *, work: Layout, layout: Layout, fuse: Fuse, source: str, random_seed: int
 ) -> None:
     maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
@@ -30,13 +30,13 @@ def _one(
 
 
 def run(layout: Layout, *, fuse: Fuse, source: str, random_seed: int, shard: int) -> None:
-    """Write seed labels and fused labels of every image."""
-    _run.each(
+    """Write the seed label and the fused label of every image."""
+    _resume.process_images(
         layout,
-        partial(_one, layout=layout, fuse=fuse, source=source, random_seed=random_seed),
+        partial(_write_labels, layout=layout, fuse=fuse, source=source, random_seed=random_seed),
         read_samples(layout.samples),
         outs=[layout.seeds, layout.fused],
         inputs=[layout.maps, layout.saliency(source)],
-        about=fingerprint(fuse, source, str(random_seed)),
+        params_key=fingerprint(fuse, source, str(random_seed)),
         shard=shard,
     )

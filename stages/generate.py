@@ -1,4 +1,4 @@
-"""Generate the embedded data set: images, tags, masks; and boxed images of other classes."""
+"""Generate the demo's data: images with tags and masks, and images of other classes with boxes."""
 
 from collections.abc import Iterable
 
@@ -16,20 +16,20 @@ SLICES: _run.Slices = {
 
 
 def _coco(scenes: Iterable[tuple[int, Scene]]) -> dict[str, object]:
-    """Boxes in COCO's form."""
+    """Return the boxes in COCO format."""
     images: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
     ids = {name: i for i, name in enumerate(shapes.OTHERS, 1)}
     for i, scene in scenes:
         height, width = scene.label.shape
         images.append({"id": i, "file_name": f"{i:04d}.jpg", "width": width, "height": height})
-        for kind, box in scene.boxes:
+        for name, box in scene.boxes:
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": i,
                     "iscrowd": 0,
-                    "category_id": ids[kind],
+                    "category_id": ids[name],
                     "bbox": list(box),
                 }
             )
@@ -38,7 +38,7 @@ def _coco(scenes: Iterable[tuple[int, Scene]]) -> dict[str, object]:
 
 
 def run(layout: Layout, *, options: ShapesData, random_seed: int) -> None:
-    """Write both sets."""
+    """Write both data sets."""
     rows = []
     for part, (split, count) in enumerate((("train", options.train), ("val", options.val))):
         scenes = shapes.labelled(count, size_px=options.size_px, random_seed=random_seed, part=part)

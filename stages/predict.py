@@ -1,4 +1,4 @@
-"""Run the trained segmenter over the splits to predict: logits, and plain label images."""
+"""Predict with the trained segmenter: logits, and labels without a CRF."""
 
 from pipeline.core import formats
 from pipeline.core.errors import UserError
@@ -10,7 +10,7 @@ from pipeline.inference import infer
 from pipeline.nets import checkpoint
 from pipeline.segment.config import Predict
 from pipeline.segment.deeplab import DeepLab
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "predict": ("segment.predict", Predict),
@@ -24,17 +24,16 @@ def run(layout: Layout, supervision: str, *, predict: Predict, shard: int) -> No
     samples = [s for s in read_samples(layout.samples) if s.split in predict.splits]
     if not samples:
         raise UserError(
-            f"params.yaml: segment.predict.splits: {list(predict.splits)} hold no image; "
+            f"params.yaml: segment.predict.splits: no image is in {list(predict.splits)}; "
             "add train, or set data.options.folder.val_fraction"
         )
     net, _ = checkpoint.load(layout.segmenter(supervision), DeepLab.from_spec)
     outs = [layout.logits(supervision), layout.predictions(supervision)]
     inputs = [layout.samples, layout.segmenter(supervision)]
-    what = f"predict ({supervision})"
-    about = fingerprint(predict)
-    with _run.partial(layout, outs, inputs=inputs, about=about, shard=shard) as work:
-        done = _run.finished(work.logits(supervision), work.predictions(supervision))
-        for sample, outputs in infer.run(net, samples, predict, title=what, done=done):
+    key, title = fingerprint(predict), f"predict ({supervision})"
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
+        done = _resume.finished_ids(work.logits(supervision), work.predictions(supervision))
+        for sample, outputs in infer.run(net, samples, predict, title=title, done=done):
             logits = infer.merge([o[None] for o in outputs])[0].numpy()
             formats.write_logits(work.logits(supervision) / f"{sample.id}.npz", logits)
             label = dense.argmax(logits, height_px=sample.height_px, width_px=sample.width_px)

@@ -18,11 +18,15 @@ SLICES: _run.Slices = {
     "shard": _run.SHARD,
 }
 
-SHOWN = 20  # bad files that are named
+MAX_ERRORS = 20  # the number of bad files that are named
 
 
-def _one(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None] | str:
-    """Check one image, and write its label if it has a mask; or what is wrong with it."""
+def _check(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None] | str:
+    """Check one image, and write its label if it has a mask.
+
+    Returns:
+        The sample and the path of its label, if any; or a message that says what is wrong.
+    """
     layout, entry, classes = job
     try:
         sample, label = checks.check(entry, classes)
@@ -35,30 +39,36 @@ def _one(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None]
     return sample, path
 
 
+def _raise_errors(errors: list[str]) -> None:
+    """Raise the first error, if any; print the others, up to MAX_ERRORS in all."""
+    if not errors:
+        return
+    for line in errors[1:MAX_ERRORS]:
+        runtime.say(f"error: {line}")
+    more = f" ({len(errors)} such errors; up to {MAX_ERRORS} are named above)" if errors[1:] else ""
+    raise UserError(f"{errors[0]}{more}")
+
+
 def run(layout: Layout, *, data: Data, shard: int) -> None:
-    """Write samples.csv, truth.csv and what else only scoring may see, the class list, counts."""
-    found = sources.read(data)
+    """Write the samples, the truth, the difficult tags, the class list and the counts."""
+    dataset = sources.read(data)
     shutil.rmtree(layout.labels("full"), ignore_errors=True)  # only if run without DVC
     layout.labels("full").mkdir(parents=True)
-    jobs = [(layout, entry, found.classes) for entry in found.entries]
-    found_each = list(runtime.pool_map(_one, jobs, what="prepare"))
-    if bad := [each for each in found_each if isinstance(each, str)]:
-        for line in bad[1:SHOWN]:
-            runtime.say(f"error: {line}")
-        more = f" ({len(bad)} such errors; up to {SHOWN} are named above)" if bad[1:] else ""
-        raise UserError(f"{bad[0]}{more}")
-    checked = [each for each in found_each if not isinstance(each, str)]
+    jobs = [(layout, entry, dataset.classes) for entry in dataset.entries]
+    results = list(runtime.pool_map(_check, jobs, title="prepare"))
+    _raise_errors([result for result in results if isinstance(result, str)])
+    checked = [result for result in results if not isinstance(result, str)]
     samples = [sample for sample, _ in checked]
     truth = [(sample.id, path.as_posix()) for sample, path in checked if path]
-    if not truth:  # an empty output is a warning of DVC's at every stage
+    if not truth:  # at every stage, DVC would warn of an empty output
         (layout.labels("full") / "no_masks.txt").touch()
     elif shard:
         shards.pack(layout.labels("full"), per_shard=shard)
     write_samples(layout.samples, samples)
     formats.write_table(layout.truth, truth, columns=("id", "mask"))
-    difficult = [(e.id, " ".join(e.difficult)) for e in found.entries if e.difficult]
+    difficult = [(e.id, " ".join(e.difficult)) for e in dataset.entries if e.difficult]
     formats.write_table(layout.difficult, difficult, columns=("id", "tags"))
-    formats.write_json(layout.classes, list(found.classes))
-    counts = checks.counts(samples, found, masks=len(truth))
+    formats.write_json(layout.classes, list(dataset.classes))
+    counts = checks.counts(samples, dataset, masks=len(truth))
     formats.write_json(layout.counts, counts)
     runtime.say(f"prepare: {counts}")

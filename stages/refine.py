@@ -1,4 +1,4 @@
-"""The dense CRF at full image size over the segmenter's probabilities."""
+"""Refine the segmenter's labels by a dense CRF at full image size."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
 from pipeline.crf import dense
 from pipeline.crf.config import Crf, CrfSets, Refine
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "refine": ("refine", Refine),
@@ -18,22 +18,24 @@ SLICES: _run.Slices = {
 SHARED = True
 
 
-def _one(sample: Sample, *, work: Layout, layout: Layout, supervision: str, crf: Crf) -> None:
+def _write_label(
+    sample: Sample, *, work: Layout, layout: Layout, supervision: str, crf: Crf
+) -> None:
     logits = formats.read_logits(layout.logits(supervision) / f"{sample.id}.npz")
     label = dense.label_of(formats.read_image(sample.image), logits, crf)
     formats.write_label(work.refined(supervision) / f"{sample.id}.png", label)
 
 
 def run(layout: Layout, supervision: str, *, refine: Refine, sets: CrfSets, shard: int) -> None:
-    """Write a refined label image for each logits file."""
+    """Write a refined label for each image that has logits."""
     predicted = shards.ids(layout.logits(supervision))
     crf = dense.chosen(sets, refine.crf)
-    _run.each(
+    _resume.process_images(
         layout,
-        partial(_one, layout=layout, supervision=supervision, crf=crf),
+        partial(_write_label, layout=layout, supervision=supervision, crf=crf),
         [s for s in read_samples(layout.samples) if s.id in predicted],
         outs=[layout.refined(supervision)],
         inputs=[layout.logits(supervision)],
-        about=fingerprint(crf),
+        params_key=fingerprint(crf),
         shard=shard,
     )

@@ -1,5 +1,6 @@
-"""Labels beside the guide labels to train a segmenter on: oracle, seed, round2 to round4."""
+"""Make the labels of the supervisions oracle, seed, and round2 to round4."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pipeline.inference import infer
 from pipeline.nets import checkpoint
 from pipeline.segment.config import Predict
 from pipeline.segment.deeplab import DeepLab
-from stages import _run
+from stages import _resume, _run
 
 RULES: _run.Slices = {
     "fuse": ("fuse", Fuse),
@@ -46,68 +47,67 @@ SHARED = True
 def run(layout: Layout, supervision: str, **slices: Any) -> None:
     """Write the label of every train image."""
     if supervision == "seed":
-        _seed(layout, **slices)
+        _write_cues(layout, **slices)
     elif supervision == "oracle":
-        _oracle(layout, **slices)
+        _write_oracle_labels(layout, **slices)
     else:
-        _round(layout, supervision, **slices)
+        _write_round(layout, supervision, **slices)
 
 
-def _train(layout: Layout) -> list[Sample]:
+def _train_samples(layout: Layout) -> list[Sample]:
     return [s for s in read_samples(layout.samples) if s.split == "train"]
 
 
-def _guide(
-    sample: Sample,
-    *,
-    work: Layout,
-    layout: Layout,
-    supervision: str,
-    source: str,
-    fuse: Fuse,
-    diffuse: Diffuse,
-    crf: Crf,
-    random_seed: int,
-    foregrounds: Path | None = None,
+@dataclass(frozen=True)
+class Guide:
+    """What makes the guide labels of one supervision: a source of saliency, and params."""
+
+    supervision: str
+    source: str
+    fuse: Fuse
+    diffuse: Diffuse
+    crf: Crf
+    random_seed: int
+
+    def key(self) -> str:
+        """Return the fingerprint of the params."""
+        return fingerprint(self.fuse, self.diffuse, self.crf, str(self.random_seed))
+
+
+def _write_guide_label(
+    sample: Sample, *, work: Layout, layout: Layout, guide: Guide, foregrounds: Path | None = None
 ) -> None:
-    """Fuse and diffuse one image; in a round the last segmenter takes part in its saliency."""
+    """Fuse and diffuse one image. In a round, its saliency includes the segmenter's foreground."""
     maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
-    saliency = formats.read_grey(layout.saliency(source) / f"{sample.id}.png")
+    saliency = formats.read_grey(layout.saliency(guide.source) / f"{sample.id}.png")
     if foregrounds is not None:
         foreground = formats.read_logits(foregrounds / f"{sample.id}.npz")[0]
         saliency = labels.next_saliency(foreground, saliency)
-    fused = labels.fused(maps, classes, saliency, fuse, chance=(random_seed, sample.id))
-    label = diffusion.diffuse(formats.read_image(sample.image), fused, diffuse, crf)
-    formats.write_label(work.labels(supervision) / f"{sample.id}.png", label)
+    chance = (guide.random_seed, sample.id)
+    fused = labels.fused(maps, classes, saliency, guide.fuse, chance=chance)
+    image = formats.read_image(sample.image)
+    label = diffusion.diffuse(image, fused, guide.diffuse, guide.crf)
+    formats.write_label(work.labels(guide.supervision) / f"{sample.id}.png", label)
 
 
-def _oracle(
+def _write_oracle_labels(
     layout: Layout, *, fuse: Fuse, diffuse: Diffuse, sets: CrfSets, random_seed: int, shard: int
 ) -> None:
-    """Guide labels whose saliency is the truth."""
+    """Write guide labels with ground truth as saliency."""
     crf = dense.chosen(sets, diffuse.crf)
-    make = partial(
-        _guide,
-        layout=layout,
-        supervision="oracle",
-        source="oracle",
-        fuse=fuse,
-        diffuse=diffuse,
-        crf=crf,
-        random_seed=random_seed,
-    )
-    _run.each(
+    guide = Guide("oracle", "oracle", fuse, diffuse, crf, random_seed)
+    _resume.process_images(
         layout,
-        make,
-        _train(layout),
+        partial(_write_guide_label, layout=layout, guide=guide),
+        _train_samples(layout),
         outs=[layout.labels("oracle")],
         inputs=[layout.maps, layout.saliency("oracle")],
-        about=fingerprint(fuse, diffuse, crf, str(random_seed)),
+        params_key=guide.key(),
         shard=shard,
     )
 
 
-def _round(
+def _write_round(
     layout: Layout,
     supervision: str,
     *,
@@ -119,34 +119,48 @@ def _round(
     random_seed: int,
     shard: int,
 ) -> None:
-    """Guide labels whose saliency is the mean of the maps and the last round's segmenter."""
-    crf, model = dense.chosen(sets, diffuse.crf), layout.segmenter(ROUNDS[supervision])
-    outs = [layout.labels(supervision)]
+    """Write guide labels whose saliency is the mean of the maps and the last segmenter's output."""
+    crf = dense.chosen(sets, diffuse.crf)
+    guide = Guide(supervision, source, fuse, diffuse, crf, random_seed)
+    samples, outs = _train_samples(layout), [layout.labels(supervision)]
+    model = layout.segmenter(ROUNDS[supervision])
     inputs = [layout.samples, layout.maps, layout.saliency(source), model]
-    about = fingerprint(fuse, diffuse, crf, str(random_seed), predict)
-    with _run.partial(layout, outs, inputs=inputs, about=about, shard=shard) as work:
-        (foregrounds := work.root / "foreground").mkdir(exist_ok=True)  # removed with the stage
-        net, _ = checkpoint.load(model, DeepLab.from_spec)
-        done, what = _run.finished(foregrounds), f"relabel {supervision}: predict"
-        for s, outputs in infer.run(net, _train(layout), predict, title=what, done=done):
-            foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
-            formats.write_logits(foregrounds / f"{s.id}.npz", foreground)
-        ranks.barrier()
-        make = partial(
-            _guide,
-            layout=layout,
-            supervision=supervision,
-            source=source,
-            fuse=fuse,
-            diffuse=diffuse,
-            crf=crf,
-            random_seed=random_seed,
-            foregrounds=foregrounds,
-        )
-        _run.pool(layout, work, make, _train(layout), outs=outs)
+    key = fingerprint(guide.key(), predict)
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
+        foregrounds = work.root / "foreground"  # no output: removed when the stage is done
+        title = f"relabel {supervision}: predict"
+        _write_foregrounds(foregrounds, model, samples, predict, title=title)
+        write = partial(_write_guide_label, layout=layout, guide=guide, foregrounds=foregrounds)
+        _resume.process_unfinished(layout, work, write, samples, outs=outs)
 
 
-def _cue(
+def _write_foregrounds(
+    folder: Path, model: Path, samples: list[Sample], predict: Predict, *, title: str
+) -> None:
+    """Write the foreground probability (1, h, w) that the last segmenter gives each image."""
+    folder.mkdir(exist_ok=True)
+    net, _ = checkpoint.load(model, DeepLab.from_spec)
+    done = _resume.finished_ids(folder)
+    for sample, outputs in infer.run(net, samples, predict, title=title, done=done):
+        foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
+        formats.write_logits(folder / f"{sample.id}.npz", foreground)
+    ranks.barrier()
+
+
+def _write_cues(layout: Layout, *, threshold: float, relabel: Relabel, shard: int) -> None:
+    """Write SEC's cues: seeds, background where the maps are lowest, and void elsewhere."""
+    _resume.process_images(
+        layout,
+        partial(_write_cue, layout=layout, threshold=threshold, relabel=relabel),
+        _train_samples(layout),
+        outs=[layout.labels("seed")],
+        inputs=[layout.maps],
+        params_key=fingerprint(relabel, str(threshold)),
+        shard=shard,
+    )
+
+
+def _write_cue(
     sample: Sample, *, work: Layout, layout: Layout, threshold: float, relabel: Relabel
 ) -> None:
     label = seed_rule.cues(
@@ -157,16 +171,3 @@ def _cue(
         width_px=sample.width_px,
     )
     formats.write_label(work.labels("seed") / f"{sample.id}.png", label)
-
-
-def _seed(layout: Layout, *, threshold: float, relabel: Relabel, shard: int) -> None:
-    """SEC's cues: seeds, background where the maps are lowest, void elsewhere."""
-    _run.each(
-        layout,
-        partial(_cue, layout=layout, threshold=threshold, relabel=relabel),
-        _train(layout),
-        outs=[layout.labels("seed")],
-        inputs=[layout.maps],
-        about=fingerprint(relabel, str(threshold)),
-        shard=shard,
-    )

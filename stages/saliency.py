@@ -1,6 +1,6 @@
-"""Saliency maps of every image from the source that the command line names.
+"""Make saliency maps from the source that the command line names.
 
-Our own network has a stage of its own, saliency_net.
+For the source `net`, the stage is saliency_net.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,14 +26,14 @@ from pipeline.saliency.config import (
 )
 from pipeline.saliency.geodesic import geodesic
 from pipeline.saliency.onnx import onnx_model
-from stages import _run
+from stages import _resume, _run
 
 Maps = Iterator[tuple[Sample, Float]]
 
 
 def _onnx(layout: Layout, samples: list[Sample], options: SaliencyOnnx) -> Maps:
     model = onnx_model(options)
-    for sample in runtime.track(samples, total=len(samples), what="saliency"):
+    for sample in runtime.track(samples, total=len(samples), title="saliency"):
         yield sample, model(formats.read_image(sample.image))
 
 
@@ -42,24 +42,24 @@ def _classical_map(job: tuple[Sample, SaliencyClassical]) -> Float:
 
 
 def _classical(layout: Layout, samples: list[Sample], options: SaliencyClassical) -> Maps:
-    maps = runtime.pool_map(_classical_map, [(s, options) for s in samples], what="saliency")
+    maps = runtime.pool_map(_classical_map, [(s, options) for s in samples], title="saliency")
     yield from zip(samples, maps, strict=True)
 
 
 def _folder(layout: Layout, samples: list[Sample], options: SaliencyFolder) -> Maps:
-    for sample in runtime.track(samples, total=len(samples), what="saliency"):
-        found = formats.read_grey(options.root / f"{sample.id}.png")
-        yield sample, resize(found, height_px=sample.height_px, width_px=sample.width_px)
+    for sample in runtime.track(samples, total=len(samples), title="saliency"):
+        grey = formats.read_grey(options.root / f"{sample.id}.png")
+        yield sample, resize(grey, height_px=sample.height_px, width_px=sample.width_px)
 
 
 def _oracle(layout: Layout, samples: list[Sample], options: NoOptions) -> Maps:
     truth = read_truth(layout.truth)
     if without := [s.id for s in samples if s.id not in truth]:
         raise UserError(
-            f"oracle saliency needs a mask of every image; {without[0]} has none: choose another "
-            "saliency.source, or take oracle off segment.supervision"
+            f"image {without[0]} has no mask, and the oracle needs a mask of every image; choose "
+            "another saliency.source, or remove oracle from segment.supervision"
         )
-    for sample in runtime.track(samples, total=len(samples), what="saliency"):
+    for sample in runtime.track(samples, total=len(samples), title="saliency"):
         label = formats.read_label(truth[sample.id])
         yield sample, ((label > 0) & (label != VOID)).astype(np.float32)
 
@@ -87,7 +87,7 @@ SHARED = True
 
 
 def _reads(layout: Layout, source: str, options: BaseModel) -> list[Path]:
-    """What the source reads beside the images."""
+    """List the files and folders that the source reads in addition to the images."""
     if isinstance(options, SaliencyOnnx):
         return [options.file]
     if isinstance(options, SaliencyFolder):
@@ -96,12 +96,12 @@ def _reads(layout: Layout, source: str, options: BaseModel) -> list[Path]:
 
 
 def run(layout: Layout, source: str, *, options: BaseModel, shard: int) -> None:
-    """Write each image's map, divided by its own maximum."""
+    """Write the saliency map of each image, divided by its own maximum."""
     samples, inputs = read_samples(layout.samples), [layout.samples]
     inputs += [path for path in _reads(layout, source, options) if path.exists()]
-    about, out = fingerprint(options), layout.saliency(source)
-    with _run.partial(layout, [out], inputs=inputs, about=about, shard=shard) as work:
-        done = _run.finished(work.saliency(source))
+    key, out = fingerprint(options), layout.saliency(source)
+    with _resume.outputs(layout, [out], inputs=inputs, params_key=key, shard=shard) as work:
+        done = _resume.finished_ids(work.saliency(source))
         left = [s for s in ranks.mine(samples) if s.id not in done]
         for sample, salient in MAKERS[source](layout, left, options):
             formats.write_grey(work.saliency(source) / f"{sample.id}.png", normalise(salient))

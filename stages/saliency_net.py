@@ -1,4 +1,4 @@
-"""Saliency maps of every image, from the network trained here."""
+"""Compute saliency maps with the network that train_saliency trained."""
 
 from pipeline.core import formats
 from pipeline.core.layout import Layout
@@ -9,7 +9,7 @@ from pipeline.inference import infer
 from pipeline.nets import checkpoint
 from pipeline.saliency.config import SaliencyNet
 from pipeline.segment.deeplab import DeepLab
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "options": ("saliency.options.net", SaliencyNet),
@@ -19,16 +19,15 @@ SHARED = True
 
 
 def run(layout: Layout, *, options: SaliencyNet, shard: int) -> None:
-    """Write each image's map, divided by its own maximum."""
+    """Write the saliency map of each image, divided by its own maximum."""
     samples, out = read_samples(layout.samples), layout.saliency("net")
     net, _ = checkpoint.load(layout.saliency_model, DeepLab.from_spec)
-    inputs, about = [layout.samples, layout.saliency_model], fingerprint(options)
-    with _run.partial(layout, [out], inputs=inputs, about=about, shard=shard) as work:
-        done = _run.finished(work.saliency("net"))
-        outputs = infer.run(net, samples, options.infer, title="saliency", done=done)
-        for sample, each in outputs:
+    inputs, key = [layout.samples, layout.saliency_model], fingerprint(options)
+    with _resume.outputs(layout, [out], inputs=inputs, params_key=key, shard=shard) as work:
+        done = _resume.finished_ids(work.saliency("net"))
+        for sample, outputs in infer.run(net, samples, options.infer, title="saliency", done=done):
             foreground = resize(
-                infer.foreground(each).numpy(),
+                infer.foreground(outputs).numpy(),
                 height_px=sample.height_px,
                 width_px=sample.width_px,
             )

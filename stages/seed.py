@@ -1,4 +1,4 @@
-"""Class maps of every image's tags, and the classifier's scores."""
+"""Compute a class map for each tag of each image, and the probability of every class."""
 
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from pipeline.nets import checkpoint
 from pipeline.seeds import gradients, roi_pooling
 from pipeline.seeds.classifier import Classifier
 from pipeline.seeds.config import SeedMaps
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "maps": ("seed.maps", SeedMaps),
@@ -25,59 +25,65 @@ SLICES: _run.Slices = {
 }
 SHARED = True
 
-NO_IMAGE = np.zeros((1, 1, 3), np.uint8)  # for classifiers whose pooling needs none
-Outputs = Iterator[tuple[Sample, list[Tensor]]]
+NO_IMAGE = np.zeros((1, 1, 3), np.uint8)  # for a classifier without superpixels, which needs none
 
 
 def run(layout: Layout, *, maps: SeedMaps, shard: int) -> None:
     """Write a map for each tag of each image, and the probability of every class."""
     samples, inputs = read_samples(layout.samples), [layout.samples, layout.seed_model]
-    about = fingerprint(maps)
-    with _run.partial(layout, [layout.maps], inputs=inputs, about=about, shard=shard) as work:
+    key, outs = fingerprint(maps), [layout.maps]
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
         classes = _write_maps(layout, work, samples, maps)
         ranks.barrier()
-        if not ranks.first():
-            return
-        each = [formats.read_json(_probability_file(work, s)) for s in samples]
-        rows = [(s.id, *(f"{p:.5f}" for p in row)) for s, row in zip(samples, each, strict=True)]
-        formats.write_table(layout.tag_scores, rows, columns=("id", *classes))
+        if ranks.first():
+            _write_tag_scores(layout, work, samples, classes)
+
+
+def _write_tag_scores(
+    layout: Layout, work: Layout, samples: list[Sample], classes: list[str]
+) -> None:
+    probabilities = [formats.read_json(_probability_file(work, s)) for s in samples]
+    rows = [
+        (s.id, *(f"{p:.5f}" for p in probability))
+        for s, probability in zip(samples, probabilities, strict=True)
+    ]
+    formats.write_table(layout.tag_scores, rows, columns=("id", *classes))
 
 
 def _write_maps(layout: Layout, work: Layout, samples: list[Sample], maps: SeedMaps) -> list[str]:
-    """Write the maps, and beside them the probabilities, which a killed run needs; the classes."""
+    """Write each image's maps and its probabilities to `work`; return the class list."""
     net, spec = checkpoint.load(layout.seed_model, Classifier.from_spec)
     classes: list[str] = spec["classes"]
-    done = _run.finished(work.maps)
-    for sample, logit_maps, shown_maps in _outputs(net, samples, maps, classes, done):
-        index = [classes.index(t) for t in sample.tags]
-        evidence: Float = infer.merge([o[None].relu() for o in shown_maps])[0][index].numpy()
+    done = _resume.finished_ids(work.maps)
+    for sample, class_maps, seed_maps in _compute_maps(net, samples, maps, classes, done):
+        tags = [classes.index(t) for t in sample.tags]
+        tag_maps: Float = infer.merge([m[None].relu() for m in seed_maps])[0][tags].numpy()
         image = formats.read_image(sample.image) if net.superpixels else NO_IMAGE
         if net.superpixels:
-            evidence = roi_pooling.flatten(evidence, image, net.superpixels)
-        probability = _probability(net, logit_maps, maps.scales, image)
+            tag_maps = roi_pooling.flatten(tag_maps, image, net.superpixels)
+        probability = _probability(net, class_maps, maps.scales, image)
         formats.write_json(_probability_file(work, sample), probability)
-        formats.write_maps(
-            work.maps / f"{sample.id}.npz", evidence, np.array(index, np.uint8) + np.uint8(1)
-        )
+        indices = np.array(tags, np.uint8) + np.uint8(1)  # 0 is the background
+        formats.write_maps(work.maps / f"{sample.id}.npz", tag_maps, indices)
     return classes
 
 
-def _outputs(
+def _compute_maps(
     net: Classifier,
     samples: list[Sample],
     maps: SeedMaps,
     classes: list[str],
     done: Container[str],
 ) -> Iterator[tuple[Sample, list[Tensor], list[Tensor]]]:
-    """Each sample with its class maps at every scale, and with the maps of the chosen kind."""
-    plain = infer.run(net, samples, maps, title="seed", done=done)
+    """Yield each sample with its class maps and its maps of the chosen kind, at every scale."""
+    class_pass = infer.run(net, samples, maps, title="seed", done=done)
     if maps.kind == "class_maps":
-        yield from ((sample, outputs, outputs) for sample, outputs in plain)
+        yield from ((sample, class_maps, class_maps) for sample, class_maps in class_pass)
         return
-    gradient = _gradient_maps(net, samples, maps, classes, done)
-    for (sample, outputs), (same, shown) in zip(plain, gradient, strict=True):
-        assert sample.id == same.id, "both passes batch the images alike"
-        yield sample, outputs, shown
+    gradient_pass = _gradient_maps(net, samples, maps, classes, done)
+    for (sample, class_maps), (twin, gradient_maps) in zip(class_pass, gradient_pass, strict=True):
+        assert sample.id == twin.id, "both passes batch the images alike"
+        yield sample, class_maps, gradient_maps
 
 
 def _gradient_maps(
@@ -86,29 +92,32 @@ def _gradient_maps(
     maps: SeedMaps,
     classes: list[str],
     done: Container[str],
-) -> Outputs:
-    """Maps that gradients make; they need a pass of their own."""
-    kind = gradients.KINDS[maps.kind]
+) -> Iterator[tuple[Sample, list[Tensor]]]:
+    """Yield each sample with its maps from gradients, in a pass of its own."""
+    maps_from_gradients = gradients.KINDS[maps.kind]
 
     def compute(image: Tensor, batch: list[Sample]) -> Tensor:
-        wanted = [[classes.index(t) for t in s.tags] for s in batch]
-        wanted *= len(image) // len(batch)  # with flip, the mirrored images come last
+        tags = [[classes.index(t) for t in s.tags] for s in batch]
+        tags *= len(image) // len(batch)  # with flip, the mirrored images come last
         with torch.inference_mode(False), torch.enable_grad():
-            return kind(net, image.clone(), wanted)
+            return maps_from_gradients(net, image.clone(), tags)
 
     return infer.run(net, samples, maps, title=f"seed ({maps.kind})", compute=compute, done=done)
 
 
 def _probability(
-    net: Classifier, outputs: list[Tensor], scales: tuple[float, ...], image_HW3: UInt8
+    net: Classifier, class_maps: list[Tensor], scales: tuple[float, ...], image_HW3: UInt8
 ) -> list[float]:
-    """Of every class, at scale 1 and above: the net saw no object shrunk further in training."""
-    large = [o for o, scale in zip(outputs, scales, strict=True) if scale >= 1] or outputs
+    """Compute the probability of every class from the class maps at scale 1 and above.
+
+    Smaller scales are left out, because in training the net saw no object shrunk so far.
+    """
+    large = [m for m, scale in zip(class_maps, scales, strict=True) if scale >= 1] or class_maps
     image = torch.from_numpy(image_HW3.transpose(2, 0, 1).copy())[None]
-    logits = torch.stack([net.logits(o[None], image)[0] for o in large]).mean(0)
+    logits = torch.stack([net.logits(m[None], image)[0] for m in large]).mean(0)
     return logits.sigmoid().tolist()
 
 
 def _probability_file(work: Layout, sample: Sample) -> Path:
-    """Beside the maps while the stage is under way."""
+    """The file that keeps an image's probabilities until all images are done."""
     return work.root / "probability" / f"{sample.id}.json"

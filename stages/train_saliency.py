@@ -1,6 +1,8 @@
 """Train the class-agnostic saliency network on boxes (or masks) of other classes."""
 
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -15,12 +17,14 @@ from pipeline.crf.config import Crf, CrfSets
 from pipeline.inference import infer
 from pipeline.inference.whole import Photo
 from pipeline.nets import checkpoint
-from pipeline.saliency import boxes, training_set
+from pipeline.saliency import training_set
+from pipeline.saliency.boxes import Boxed
 from pipeline.saliency.config import SaliencyNet
 from pipeline.segment import deeplab
+from pipeline.segment.deeplab import DeepLab
 from pipeline.training import fit
 from pipeline.training.views import Views
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "net": ("saliency.options.net", SaliencyNet),
@@ -30,78 +34,102 @@ SLICES: _run.Slices = {
 SHARED = True
 
 
-def _photo(boxed: boxes.Boxed) -> Photo:
+def run(layout: Layout, *, net: SaliencyNet, sets: CrfSets, random_seed: int) -> None:
+    """Make masks from boxes and train; in each denoising round, make new masks and train again."""
+    train_set = _read_train_set(net, target_classes=formats.read_json(layout.classes))
+    _write_first_labels(train_set, net, layout.saliency_labels)
+    crf = dense.chosen(sets, net.denoise.crf)
+    trainings = 1 + (net.denoise.rounds if net.train_set == "boxes" else 0)
+    train = partial(_train, layout, train_set, net, random_seed=random_seed, crf=crf)
+    model, epochs = train(title=f"train_saliency, round 1 of {trainings}")
+    for number in range(2, trainings + 1):
+        _write_next_labels(train_set, net, layout.saliency_labels, model, crf)
+        model, more_epochs = train(title=f"train_saliency, round {number} of {trainings}")
+        epochs += more_epochs
+    checkpoint.save(layout.saliency_model, model, _spec(net), epochs)
+
+
+def _read_train_set(net: SaliencyNet, *, target_classes: Sequence[str]) -> list[Boxed]:
+    """Read the images to train on. Labels are named after them, so their names must differ.
+
+    Raises:
+        UserError: two images have the same name.
+    """
+    train_set, left_out = training_set.read_training_set(net, target_classes=target_classes)
+    name, count = Counter(b.image.stem for b in train_set).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{net.root}: two images are called '{name}'; rename one")
+    runtime.say(f"train_saliency: {len(train_set)} images, {left_out} left out (target classes)")
+    return train_set
+
+
+def _label_file(boxed: Boxed, folder: Path) -> Path:
+    return folder / f"{boxed.image.stem}.png"
+
+
+def _write_first_labels(train_set: Sequence[Boxed], net: SaliencyNet, folder: Path) -> None:
+    write = partial(_write_first_label, net=net, folder=folder)
+    list(runtime.pool_map(write, ranks.mine(train_set), title="boxes to masks"))
+    ranks.barrier()
+
+
+def _write_first_label(boxed: Boxed, *, net: SaliencyNet, folder: Path) -> None:
+    formats.write_label(_label_file(boxed, folder), training_set.first_label(boxed, net))
+
+
+def _write_next_labels(
+    train_set: Sequence[Boxed], net: SaliencyNet, folder: Path, model: DeepLab, crf: Crf
+) -> None:
+    """Replace the labels by those of the next denoising round; `model` was trained on them."""
+    photos = [_photo(b) for b in train_set]
+    outputs = infer.run(model, photos, net.infer, title="denoise: predict")
+    maps = {photo.id: infer.foreground(logits).numpy() for photo, logits in outputs}
+    pairs = [(b, maps[b.image.stem]) for b in train_set if b.image.stem in maps]  # this rank's
+    write = partial(_write_next_label, net=net, folder=folder, crf=crf)
+    list(runtime.pool_map(write, pairs, title="denoise: CRF"))
+    ranks.barrier()
+
+
+def _photo(boxed: Boxed) -> Photo:
     height, width = formats.read_image(boxed.image).shape[:2]
     return Photo(boxed.image.stem, boxed.image, height, width)
 
 
-def _first(job: tuple[boxes.Boxed, SaliencyNet, Path]) -> None:
-    boxed, options, folder = job
-    formats.write_label(
-        folder / f"{boxed.image.stem}.png", training_set.first_label(boxed, options)
+def _write_next_label(
+    pair: tuple[Boxed, Float], *, net: SaliencyNet, folder: Path, crf: Crf
+) -> None:
+    boxed, probability = pair
+    path = _label_file(boxed, folder)
+    label = training_set.next_label(boxed, formats.read_label(path), probability, net, crf)
+    formats.write_label(path, label)
+
+
+def _spec(net: SaliencyNet) -> checkpoint.Spec:
+    return deeplab.deeplab_spec(net, head=net.head, classes=["salient"])
+
+
+def _train(
+    layout: Layout,
+    train_set: Sequence[Boxed],
+    net: SaliencyNet,
+    *,
+    random_seed: int,
+    crf: Crf,
+    title: str,
+) -> tuple[DeepLab, list[fit.Epoch]]:
+    """Train a new network on the present labels."""
+    runtime.seed_all(random_seed)
+    model = DeepLab.from_spec(_spec(net), weights=net.weights)
+    labels = [_label_file(b, layout.saliency_labels) for b in train_set]
+    views = Views([b.image for b in train_set], labels, net.train, random_seed)
+    resume = _resume.folder(
+        layout,
+        weights=net.weights,
+        inputs=[layout.saliency_labels],
+        params_key=fingerprint(net, crf, str(random_seed)),
     )
 
+    def loss_of(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
+        return deeplab.pixel_loss(model(image), label, stride=net.loss_stride)
 
-def _next(job: tuple[boxes.Boxed, SaliencyNet, Path, Float, Crf]) -> None:
-    boxed, options, folder, probability, rule = job
-    path = folder / f"{boxed.image.stem}.png"
-    formats.write_label(
-        path, training_set.next_label(boxed, formats.read_label(path), probability, options, rule)
-    )
-
-
-def run(layout: Layout, *, net: SaliencyNet, sets: CrfSets, random_seed: int) -> None:
-    """Boxes -> masks -> network, then for each denoising round: masks -> network again."""
-    classes = formats.read_json(layout.classes)
-    train_set, left_out = training_set.read_training_set(net, target_classes=classes)
-    stems = Counter(b.image.stem for b in train_set)
-    if (double := stems.most_common(1)[0])[1] > 1:
-        raise UserError(f"{net.root}: two images are called '{double[0]}'; rename one")
-    runtime.say(f"train_saliency: {len(train_set)} images, {left_out} left out (target classes)")
-    labels, spec = (
-        layout.saliency_labels,
-        deeplab.deeplab_spec(net, head=net.head, classes=["salient"]),
-    )
-    paths = [labels / f"{b.image.stem}.png" for b in train_set]
-    jobs = [(b, net, labels) for b in ranks.mine(train_set)]
-    list(runtime.pool_map(_first, jobs, what="boxes to masks"))
-    ranks.barrier()
-    epochs: list[fit.Epoch] = []
-    rule = dense.chosen(sets, net.denoise.crf)
-    rounds = net.denoise.rounds if net.train_set == "boxes" else 0
-    for number in range(rounds + 1):
-        runtime.seed_all(random_seed)
-        model = deeplab.DeepLab.from_spec(spec, weights=net.weights)
-        views = Views([b.image for b in train_set], paths, net.train, random_seed)
-        resume = _run.resume_folder(
-            layout,
-            weights=net.weights,
-            inputs=[labels],
-            about=fingerprint(net, rule, str(random_seed)),
-        )
-        epochs += fit.fit(
-            model,
-            views,
-            _loss(net.loss_stride),
-            resume=resume,
-            title=f"train_saliency, round {number + 1} of {rounds + 1}",
-        )
-        if number < rounds:
-            maps = {
-                s.id: infer.foreground(out).numpy()
-                for s, out in infer.run(
-                    model, [_photo(b) for b in train_set], net.infer, title="denoise: predict"
-                )
-            }
-            seen = [b for b in train_set if b.image.stem in maps]  # this rank's
-            later = [(b, net, labels, maps[b.image.stem], rule) for b in seen]
-            list(runtime.pool_map(_next, later, what="denoise: CRF"))
-            ranks.barrier()
-    checkpoint.save(layout.saliency_model, model, spec, epochs)
-
-
-def _loss(stride: int) -> fit.LossOf:
-    def loss_of(net: nn.Module, image: Tensor, label: Tensor) -> Tensor:
-        return deeplab.pixel_loss(net(image), label, stride=stride)
-
-    return loss_of
+    return model, fit.fit(model, views, loss_of, resume=resume, title=title)

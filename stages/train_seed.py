@@ -11,7 +11,7 @@ from pipeline.seeds import classifier
 from pipeline.seeds.config import SeedModel
 from pipeline.training import fit
 from pipeline.training.views import Views, balanced, tag_vectors
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "seed": ("seed", SeedModel),
@@ -21,24 +21,28 @@ SHARED = True
 
 
 def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
-    """Write the classifier's weights, its description and its loss curve."""
+    """Write the classifier's weights, its description and its losses."""
     classes, samples = formats.read_json(layout.classes), read_samples(layout.samples)
-    train, val = ([s for s in samples if s.split == split] for split in ("train", "val"))
+    train, val = ([s for s in samples if s.split == name] for name in ("train", "val"))
     runtime.say(f"train_seed: {len(train)} images, {len(classes)} classes, {runtime.describe()}")
     runtime.seed_all(random_seed)
     spec = classifier.classifier_spec(seed, classes)
     net = classifier.Classifier.from_spec(spec, weights=seed.weights)
 
-    def views(some: list[Sample], *, balance: bool) -> Views:
-        tags = tag_vectors(some, classes)
+    def views(subset: list[Sample], *, balance: bool) -> Views:
+        tags = tag_vectors(subset, classes)
         chance = balanced(tags) if balance else None
-        return Views([s.image for s in some], tags, seed.train, random_seed, probabilities=chance)
+        return Views([s.image for s in subset], tags, seed.train, random_seed, probabilities=chance)
 
     def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
         return classifier.LOSSES[seed.loss](net.scores(image), tags_NK)  # type: ignore[operator]
 
-    about = fingerprint(seed, str(random_seed))
-    resume = _run.resume_folder(layout, weights=seed.weights, inputs=[layout.samples], about=about)
+    resume = _resume.folder(
+        layout,
+        weights=seed.weights,
+        inputs=[layout.samples],
+        params_key=fingerprint(seed, str(random_seed)),
+    )
     epochs = fit.fit(
         net,
         views(train, balance=seed.balanced),

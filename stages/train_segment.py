@@ -1,4 +1,4 @@
-"""Train the segmenter on guide labels, or on what else `segment.supervision` names."""
+"""Train a segmenter on guide labels, or on the labels of another supervision."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,7 +15,7 @@ from pipeline.segment import deeplab, sec
 from pipeline.segment.config import Sec, SegmentModel
 from pipeline.training import fit
 from pipeline.training.views import Views, tag_vectors
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "segment": ("segment", SegmentModel),
@@ -25,21 +25,13 @@ SHARED = True
 
 
 def _cross_entropy(
-    net: nn.Module,
-    image: Tensor,
-    label: Tensor,
-    *,
-    segment: SegmentModel,
+    net: nn.Module, image: Tensor, label: Tensor, *, segment: SegmentModel
 ) -> Tensor:
     return deeplab.pixel_loss(net(image), label, stride=segment.loss_stride)
 
 
 def _sec(
-    net: nn.Module,
-    image: Tensor,
-    target: Sequence[Tensor],
-    *,
-    segment: SegmentModel,
+    net: nn.Module, image: Tensor, target: Sequence[Tensor], *, segment: SegmentModel
 ) -> Tensor:
     options, (label, tags) = segment.option(), target
     assert isinstance(options, Sec)
@@ -51,11 +43,11 @@ LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": _cross_entropy, "se
 
 
 def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed: int) -> None:
-    """Write the segmenter trained on the labels of one kind of supervision."""
+    """Write the weights, the description and the losses of the segmenter of one supervision."""
     classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
     labelled = shards.ids(labels)
     samples = [s for s in read_samples(layout.samples) if s.id in labelled]
-    train, val = ([s for s in samples if s.split == split] for split in ("train", "val"))
+    train, val = ([s for s in samples if s.split == name] for name in ("train", "val"))
     if not train:
         raise UserError(f"{labels}: no label of a train image; supervision 'full' needs masks")
     runtime.say(f"train_segment: {len(train)} images, labels {labels}, {runtime.describe()}")
@@ -63,16 +55,16 @@ def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed:
     spec = deeplab.deeplab_spec(segment, head=segment.head, classes=classes)
     net = deeplab.DeepLab.from_spec(spec, weights=segment.weights)
 
-    def views(some: list[Sample]) -> Views:
-        paths = [labels / f"{s.id}.png" for s in some]
-        tags = tag_vectors(some, classes) if segment.loss == "sec" else None
-        return Views([s.image for s in some], paths, segment.train, random_seed, tags=tags)
+    def views(subset: list[Sample]) -> Views:
+        paths = [labels / f"{s.id}.png" for s in subset]
+        tags = tag_vectors(subset, classes) if segment.loss == "sec" else None
+        return Views([s.image for s in subset], paths, segment.train, random_seed, tags=tags)
 
-    resume = _run.resume_folder(
+    resume = _resume.folder(
         layout,
         weights=segment.weights,
         inputs=[layout.samples, labels],
-        about=fingerprint(segment, str(random_seed)),
+        params_key=fingerprint(segment, str(random_seed)),
     )
     epochs = fit.fit(
         net,

@@ -85,7 +85,7 @@ def run(
     stride = max((16, *getattr(net, "strides", ())))  # so that a map covers the whole image
     count, batches = whole_batches(pictures, infer, stride=stride, done=done)
     outputs = _outputs(compute or _folded(net), batches, flip=infer.flip)
-    return runtime.track(outputs, total=count, what=title)
+    return runtime.track(outputs, total=count, title=title)
 
 
 def _folded(net: nn.Module) -> Callable[[Tensor, list[P]], Tensor]:

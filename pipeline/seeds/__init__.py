@@ -1,1 +1,1 @@
-"""The image classifier and its class maps: where the most discriminative part is."""
+"""The image classifier, and class maps that show the most discriminative part of an object."""

@@ -1,7 +1,7 @@
 """The image classifier whose class maps become seeds: trunk, hidden layers, score layer.
 
-Shapes: N images, K classes, M maps a class, C channels, H, W image size in px, h, w map size.
-Source: GAP seeders of Oh et al., CVPR 2017; class activation maps, Zhou et al., CVPR 2016.
+Shapes: N images, K classes, M maps per class, C channels, H, W image size in px, h, w map size.
+Source: the GAP seeders of Oh et al., CVPR 2017; class activation maps, Zhou et al., CVPR 2016.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from pipeline.seeds import roi_pooling
 from pipeline.seeds.config import SeedModel
 from pipeline.seeds.pooling import POOLINGS
 
-KIND = "classifier"  # in the description of a saved network
+KIND = "classifier"  # value of `kind` in the description of a saved network
 
-# hidden layers of 1024: (kernel, dilation) each; which seeder of the paper has them
+# Hidden layers, each 1024 wide, as (kernel, dilation), and the seeder of the paper that has them.
 HIDDEN: dict[str, Sequence[tuple[int, int]]] = {
     "none": (),
     "fc6": ((3, 1),),  # GAP-LowRes, with VGG-16 at stride 16
@@ -30,7 +30,7 @@ HIDDEN: dict[str, Sequence[tuple[int, int]]] = {
 
 
 class Classifier(nn.Module):
-    """Fully convolutional: the score layer has no bias, so its output is the class map itself."""
+    """Fully convolutional classifier. Its score layer has no bias: its output is the class maps."""
 
     def __init__(
         self,
@@ -61,7 +61,11 @@ class Classifier(nn.Module):
 
     @classmethod
     def from_spec(cls, spec: Spec, *, weights: str = "none") -> Self:
-        """Build the classifier that `classifier_spec` describes; `weights` are the trunk's.
+        """Build the classifier that `classifier_spec` describes.
+
+        Args:
+            spec: the description.
+            weights: the trunk's weights: imagenet, none or a path.
 
         Raises:
             UserError: the description is of another kind of network.
@@ -80,11 +84,15 @@ class Classifier(nn.Module):
         )
 
     def features(self, image_N3HW: Tensor) -> Tensor:
-        """What the score layer reads: (N, C, h, w)."""
+        """Compute the features (N, C, h, w), which are the input of the score layer."""
         return self.hidden(self.trunk(image_N3HW)[self.trunk.strides[-1]])
 
     def class_maps(self, features_NChw: Tensor) -> Tensor:
-        """Maps out of features: the mean of a class's M maps, weighted where there is attention."""
+        """Compute class maps (N, K, h, w) from features, before any ReLU.
+
+        The map of a class is the mean of its M maps. With attention, each position is multiplied
+        by its attention weight and by the number of positions.
+        """
         maps = self.score(features_NChw)
         maps = maps.unflatten(1, (self.classes, -1)).mean(2)
         if self.attend is None:
@@ -93,28 +101,28 @@ class Classifier(nn.Module):
         return maps * (weight * weight.shape[2]).view(len(maps), 1, *maps.shape[2:])
 
     def forward(self, image_N3HW: Tensor) -> Tensor:
-        """Class maps (N, K, h, w), before any ReLU."""
+        """Compute the class maps (N, K, h, w) of images, before any ReLU."""
         return self.class_maps(self.features(image_N3HW))
 
     def logits(self, maps_NKhw: Tensor, image_N3HW: Tensor) -> Tensor:
-        """Scores (N, K): the chosen pooling of the maps.
+        """Pool class maps into scores (N, K) with the chosen pooling.
 
-        With `superpixels` each of the image's superpixels is one position; else the image, of any
-        size, has no say.
+        With superpixels, each superpixel of the image counts as one position. Without superpixels,
+        the image is not used.
         """
         maps = maps_NKhw.float()
         if not self.superpixels:
             return self.pooling(maps, **self.options)
         pooled = roi_pooling.pool(maps, image_N3HW, self.superpixels)
-        return torch.cat([self.pooling(one, **self.options) for one in pooled])
+        return torch.cat([self.pooling(regions, **self.options) for regions in pooled])
 
     def scores(self, image_N3HW: Tensor) -> Tensor:
-        """Scores (N, K) of images."""
+        """Compute the scores (N, K) of images."""
         return self.logits(self(image_N3HW), image_N3HW)
 
 
 def classifier_spec(seed: SeedModel, classes: list[str]) -> Spec:
-    """Describe the classifier of section `seed`, to be stored with its weights."""
+    """Describe the classifier of section `seed`. The description is saved with its weights."""
     return {
         "kind": KIND,
         "backbone": seed.backbone,
@@ -127,18 +135,20 @@ def classifier_spec(seed: SeedModel, classes: list[str]) -> Spec:
     }
 
 
-def _attention(inside: int, width: int) -> nn.Module:
-    """W . tanh(V h), one number a position."""
-    return nn.Sequential(nn.Conv2d(inside, width, 1), nn.Tanh(), nn.Conv2d(width, 1, 1, bias=False))
+def _attention(channels: int, width: int) -> nn.Module:
+    """Build the layers w . tanh(V h), which give one number for each position."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 1), nn.Tanh(), nn.Conv2d(width, 1, 1, bias=False)
+    )
 
 
 def sigmoid(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
-    """Sigmoid cross-entropy, summed over the classes, mean over images (Caffe's normalisation)."""
+    """Sigmoid cross-entropy: a sum over classes and a mean over images, as Caffe normalises it."""
     return F.binary_cross_entropy_with_logits(logits_NK, tags_NK, reduction="sum") / len(tags_NK)
 
 
 def soft_margin(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
-    """Multi-label soft margin: the same, but the mean over the classes. Source: WILDCAT's code."""
+    """Sigmoid cross-entropy with a mean over classes. Source: the code of WILDCAT."""
     return F.multilabel_soft_margin_loss(logits_NK, tags_NK)
 
 

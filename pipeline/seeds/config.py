@@ -9,7 +9,11 @@ from pipeline.seeds.pooling import POOLING_OPTIONS
 
 
 class SeedModel(Choice, Trained):
-    """The classifier whose class maps become the seeds."""
+    """The classifier whose class maps become the seeds.
+
+    `hidden` is one of `classifier.HIDDEN`. `superpixels` is their number per image; with 0, the
+    pooling works on map positions. `balanced` draws images of rare classes more often.
+    """
 
     CHOICE, KINDS = "pooling", POOLING_OPTIONS
     ELSEWHERE: ClassVar = ("maps",)
@@ -22,7 +26,10 @@ class SeedModel(Choice, Trained):
 
 
 class SeedMaps(Infer):
-    """Test-time inference of the classifier, and what its maps are computed from."""
+    """Test-time inference of the classifier.
+
+    `kind` is the kind of maps: the score layer's output, or one of `gradients.KINDS`.
+    """
 
     kind: Literal["class_maps", "gradient", "guided_gradient", "grad_cam"]
 

@@ -1,9 +1,10 @@
 """Pooling of class maps into image scores.
 
-Shapes: N images, K classes, h, w map size, n = h * w positions. To add one: a function, its options
-model, a line in each of the two tables at the end, and its block under `seed.options` in
-presets/shapes.yaml.
-An option that says how the maps are made (`modalities`, `width`) belongs to the classifier.
+Shapes: N images, K classes, h, w map size, n = h * w positions.
+
+To add a pooling, write its function and its options model, add a line to each of the two tables at
+the end, and add its block under `seed.options` in presets/shapes.yaml. The classifier reads the
+options that shape the maps: `modalities` and `width`.
 """
 
 from __future__ import annotations
@@ -21,35 +22,35 @@ if TYPE_CHECKING:  # params.yaml is read without torch
 
 
 class Weldon(Frozen):
-    """How many of the highest and lowest positions: a share below 1, a count from 1 on."""
+    """The numbers of highest and of lowest positions: a share of n if below 1, else a count."""
 
     k_max: Positive
     k_min: Positive
 
 
 class Wildcat(Weldon):
-    """Maps per class, and the weight of the lowest positions."""
+    """Also the number of maps per class, and the weight of the lowest positions."""
 
     modalities: Count
     alpha: Annotated[float, Field(ge=0)]
 
 
 class LogSumExp(Frozen):
-    """Near 0 the pooling is the mean, above some tens the maximum."""
+    """With `sharpness` near 0 the pooling is the mean; above some tens it is the maximum."""
 
     sharpness: Positive
 
 
 class Attention(Frozen):
-    """Width of the hidden layer that weighs positions."""
+    """The width of the hidden layer that computes the attention weights."""
 
     width: Count
 
 
 def gap(maps_NKhw: Tensor) -> Tensor:
-    """Global average: every position counts the same.
+    """Global average: the score is the mean of the map.
 
-    Source: Zhou et al., CVPR 2016, section 2: the mean of the map is the logit.
+    Source: Zhou et al., CVPR 2016, section 2.
     """
     return maps_NKhw.mean(dim=(2, 3))
 
@@ -72,8 +73,8 @@ def weldon(maps_NKhw: Tensor, *, k_max: float, k_min: float) -> Tensor:
 
     Args:
         maps_NKhw: class maps.
-        k_max: highest positions; a share of n below 1, a count from 1 on.
-        k_min: lowest positions, likewise.
+        k_max: the number of highest positions; a share of n if below 1, else a count.
+        k_min: the number of lowest positions, likewise.
     """
     return extremes(maps_NKhw, k_max=k_max, k_min=k_min, alpha=1.0)
 
@@ -81,16 +82,17 @@ def weldon(maps_NKhw: Tensor, *, k_max: float, k_min: float) -> Tensor:
 def wildcat(
     maps_NKhw: Tensor, *, modalities: int, k_max: float, k_min: float, alpha: float
 ) -> Tensor:
-    """Mean of the k highest plus alpha times the mean of the k lowest, of averaged maps.
+    """Mean of the k highest plus alpha times the mean of the k lowest.
 
-    Source: Durand et al., CVPR 2017 (WILDCAT). The `modalities` maps of a class were averaged by
-    the classifier already.
+    The classifier has already averaged the `modalities` maps of each class.
+
+    Source: Durand et al., CVPR 2017 (WILDCAT).
     """
     return extremes(maps_NKhw, k_max=k_max, k_min=k_min, alpha=alpha)
 
 
 def extremes(maps_NKhw: Tensor, *, k_max: float, k_min: float, alpha: float) -> Tensor:
-    """Mean of the k_max highest positions + alpha * mean of the k_min lowest: (N, K)."""
+    """Mean of the k_max highest positions plus alpha times the mean of the k_min lowest: (N, K)."""
     flat = maps_NKhw.flatten(2)
     n = flat.shape[2]
     score = flat.topk(_count(k_max, n)).values.mean(2)
@@ -100,12 +102,12 @@ def extremes(maps_NKhw: Tensor, *, k_max: float, k_min: float, alpha: float) -> 
 
 
 def _count(k: float, n: int) -> int:
-    """A share of n below 1, a count from 1 on; at least one position, at most all."""
+    """Turn `k`, a share of n if below 1 and else a count, into a count from 1 to n."""
     return min(n, max(1, round(k * n) if k < 1 else int(k)))
 
 
 def log_sum_exp(maps_NKhw: Tensor, *, sharpness: float) -> Tensor:
-    """1/b log mean exp(b z): the mean for b -> 0, the maximum for b -> infinity.
+    """Compute 1/b log mean exp(b z), where z is the map and b is `sharpness`.
 
     Source: Pinheiro & Collobert, CVPR 2015.
     """
@@ -114,10 +116,12 @@ def log_sum_exp(maps_NKhw: Tensor, *, sharpness: float) -> Tensor:
 
 
 def attention(maps_NKhw: Tensor, *, width: int) -> Tensor:
-    """Attention-weighted mean, the weights softmax(w . tanh(V h)) over the positions.
+    """Mean over positions, weighted by attention: softmax(w . tanh(V h)) over the positions.
 
-    The classifier's maps carry n times the weights already, so that their mean is the logit, as
-    under gap, and the map shows what went into it. Source: Ilse et al., ICML 2018.
+    The classifier has already multiplied its maps by n times these weights. So their mean is the
+    score, as under gap, and the maps show what the score is made of.
+
+    Source: Ilse et al., ICML 2018.
     """
     return maps_NKhw.mean(dim=(2, 3))
 

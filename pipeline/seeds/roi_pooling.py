@@ -1,8 +1,8 @@
-"""Superpixels, and class maps pooled over them (GAP-ROI).
+"""Pool class maps over superpixels (GAP-ROI).
 
-Shapes: N images, K classes, H, W image size in px, h, w map size, R regions.
-Source: the GAP-ROI seeder of Oh et al., CVPR 2017: region pooling before the global average. Not in
-the release; the regions here are SLIC superpixels (Achanta et al., PAMI 2012).
+Shapes: N images, K classes, H, W image size in px, h, w map size, R superpixels.
+Source: the GAP-ROI seeder of Oh et al., CVPR 2017: region pooling before the global average. The
+released code does not have it. Our regions are SLIC superpixels (Achanta et al., PAMI 2012).
 """
 
 import cv2
@@ -15,21 +15,24 @@ from torch import Tensor
 from pipeline.core.arrays import Float, Int, UInt8
 
 COMPACTNESS = 10.0
-REDUCED = 4  # SLIC works on the image shrunk by this: one superpixel still spans many pixels
+REDUCED = 4  # SLIC works on the image shrunk by this factor; a superpixel still has many pixels
 
 
 def superpixels(image_HW3: UInt8, count: int) -> Int:
-    """About `count` superpixels, numbered from 0, of the image shrunk by REDUCED."""
+    """Divide the image, shrunk by REDUCED, into about `count` superpixels, numbered from 0."""
     height, width = (max(1, side // REDUCED) for side in image_HW3.shape[:2])
     small = cv2.resize(image_HW3, (width, height), interpolation=cv2.INTER_AREA)
-    found: Int = slic(small, n_segments=count, compactness=COMPACTNESS, start_label=0)
-    return found
+    ids: Int = slic(small, n_segments=count, compactness=COMPACTNESS, start_label=0)
+    return ids
 
 
 def pool(maps_NKhw: Tensor, image_N3HW: Tensor, count: int) -> list[Tensor]:
-    """For each image the mean of every map in every superpixel: (1, K, 1, R).
+    """Compute the mean of every map in every superpixel.
 
-    A pooling of these counts a region once, whatever its area.
+    A pooling of these means counts each superpixel once, whatever its area.
+
+    Returns:
+        For each image, means (1, K, 1, R); R differs between images.
     """
     out = []
     for maps, image in zip(maps_NKhw.float(), image_N3HW, strict=True):
@@ -43,7 +46,11 @@ def pool(maps_NKhw: Tensor, image_N3HW: Tensor, count: int) -> list[Tensor]:
 
 
 def flatten(maps_Khw: Float, image_HW3: UInt8, count: int) -> Float:
-    """Every map constant inside each superpixel of the image, at the superpixels' size."""
+    """Replace every map by its mean inside each superpixel.
+
+    Returns:
+        Maps (K, H/REDUCED, W/REDUCED).
+    """
     ids = superpixels(image_HW3, count)
     size = (ids.shape[1], ids.shape[0])
     area = np.bincount(ids.ravel())

@@ -1,1 +1,1 @@
-"""The DeepLab segmenter and SEC's losses."""
+"""The DeepLab network, its pixel loss, and the losses of SEC."""

@@ -10,7 +10,11 @@ from pipeline.crf.config import Crf
 
 
 class Sec(Frozen):
-    """SEC's losses: decays as on the released 41x41 map; the CRF's widths are in network px."""
+    """The numbers of SEC's losses.
+
+    The decays are those for a map of 41x41, as in the released code. The widths of `crf` are in
+    pixels of the network's input.
+    """
 
     decay_tags: Fraction
     decay_background: Fraction
@@ -21,7 +25,7 @@ LOSS_OPTIONS: dict[str, type[Frozen]] = {"cross_entropy": NoOptions, "sec": Sec}
 
 
 class SegmentModel(Choice, Trained):
-    """The segmenter and its training."""
+    """The segmenter and its training. The loss compares logits and labels at `loss_stride`."""
 
     CHOICE, KINDS = "loss", LOSS_OPTIONS
     ELSEWHERE: ClassVar = ("supervision", "predict")
@@ -32,13 +36,13 @@ class SegmentModel(Choice, Trained):
 
 
 class Predict(Infer):
-    """Test-time inference of the segmenter, and the splits it runs over."""
+    """Test-time inference of the segmenter, and the splits to predict."""
 
     splits: Annotated[tuple[Literal["train", "val"], ...], Field(min_length=1)]
 
 
 class Segment(SegmentModel):
-    """Section `segment`; one segmenter is trained for each kind of `supervision`."""
+    """Section `segment`. Each entry of `supervision` gets a segmenter of its own."""
 
     supervision: Supervision
     predict: Predict

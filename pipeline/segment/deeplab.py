@@ -1,9 +1,12 @@
-"""The DeepLab segmenter; with two outputs it is the saliency network too.
+"""The DeepLab network and its pixel loss.
 
-Shapes: N images, C channels, H, W image size in px, h, w logit size.
+The segmenter is a DeepLab, and so is the saliency network, with two outputs.
+
+Shapes: N images, C outputs, H, W image size in px, h, w logit size.
 Sources: Chen et al., DeepLab v1 LargeFOV (ICLR 2015), v2 ASPP (PAMI 2017), v3 (2017), v3+ (ECCV
-2018). Departures, to spare CPUs: the pyramids of v3 and v3+ are 128 wide, not 256, and v3+ joins
-its skip connection at stride 8, not 4. v2 has VGG's branches on any trunk.
+2018). Departures that save time on a CPU: the pyramids of v3 and v3+ have 128 channels, not 256,
+and the skip connection of v3+ comes from stride 8, not 4. Another departure: v2 has the branches of
+its VGG version on any trunk.
 """
 
 from collections.abc import Callable
@@ -22,22 +25,22 @@ from pipeline.nets import backbones
 from pipeline.nets.checkpoint import Spec, demand
 from pipeline.nets.trunk import Trunk
 
-KIND = "deeplab"  # in the description of a saved network
+KIND = "deeplab"  # value of `kind` in the description of a saved network
 
 
-def _conv(inside: int, outside: int, kernel: int, dilation: int = 1) -> nn.Sequential:
+def _conv(channels: int, outputs: int, kernel: int, dilation: int = 1) -> nn.Sequential:
     pad = dilation * (kernel // 2)
     return nn.Sequential(
-        nn.Conv2d(inside, outside, kernel, padding=pad, dilation=dilation, bias=False),
-        nn.BatchNorm2d(outside),
+        nn.Conv2d(channels, outputs, kernel, padding=pad, dilation=dilation, bias=False),
+        nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
 
 
-def _fc6_fc7(inside: int, dilation: int) -> nn.Sequential:
-    """VGG's two fully connected layers as convolutions: 3x3 dilated and 1x1, both 1024 wide."""
+def _fc6_fc7(channels: int, dilation: int) -> nn.Sequential:
+    """Build VGG's fully connected layers as convolutions: dilated 3x3 and 1x1, both 1024 wide."""
     return nn.Sequential(
-        nn.Conv2d(inside, 1024, 3, padding=dilation, dilation=dilation),
+        nn.Conv2d(channels, 1024, 3, padding=dilation, dilation=dilation),
         nn.ReLU(inplace=True),
         nn.Dropout(0.5),
         nn.Conv2d(1024, 1024, 1),
@@ -54,7 +57,7 @@ def _score(outputs: int) -> nn.Conv2d:
 
 
 class LargeFov(nn.Module):
-    """v1: fc6 with dilation 12 at any stride, fc7, then the score layer."""
+    """The head of v1: fc6 with dilation 12 at any stride, fc7, and the score layer."""
 
     def __init__(self, channels: dict[int, int], outputs: int) -> None:
         super().__init__()
@@ -68,7 +71,10 @@ class LargeFov(nn.Module):
 
 
 class SummedBranches(nn.Module):
-    """v2: four branches of fc6, fc7 and score layer, rates 6 to 24 at stride 8; scores summed."""
+    """The head of v2: the sum of four branches, each of fc6, fc7 and a score layer.
+
+    At stride 8, the dilations of the branches are 6, 12, 18 and 24.
+    """
 
     def __init__(self, channels: dict[int, int], outputs: int) -> None:
         super().__init__()
@@ -80,12 +86,15 @@ class SummedBranches(nn.Module):
     def forward(self, features: dict[int, Tensor]) -> Tensor:
         """Logits at the trunk's output stride."""
         x = features[self.stride]
-        each = [s(h(x)) for h, s in zip(self.hidden, self.score, strict=True)]
-        return torch.stack(each).sum(0)
+        scores = [score(hidden(x)) for hidden, score in zip(self.hidden, self.score, strict=True)]
+        return torch.stack(scores).sum(0)
 
 
 class Pyramid(nn.Module):
-    """v3: atrous spatial pyramid with the image's mean; v3+ joins it with a skip at stride 8."""
+    """The head of v3: an atrous spatial pyramid, with the image's mean as its fifth branch.
+
+    With `skip`, the head of v3+: it joins the pyramid with the trunk's features at stride 8.
+    """
 
     def __init__(
         self, channels: dict[int, int], outputs: int, *, skip: bool, width: int = 128
@@ -104,7 +113,7 @@ class Pyramid(nn.Module):
         self.score = nn.Conv2d(width, outputs, 1)
 
     def forward(self, features: dict[int, Tensor]) -> Tensor:
-        """Logits at the trunk's output stride; with a skip at stride 8."""
+        """Logits at the trunk's output stride; with a skip connection, at stride 8 at most."""
         deep = features[self.deep]
         whole = self.image(deep.mean((2, 3), keepdim=True)).expand(-1, -1, *deep.shape[2:])
         x = self.merge(torch.cat([*(b(deep) for b in self.branches), whole], dim=1))
@@ -124,7 +133,7 @@ HEADS: dict[str, Callable[[dict[int, int], int], nn.Module]] = {
 
 
 class DeepLab(nn.Module):
-    """Trunk and head; input grey levels 0..255 (N, 3, H, W), output logits (N, outputs, h, w)."""
+    """A trunk and a head. From RGB grey levels 0..255 (N, 3, H, W) to logits (N, outputs, h, w)."""
 
     def __init__(self, trunk: Trunk, *, head: str, outputs: int) -> None:
         super().__init__()
@@ -134,7 +143,11 @@ class DeepLab(nn.Module):
 
     @classmethod
     def from_spec(cls, spec: Spec, *, weights: str = "none") -> Self:
-        """Build the network that `deeplab_spec` describes; `weights` are the trunk's.
+        """Build the network that `deeplab_spec` describes.
+
+        Args:
+            spec: the description.
+            weights: the trunk's weights: imagenet, none or a path.
 
         Raises:
             UserError: the description is of another kind of network, or its head is unknown.
@@ -149,7 +162,7 @@ class DeepLab(nn.Module):
         return cls(trunk, head=spec["head"], outputs=1 + len(spec["classes"]))
 
     def forward(self, image_N3HW: Tensor) -> Tensor:
-        """Logits at the head's stride."""
+        """Compute the logits of images at the head's stride."""
         return self.head(self.trunk(image_N3HW))
 
 
@@ -165,9 +178,13 @@ def deeplab_spec(net: Net, *, head: str, classes: list[str]) -> Spec:
 
 
 def at_stride(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> tuple[Tensor, Tensor]:
-    """Logits (N, C, h, w) in float32 and labels (N, h, w) at the same `stride`.
+    """Resize logits and labels to the size that an image has at `stride`.
 
-    Labels are resized by nearest neighbour (321 px at stride 8: 41), logits bilinearly.
+    Labels are resized by nearest neighbour, logits bilinearly. For instance, 321 px become 41 at
+    stride 8.
+
+    Returns:
+        Logits (N, C, h, w) in float32 and labels (N, h, w).
     """
     size = [-(-side // stride) for side in label_NHW.shape[1:]]
     label = F.interpolate(label_NHW[:, None], size, mode="nearest-exact")[:, 0].long()
@@ -178,10 +195,11 @@ def at_stride(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> tuple[T
 
 
 def pixel_loss(logits_NChw: Tensor, label_NHW: Tensor, *, stride: int) -> Tensor:
-    """Mean cross-entropy over the pixels that are not void, both sides brought to `stride`.
+    """Mean cross-entropy over the pixels that are not void, at `stride`.
 
-    With the logits' own stride this is DeepLab v1's loss at map size. Of several ranks each gives
-    its share of the sum: their mean is the whole batch's loss.
+    At the logits' own stride, this is DeepLab v1's loss at map size. With several ranks, each
+    divides its sum by the mean number of known pixels per rank. So the mean over ranks is the loss
+    of the whole batch.
     """
     logits, label = at_stride(logits_NChw, label_NHW, stride=stride)
     known = ranks.mean((label != VOID).sum().float()).clamp(min=1 / ranks.world())

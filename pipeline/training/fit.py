@@ -128,7 +128,7 @@ def _train_epoch(
     """Train on `steps` batches, and return their mean loss."""
     run.net.train()
     device, total, pending = runtime.device(), 0.0, list[Tensor]()
-    for image, target in runtime.track(batches, total=steps, what=title):
+    for image, target in runtime.track(batches, total=steps, title=title):
         set_lr(run.optimizer, train, progress=run.done / run.steps)
         loss = _batch_loss(compute_loss, image, target, device)
         _require_finite(loss, title=title)

@@ -37,6 +37,10 @@ FILES = {
     "pipeline/report/templates/report.html": {"report"},
     "pipeline/params.py": set(),
     "stages/fuse.py": {"fuse"},
+    "stages/_run.py": CHAIN,
+    "stages/_resume.py": {
+        *NETWORKS, "fuse", "diffuse", "refine"
+    },
     "app/doctor.py": set(),
     "cli.py": set(),
 }  # fmt: skip

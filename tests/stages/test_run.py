@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeline.core.layout import Layout
-from stages import _run
+from stages import _resume
 
 LOADS_NO_TORCH = """
 import runpy, sys
@@ -36,7 +36,7 @@ def test_an_edit_in_any_package_makes_a_new_resume_folder(tmp_path, monkeypatch)
     code = [tmp_path / "pipeline/scores/seed/localise.py", tmp_path / "stages/fuse.py"]
 
     def folder():
-        return _run.resume_folder(Layout(), weights=None, inputs=[], about="").name
+        return _resume.folder(Layout(), weights=None, inputs=[], params_key="").name
 
     for path in code:
         path.parent.mkdir(parents=True)

@@ -93,3 +93,42 @@ def test_a_missing_tile_is_hatched_at_the_size_of_the_others(place):
     assert set(np.unique(hatched)) == {235, 245}
     assert (hatched[1:, :-1] == hatched[:-1, 1:]).all()  # stripes run up to the right
     assert hatched[0, :12].tolist() == [235] * 6 + [245] * 6
+
+
+def chain(**labels):
+    """An image of 4x6 px whose links made one map, a black saliency map, and `labels`."""
+    missing = dict.fromkeys(("seed_HW", "guide_HW", "prediction_HW", "truth_HW"))
+    maps = np.ones((1, 2, 3), np.float32)
+    return drawing.Chain(
+        np.full((4, 6, 3), 100, np.uint8), maps, np.array([1], np.uint8),
+        np.zeros((4, 6), np.float32), **(missing | labels),
+    )  # fmt: skip
+
+
+def label(value):
+    return np.full((4, 6), value, np.uint8)
+
+
+def test_tiles_come_in_the_order_of_their_titles():
+    seen = chain(seed_HW=label(1), guide_HW=label(2), prediction_HW=label(3), truth_HW=label(3))
+    tiles = dict(zip(drawing.TILES, drawing.tiles(seen, height_px=4), strict=True))
+    assert (tiles["image"] == 100).all() and (tiles["saliency"] == 0).all()
+    assert (tiles["class maps"] == drawing.heat(seen.image_HW3, np.ones((4, 6)))).all()
+    for title, value in (("seed", 1), ("guide", 2), ("prediction", 3), ("truth", 3)):
+        assert (tiles[title] == drawing.overlay(seen.image_HW3, label(value))).all()
+    assert (tiles["errors"] == drawing.RIGHT).all()
+
+
+def test_tiles_of_missing_links_are_missing():
+    titles = ("seed", "guide", "prediction", "truth", "errors")
+    tiles = dict(zip(drawing.TILES, drawing.tiles(chain(), height_px=4), strict=True))
+    assert {title for title, tile in tiles.items() if tile is None} == set(titles)
+
+
+def test_without_a_prediction_the_errors_are_the_guide_labels():
+    tiles = drawing.tiles(chain(guide_HW=label(2), truth_HW=label(3)), height_px=4)
+    assert (tiles[-1] == drawing.MIXED).all()
+
+
+def test_tiles_have_the_height_of_the_panel():
+    assert drawing.tiles(chain(), height_px=2)[0].shape == (2, 3, 3)

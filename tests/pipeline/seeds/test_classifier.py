@@ -26,8 +26,8 @@ def image():
     return torch.randint(0, 255, (2, 3, 64, 96), generator=noise, dtype=torch.uint8)
 
 
-def test_seeders_of_the_paper_have_its_map_sizes():
-    """321 px: 21x21 for GAP-LowRes, 41x41 for GAP-HighRes and GAP-DeepLab."""
+def test_map_sizes_are_those_of_the_papers_seeders():
+    """At 321 px: 21x21 for GAP-LowRes, 41x41 for GAP-HighRes and GAP-DeepLab."""
     image = torch.zeros(1, 3, 321, 321)
     for backbone, hidden, stride, side in (
         ("vgg16", "fc6", 16, 21),
@@ -40,7 +40,7 @@ def test_seeders_of_the_paper_have_its_map_sizes():
         assert model.score.bias is None
 
 
-def test_modalities_are_averaged(image):
+def test_a_class_map_is_the_mean_of_its_modalities(image):
     model = net("wildcat", modalities=4, k_max=0.2, k_min=0.2, alpha=0.7)
     with torch.no_grad():
         raw = model.score(model.features(image))
@@ -49,19 +49,19 @@ def test_modalities_are_averaged(image):
     torch.testing.assert_close(maps[:, 1], raw[:, 4:8].mean(1))
 
 
-def test_attended_maps_have_the_logit_as_their_mean(image):
+def test_the_score_under_attention_is_the_mean_of_the_map(image):
     model = net("attention", width=8)
     with torch.no_grad():
         features = model.features(image)
         weight = model.attend(features).flatten(2).softmax(2)
         torch.testing.assert_close(weight.sum(2), torch.ones(2, 1))
-        bag = (features.flatten(2) * weight).sum(2)
-        expected = torch.nn.functional.linear(bag, model.score.weight[:, :, 0, 0])
+        attended = (features.flatten(2) * weight).sum(2)
+        expected = torch.nn.functional.linear(attended, model.score.weight[:, :, 0, 0])
         torch.testing.assert_close(model.logits(model(image), image), expected)
 
 
 def test_scores_are_the_pooled_maps(image):
-    """The mean of a GAP map is the logit; the maximum of a GMP map is."""
+    """The score is the mean of the map under GAP, and its maximum under GMP."""
     for pooling, pooled in (("gap", lambda m: m.mean((2, 3))), ("gmp", lambda m: m.amax((2, 3)))):
         model = net(pooling)
         with torch.no_grad():
@@ -88,12 +88,12 @@ def test_flattened_maps_are_constant_inside_superpixels(rng):
     ids = roi_pooling.superpixels(image, 6)
     flat = roi_pooling.flatten(maps, image, 6)
     for region in np.unique(ids):
-        for one in flat:
-            assert np.ptp(one[ids == region]) < 1e-6
+        for flat_map in flat:
+            assert np.ptp(flat_map[ids == region]) < 1e-6
     assert roi_pooling.flatten(maps[:0], image, 6).shape == (0, *ids.shape)
 
 
-def test_superpixels_train(image):
+def test_gradients_flow_through_superpixels(image):
     model = net(superpixels=8)
     model.scores(image).sum().backward()
     assert model.score.weight.grad.abs().sum() > 0
@@ -105,7 +105,7 @@ def test_the_losses_differ_by_the_number_of_classes():
     torch.testing.assert_close(LOSSES["sigmoid"](logits, tags), expected)
 
 
-def test_balanced_batches_draw_rare_classes_as_often():
+def test_balanced_chances_are_equal_for_rare_and_common_classes():
     tags = [np.array([1, 0], np.float32)] * 90 + [np.array([0, 1], np.float32)] * 10
     chance = balanced(tags)
     assert sum(chance) == pytest.approx(1) and sum(chance[90:]) == pytest.approx(0.5)

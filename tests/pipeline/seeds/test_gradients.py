@@ -1,4 +1,4 @@
-"""Seeds out of gradients, against what they must equal."""
+"""Maps from gradients, against values that they must equal."""
 
 import pytest
 import torch
@@ -23,56 +23,56 @@ def image():
 
 
 def one_layer(*layers, std=1.0):
-    """A classifier of three channels at full size; its scores are means over the positions."""
+    """A classifier with gap pooling, on three channels at image size."""
     trunk = Trunk([nn.Sequential(*layers)], [1], mean=(0.0,) * 3, std=(std,) * 3)
     trunk.channels = {1: 3}
     return Classifier(trunk, classes=2, hidden="none", pooling="gap", options={}).eval()
 
 
 def test_gradient_equals_finite_differences():
-    """Each grey level moved by itself: the largest channel, then the mean over 4x4 px."""
+    """Move one grey level at a time; take the largest channel, then the mean over 4x4 px."""
     torch.manual_seed(0)
     net = one_layer(nn.Conv2d(3, 3, 3, padding=1), nn.Tanh(), std=100.0)
     nn.init.normal_(net.score.weight)
     image = torch.randint(0, 255, (1, 3, 8, 8)).double()
-    found = gradients.gradient(net, image, [[1]])
+    maps = gradients.gradient(net, image, [[1]])
 
     net = net.double()
-    net.trunk.normalise = lambda x: x / 100  # the trunk's own and `logits` round to float32
+    net.trunk.normalise = lambda x: x / 100  # the originals of these two round to float32
     net.logits = lambda maps, image: maps.mean((2, 3))
     step = 0.1 * torch.eye(image.numel()).double().view(-1, *image.shape[1:])
     with torch.no_grad():
         slope = (net.scores(image + step)[:, 1] - net.scores(image - step)[:, 1]) / 0.2
-    each = slope.view(3, 8, 8).abs().amax(0)
-    expected = torch.stack([each[y : y + 4, x : x + 4].mean() for y in (0, 4) for x in (0, 4)])
-    torch.testing.assert_close(found[0, 1], expected.view(2, 2).float(), rtol=1e-3, atol=0)
-    assert expected.min() > 0 and not found[0, 0].any()
+    largest = slope.view(3, 8, 8).abs().amax(0)
+    expected = torch.stack([largest[y : y + 4, x : x + 4].mean() for y in (0, 4) for x in (0, 4)])
+    torch.testing.assert_close(maps[0, 1], expected.view(2, 2).float(), rtol=1e-3, atol=0)
+    assert expected.min() > 0 and not maps[0, 0].any()
 
 
 def test_grad_cam_of_gap_is_the_class_map_up_to_a_factor(net, image):
-    found = gradients.grad_cam(net, image, [[0, 1, 2]] * 2)
+    maps = gradients.grad_cam(net, image, [[0, 1, 2]] * 2)
     with torch.no_grad():
-        maps = net(image).relu()
+        class_maps = net(image).relu()
     positions = maps.shape[2] * maps.shape[3]
-    torch.testing.assert_close(found * positions, maps)
+    torch.testing.assert_close(maps * positions, class_maps)
 
 
 def test_guided_backpropagation_by_hand():
-    """Score 2 red - 3 green + blue, the mean over 16 px: green's negative path is cut."""
+    """The score is the mean over 16 px of 2 red - 3 green + blue; green's gradient is cut off."""
     net = one_layer(nn.ReLU())
     net.score.weight.data[0] = torch.tensor([2.0, -3.0, 1.0]).view(3, 1, 1)
     image = torch.ones(1, 3, 4, 4)
     assert gradients.gradient(net, image, [[0]])[0, 0].item() == pytest.approx(3 / 16)
     assert gradients.guided_gradient(net, image, [[0]])[0, 0].item() == pytest.approx(2 / 16)
-    again = gradients.gradient(net, image, [[0]])  # what cuts the path is gone
-    assert again[0, 0].item() == pytest.approx(3 / 16)
+    afterwards = gradients.gradient(net, image, [[0]])  # the hooks are removed
+    assert afterwards[0, 0].item() == pytest.approx(3 / 16)
 
 
 @pytest.mark.parametrize("kind", gradients.KINDS)
 def test_images_of_a_batch_do_not_mix(net, image, kind):
     both = gradients.KINDS[kind](net, image, [[1], [0, 2]])
-    for i, wanted in enumerate(([1], [0, 2])):
-        alone = gradients.KINDS[kind](net, image[i : i + 1], [wanted])
+    for i, tags in enumerate(([1], [0, 2])):
+        alone = gradients.KINDS[kind](net, image[i : i + 1], [tags])
         torch.testing.assert_close(both[i : i + 1], alone)
-        assert {int(k) for k in both[i].flatten(1).any(1).nonzero()} <= {*wanted}
+        assert {int(k) for k in both[i].flatten(1).any(1).nonzero()} <= {*tags}
     assert both[1, 2].any()

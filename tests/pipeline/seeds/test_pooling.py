@@ -1,4 +1,4 @@
-"""Every pooling by hand, and the identities between them."""
+"""Every pooling against a value computed by hand, and the identities between poolings."""
 
 import math
 
@@ -24,7 +24,7 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("name", POOLINGS)
-def test_by_hand(name):
+def test_each_pooling_equals_its_value_by_hand(name):
     options, expected = BY_HAND[name]
     assert POOLINGS[name](MAP, **options).item() == pytest.approx(expected)
 
@@ -40,20 +40,20 @@ def maps():
     return torch.randn(3, 5, 4, 7, generator=torch.Generator().manual_seed(0))
 
 
-def test_all_positions_and_no_minimum_is_gap(maps):
-    found = POOLINGS["wildcat"](maps, modalities=1, k_max=10**6, k_min=1, alpha=0)
-    torch.testing.assert_close(found, POOLINGS["gap"](maps))
+def test_wildcat_of_all_positions_without_lowest_is_gap(maps):
+    scores = POOLINGS["wildcat"](maps, modalities=1, k_max=10**6, k_min=1, alpha=0)
+    torch.testing.assert_close(scores, POOLINGS["gap"](maps))
 
 
-def test_one_position_and_no_minimum_is_gmp(maps):
-    found = POOLINGS["wildcat"](maps, modalities=1, k_max=1, k_min=1, alpha=0)
-    torch.testing.assert_close(found, POOLINGS["gmp"](maps))
+def test_wildcat_of_one_position_without_lowest_is_gmp(maps):
+    scores = POOLINGS["wildcat"](maps, modalities=1, k_max=1, k_min=1, alpha=0)
+    torch.testing.assert_close(scores, POOLINGS["gmp"](maps))
 
 
-def test_one_and_one_is_max_min(maps):
-    found = POOLINGS["wildcat"](maps, modalities=1, k_max=1, k_min=1, alpha=1)
-    torch.testing.assert_close(found, POOLINGS["max_min"](maps))
-    torch.testing.assert_close(found, POOLINGS["weldon"](maps, k_max=1, k_min=1))
+def test_one_highest_and_one_lowest_position_is_max_min(maps):
+    scores = POOLINGS["wildcat"](maps, modalities=1, k_max=1, k_min=1, alpha=1)
+    torch.testing.assert_close(scores, POOLINGS["max_min"](maps))
+    torch.testing.assert_close(scores, POOLINGS["weldon"](maps, k_max=1, k_min=1))
 
 
 def test_log_sum_exp_lies_between_mean_and_maximum(maps):
@@ -64,16 +64,16 @@ def test_log_sum_exp_lies_between_mean_and_maximum(maps):
 
 
 def test_a_share_rounds_to_at_least_one_position(maps):
-    one = extremes(maps, k_max=0.001, k_min=0.001, alpha=1)
-    torch.testing.assert_close(one, POOLINGS["max_min"](maps))
+    scores = extremes(maps, k_max=0.001, k_min=0.001, alpha=1)
+    torch.testing.assert_close(scores, POOLINGS["max_min"](maps))
 
 
 @pytest.mark.parametrize("name", POOLINGS)
-def test_flip_commutes_and_gradients_flow(maps, name):
+def test_flipped_maps_have_the_same_scores_and_gradients_flow(maps, name):
     options = BY_HAND[name][0]
-    given = maps.clone().requires_grad_()
-    out = POOLINGS[name](given, **options)
-    assert out.shape == (3, 5)
-    torch.testing.assert_close(POOLINGS[name](maps.flip(3), **options), out)
-    out.sum().backward()
-    assert torch.isfinite(given.grad).all() and given.grad.abs().sum() > 0
+    leaf = maps.clone().requires_grad_()
+    scores = POOLINGS[name](leaf, **options)
+    assert scores.shape == (3, 5)
+    torch.testing.assert_close(POOLINGS[name](maps.flip(3), **options), scores)
+    scores.sum().backward()
+    assert torch.isfinite(leaf.grad).all() and leaf.grad.abs().sum() > 0

@@ -1,3 +1,5 @@
+"""The heads of DeepLab and its pixel loss."""
+
 from typing import get_args
 
 import pytest
@@ -26,17 +28,17 @@ def test_shape_and_stride_of_the_logits(head, name, stride, logits):
     assert abs(out.shape[2] - 64 / logits) <= 1 and abs(out.shape[3] - 96 / logits) <= 1
 
 
-def test_every_head_is_a_choice():
+def test_every_head_is_a_choice_in_params():
     assert tuple(deeplab.HEADS) == get_args(Head)
 
 
-def test_a_network_with_a_head_of_another_time_is_named():
+def test_an_error_names_an_unknown_head():
     net = {"kind": "deeplab", "backbone": "vgg16", "output_stride": 8, "classes": []}
     with pytest.raises(UserError, match=r"head 'old' is not one of v1, .*train the network again"):
         deeplab.DeepLab.from_spec(net | {"head": "old"})
 
 
-def test_v2_with_one_branch_left_is_that_branch():
+def test_v2_with_weights_in_one_branch_equals_that_branch():
     head = deeplab.HEADS["v2"]({8: 6}, 3).eval()
     x = torch.randn(1, 6, 40, 40)
     for i, score in enumerate(head.score):
@@ -48,12 +50,12 @@ def test_v2_with_one_branch_left_is_that_branch():
 
 
 @pytest.mark.parametrize("stride, rates", [(8, [6, 12, 18, 24]), (16, [3, 6, 9, 12])])
-def test_rates_of_v2_are_in_image_pixels(stride, rates):
+def test_dilations_of_v2_scale_with_the_stride(stride, rates):
     head = deeplab.HEADS["v2"]({stride: 6}, 3)
     assert [h[0].dilation[0] for h in head.hidden] == rates
 
 
-def test_v3_sees_the_deepest_features_alone():
+def test_v3_reads_only_the_deepest_features():
     head = deeplab.HEADS["v3"]({4: 5, 16: 6}, 3).eval()
     with torch.no_grad():
         assert head({16: torch.randn(1, 6, 4, 5)}).shape == (1, 3, 4, 5)
@@ -74,7 +76,7 @@ def test_void_pixels_do_not_count():
     assert deeplab.pixel_loss(logits, label, stride=1) == 0
 
 
-def test_dilated_branches_scale_with_the_stride():
+def test_dilations_of_v3plus_scale_with_the_stride():
     trunk = backbones.build("resnet50", output_stride=8, weights="none")
     net = deeplab.DeepLab(trunk, head="v3plus", outputs=2)
     assert [b[0].dilation[0] for b in net.head.branches[1:]] == [12, 24, 36]

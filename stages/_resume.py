@@ -1,0 +1,140 @@
+"""Keep what a killed stage has made, so that its next run continues there.
+
+Unfinished work is in .resume/RUN-KEY. RUN names the stage and its variant. KEY changes with the
+inputs, the params, the code and the device, so that no run continues the work of a different one.
+`stages/_run.py` removes the folders of a stage that is done.
+"""
+
+import contextlib
+import functools
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pipeline.core import formats, ranks, runtime, shards
+from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint
+from pipeline.core.samples import Sample
+from stages import _run
+
+
+def folder(layout: Layout, *, weights: str | None, inputs: Sequence[Path], params_key: str) -> Path:
+    """Return the folder for this run's unfinished work.
+
+    Args:
+        layout: the project's paths.
+        weights: the trunk's weights; a file counts by its content. None: the stage uses no network.
+        inputs: files and folders that the stage reads.
+        params_key: the fingerprint of its params.
+    """
+    return layout.resume / ranks.agreed(lambda: _folder_name(weights, inputs, params_key))
+
+
+def _folder_name(weights: str | None, inputs: Sequence[Path], params_key: str) -> str:
+    files = [
+        *inputs,
+        *sorted(Path("pipeline").rglob("*.py")),
+        *sorted(Path("stages").rglob("*.py")),
+    ]
+    files += [Path(weights)] if weights and Path(weights).is_file() else []
+    device = "" if weights is None else str(runtime.describe())
+    return f"{_run.run_name()}-{fingerprint(formats.digest(*files), params_key, device)}"
+
+
+@contextlib.contextmanager
+def outputs(
+    layout: Layout,
+    outs: Sequence[Path],
+    *,
+    inputs: Sequence[Path],
+    params_key: str,
+    shard: int,
+    network: bool = True,
+) -> Iterator[Layout]:
+    """Open a layout to write per-image files to. It still holds the files of a killed run.
+
+    At the end, the files move to `outs`. They are not written there, because DVC deletes the outs
+    of a stage before it runs.
+
+    Args:
+        layout: the project's paths.
+        outs: the folders that the stage makes.
+        inputs: files and folders that it reads.
+        params_key: the fingerprint of its params.
+        shard: if above 0, the files are packed into archives of about this many files.
+        network: whether a network makes the files, so that they depend on the device.
+    """
+    weights, params_key = "" if network else None, fingerprint(params_key, str(shard))
+    work = Layout(folder(layout, weights=weights, inputs=inputs, params_key=params_key))
+    unfinished = _inside(work, layout, outs)
+    for path in unfinished:
+        path.mkdir(parents=True, exist_ok=True)
+    yield work
+    ranks.barrier()
+    for path in unfinished if shard else ():
+        shards.pack(path, per_shard=shard)
+    ranks.barrier()
+    if ranks.first():
+        for path, out in zip(unfinished, outs, strict=True):
+            _replace(path, out)
+
+
+def _inside(work: Layout, layout: Layout, outs: Sequence[Path]) -> list[Path]:
+    """The paths in `work` that correspond to `outs` in `layout`."""
+    return [work.root / out.relative_to(layout.root) for out in outs]
+
+
+def _replace(unfinished: Path, out: Path) -> None:
+    if out.exists():  # only if the stage is run without DVC
+        shutil.rmtree(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(unfinished, out)
+
+
+def finished_ids(*folders: Path) -> set[str]:
+    """Return the ids of the images that have a complete file in each of `folders`."""
+    return set.intersection(*map(shards.ids, folders))
+
+
+def process_images(
+    layout: Layout,
+    write: Callable[..., None],
+    samples: Sequence[Sample],
+    *,
+    outs: Sequence[Path],
+    inputs: Sequence[Path],
+    params_key: str,
+    shard: int,
+) -> None:
+    """Write the files of every image in a process pool, without a network.
+
+    `write` is called as in `process_unfinished`. The other arguments are those of `outputs`.
+    """
+    inputs = [layout.samples, *inputs]
+    with outputs(
+        layout, outs, inputs=inputs, params_key=params_key, shard=shard, network=False
+    ) as work:
+        process_unfinished(layout, work, write, samples, outs=outs)
+
+
+def process_unfinished(
+    layout: Layout,
+    work: Layout,
+    write: Callable[..., None],
+    samples: Sequence[Sample],
+    *,
+    outs: Sequence[Path],
+) -> None:
+    """Call `write(sample, work=work)` in a process pool for each image that lacks a file in `outs`.
+
+    Args:
+        layout: the project's paths.
+        work: the layout that `outputs` opened.
+        write: writes the files of one image to `work`.
+        samples: the images; the ranks share them.
+        outs: the folders that the stage makes.
+    """
+    done = finished_ids(*_inside(work, layout, outs))
+    left = [s for s in ranks.mine(samples) if s.id not in done]
+    progress_title = _run.run_name().replace("_", " ")
+    list(runtime.pool_map(functools.partial(write, work=work), left, title=progress_title))
