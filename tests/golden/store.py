@@ -64,6 +64,7 @@ def made_with() -> dict[str, str]:
 
     return {
         "machine": platform.machine(),
+        "processor": _processor(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "numpy": np.__version__,
         "opencv": cv2.__version__,
@@ -71,6 +72,15 @@ def made_with() -> dict[str, str]:
         "scipy": scipy.__version__,
         "torch": torch.__version__.split("+")[0],
     }
+
+
+def _processor() -> str:
+    """Maker, family and model: processors with the same vector instructions round differently."""
+    if not (cpuinfo := Path("/proc/cpuinfo")).exists():
+        return platform.processor()
+    facts = dict(line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
+    named = {key.strip(): value.strip() for key, value in facts.items()}
+    return " ".join(named.get(key, "?") for key in ("vendor_id", "cpu family", "model"))
 
 
 def plain(value: Any) -> Any:
