@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.nets import backbones
+from pipeline.nets.alignment import Offset
 from pipeline.nets.checkpoint import Spec, demand
 from pipeline.nets.trunk import Trunk
 from pipeline.seeds import roi_pooling
@@ -41,6 +42,7 @@ class Classifier(nn.Module):
         pooling: str,
         options: dict[str, Any],
         superpixels: int = 0,
+        offset_px: Offset = (0, 0),
     ) -> None:
         super().__init__()
         width = trunk.channels[trunk.strides[-1]]
@@ -58,6 +60,7 @@ class Classifier(nn.Module):
         nn.init.normal_(self.score.weight, std=0.005)
         self.attend = _attention(width, options["width"]) if pooling == "attention" else None
         self.pooling, self.options = POOLINGS[pooling], options
+        self.offset_px = offset_px
 
     @classmethod
     def from_spec(cls, spec: Spec, *, weights: str = "none") -> Self:
@@ -81,6 +84,7 @@ class Classifier(nn.Module):
             pooling=spec["pooling"],
             options=spec["options"],
             superpixels=spec["superpixels"],
+            offset_px=tuple(spec.get("offset_px", (0, 0))),
         )
 
     def features(self, image_N3HW: Tensor) -> Tensor:
