@@ -32,6 +32,7 @@ def run(
 ) -> None:
     """Write index.html and its pictures. They show the first supervision."""
     samples, truth = {s.id: s for s in read_samples(layout.samples)}, read_truth(layout.truth)
+    _run.require(*map(layout.scores, SCORED))
     picks = pick([*samples.values()], _scored_images(layout), report, random_seed=random_seed)
     chains = (_read_chain(layout, samples[p.id], source, supervision[0], truth) for p in picks)
     tiles = [drawing.tiles(chain, height_px=HEIGHT_PX) for chain in chains]

@@ -84,4 +84,4 @@ def test_a_folder_without_one_images_map_is_named(project, tmp_path):
     done = project.here("-m", "stages", "saliency", "folder", check=False)
     first = read_samples(Layout().samples)[0].id
     assert done.returncode == 1
-    assert f"error: saliency_folder: {tmp_path}/{first}.png: not found" in done.stderr
+    assert f"error: saliency_folder: {tmp_path}/{first}.png: not found; add it" in done.stderr
