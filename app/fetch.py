@@ -37,7 +37,7 @@ def download(url: str, path: Path, md5: str) -> None:
             have = have if resumed else 0
             with part.open("ab" if resumed else "wb") as f:
                 chunks = iter(lambda: answer.read(CHUNK), b"")
-                for chunk in runtime.track(chunks, total=-(-total // CHUNK), what=path.name):
+                for chunk in runtime.track(chunks, total=-(-total // CHUNK), title=path.name):
                     f.write(chunk)
     except urllib.error.HTTPError as e:
         if e.code != 416:  # nothing left to send: the part is whole
@@ -95,7 +95,7 @@ def convert_sbd(sbd: Path, voc: Path) -> None:
     train, val = ((lists / f"{s}.txt").read_text().split() for s in ("train", "val"))
     both = {line for s in ("train", "val") for line in (sbd / f"{s}.txt").read_text().split()}
     extra = sorted(both - set(train) - set(val))
-    for key, label in runtime.track(_sbd_labels(sbd, extra), total=len(extra), what="sbd"):
+    for key, label in runtime.track(_sbd_labels(sbd, extra), total=len(extra), title="sbd"):
         formats.write_label(voc / "SegmentationClassAug" / f"{key}.png", label)
     (lists / "train_aug.txt").write_text("\n".join([*train, *extra]) + "\n")
 

@@ -70,7 +70,7 @@ def segment(
     classes = ("background", *spec["classes"])
     made_by = fingerprint(formats.digest(model), how, refine or "")
     kept = _begin(out, samples, {"made_by": made_by, "classes": [*classes]}) if samples else set()
-    found = infer.run(net, samples, how, what="predict", done=kept)
+    found = infer.run(net, samples, how, title="predict", done=kept)
     count = max(1, min(runtime.workers(), len(samples) - len(kept)))
     with runtime.processes(count, initializer=_alone) as pool:
         # in turn, as a network and a CRF beside each other fight for the cores
@@ -84,7 +84,7 @@ def _readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
     """The images as samples, and a line for each that cannot be one."""
     samples: dict[str, Photo] = {}
     bad = []
-    for path, size in zip(images, runtime.pool_map(_size, list(images), what="open"), strict=True):
+    for path, size in zip(images, runtime.pool_map(_size, list(images), title="open"), strict=True):
         if isinstance(size, str):
             bad.append(size)
         elif path.stem in samples:

@@ -17,8 +17,8 @@ from pipeline.core.params import read_yaml
 from pipeline.core.samples import Sample
 from pipeline.inference import infer, whole
 from pipeline.nets import backbones, rewrite
-from pipeline.nets.backbones import Trunk
 from pipeline.nets.rewrite import Interleaved
+from pipeline.nets.trunk import Trunk
 from pipeline.seeds import classifier
 from pipeline.segment import deeplab
 from pipeline.training import fit, optim
@@ -88,7 +88,7 @@ def training() -> list[Row]:
 
             def ours(name=name, net=net, views=views, loss_of=loss_of, runs=runs) -> int:
                 fit.fit(net, views, loss_of, resume=layout.resume / f"{name}-{next(runs)}",
-                        what="bench")  # fmt: skip
+                        title="bench")  # fmt: skip
                 return len(views)
 
             def bare(net=net, loss_of=loss_of, target=target) -> int:
@@ -121,7 +121,7 @@ def interleaved() -> list[Row]:
 
 
 def _write(layout: Layout, net: classifier.Classifier, samples: list[Sample], how: Infer) -> int:
-    for sample, outputs in infer.run(net, samples, how, what="bench"):
+    for sample, outputs in infer.run(net, samples, how, title="bench"):
         merged = infer.merge([o[None].relu() for o in outputs])[0]
         formats.write_maps(
             layout.maps / f"{sample.id}.npz", merged.numpy(), np.arange(1, 6, dtype=np.uint8)

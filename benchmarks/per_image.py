@@ -95,7 +95,7 @@ def crf_pool() -> list[Row]:
             jobs.append((s.image, path))
 
         def pool() -> int:
-            return len(list(runtime.pool_map(_refine, jobs, what="refine")))
+            return len(list(runtime.pool_map(_refine, jobs, title="refine")))
 
         def alone() -> int:
             return len(list(map(_refine, jobs)))

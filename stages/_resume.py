@@ -137,4 +137,4 @@ def process_unfinished(
     done = finished_ids(*_inside(work, layout, outs))
     left = [s for s in ranks.mine(samples) if s.id not in done]
     progress_title = _run.run_name().replace("_", " ")
-    list(runtime.pool_map(functools.partial(write, work=work), left, what=progress_title))
+    list(runtime.pool_map(functools.partial(write, work=work), left, title=progress_title))

@@ -19,7 +19,7 @@ def run(layout: Layout) -> None:
     scored = read_scored(layout.samples, layout.truth)
     folders = {"seeds": layout.seeds, "fused": layout.fused, "guide": layout.labels("guide")}
     _run.require(*folders.values())
-    tallies = counting.count(folders, scored, classes=len(classes), what="evaluate guide")
+    tallies = counting.count(folders, scored, classes=len(classes), title="evaluate guide")
     folder, per_class = layout.score_tables("guide"), label_scores.per_class(tallies, classes)
     formats.write_table(folder / "iou.tsv", per_class, columns=label_scores.IOU, sep="\t")
     formats.write_table(
@@ -27,7 +27,7 @@ def run(layout: Layout) -> None:
     )
     scores: dict[str, Any] = {"guide": {}, **label_scores.labels(tallies)}
     samples = read_samples(layout.samples)
-    classes_shown = counting.shown(layout.labels("guide"), samples, what="classes in guide labels")
+    classes_shown = counting.shown(layout.labels("guide"), samples, title="classes in guide labels")
     lay_over(scores["guide"], label_scores.agreement(classes_shown, samples, classes[1:]))
     scores["about"] = {"images_scored": len(scored)}
     formats.write_json(layout.scores("guide"), scores)

@@ -34,7 +34,7 @@ def run(layout: Layout, *, saliency_threshold: float, source: str) -> None:
     scored = read_scored(layout.samples, layout.truth)
     _run.require(layout.saliency(source))
     jobs = [(layout.saliency(source) / f"{sample.id}.png", mask) for sample, mask in scored]
-    measures = list(runtime.pool_map(_measure, jobs, what="evaluate saliency"))
+    measures = list(runtime.pool_map(_measure, jobs, title="evaluate saliency"))
     scores, curve = defaultdict[str, Any](dict), list[Row]()
     for split in sorted({sample.split for sample, _ in scored}):
         in_split = [m for (s, _), m in zip(scored, measures, strict=True) if s.split == split]

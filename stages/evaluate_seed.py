@@ -35,7 +35,7 @@ def _count(layout: Layout, classes: list[str]) -> list[Counted]:
     """Count the pixels and marks of every image with a mask."""
     scored = read_scored(layout.samples, layout.truth)
     jobs = [(layout, sample, mask, len(classes)) for sample, mask in scored]
-    counts = runtime.pool_map(_count_one, jobs, what="evaluate seed")
+    counts = runtime.pool_map(_count_one, jobs, title="evaluate seed")
     return [(sample, *pair) for (sample, _), pair in zip(scored, counts, strict=True)]
 
 

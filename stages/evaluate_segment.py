@@ -40,12 +40,13 @@ def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
     folders |= {f"refined_{s}": layout.refined(s) for s in supervision}
     _run.require(*folders.values())
     title = "evaluate segment"
-    tallies = counting.count(folders, scored, classes=len(classes), what=title, boundary=True)
+    tallies = counting.count(folders, scored, classes=len(classes), title=title, boundary=True)
     _write_tables(layout.score_tables("segment"), tallies, classes)
     scores: dict[str, Any] = dict(label_scores.labels(tallies))
     samples = read_samples(layout.samples)
     for s in supervision:
-        classes_shown = counting.shown(layout.refined(s), samples, what="classes in refined labels")
+        title = "classes in refined labels"
+        classes_shown = counting.shown(layout.refined(s), samples, title=title)
         agreement = label_scores.agreement(classes_shown, samples, classes[1:])
         lay_over(scores.setdefault(f"refined_{s}", {}), agreement)
     weak, full = (scores.get(f"refined_{s}", {}).get("val", {}) for s in ("guide", "full"))

@@ -37,7 +37,7 @@ def run(layout: Layout, supervision: str, *, predict: Predict, shard: int) -> No
     key, title = fingerprint(predict), f"predict ({supervision})"
     with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
         done = _resume.finished_ids(work.logits(supervision), work.predictions(supervision))
-        for sample, outputs in infer.run(net, samples, predict, what=title, done=done):
+        for sample, outputs in infer.run(net, samples, predict, title=title, done=done):
             logits = infer.merge([o[None] for o in outputs])[0].numpy()
             formats.write_logits(work.logits(supervision) / f"{sample.id}.npz", logits)
             label = dense.argmax(logits, height_px=sample.height_px, width_px=sample.width_px)

@@ -55,7 +55,7 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
     shutil.rmtree(layout.labels("full"), ignore_errors=True)  # only if run without DVC
     layout.labels("full").mkdir(parents=True)
     jobs = [(layout, entry, dataset.classes) for entry in dataset.entries]
-    results = list(runtime.pool_map(_check, jobs, what="prepare"))
+    results = list(runtime.pool_map(_check, jobs, title="prepare"))
     _raise_errors([result for result in results if isinstance(result, str)])
     checked = [result for result in results if not isinstance(result, str)]
     samples = [sample for sample, _ in checked]

@@ -141,7 +141,7 @@ def _write_foregrounds(
     folder.mkdir(exist_ok=True)
     net, _ = checkpoint.load(model, DeepLab.from_spec)
     done = _resume.finished_ids(folder)
-    for sample, outputs in infer.run(net, samples, predict, what=title, done=done):
+    for sample, outputs in infer.run(net, samples, predict, title=title, done=done):
         foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
         formats.write_logits(folder / f"{sample.id}.npz", foreground)
     ranks.barrier()

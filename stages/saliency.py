@@ -33,7 +33,7 @@ Maps = Iterator[tuple[Sample, Float]]
 
 def _onnx(layout: Layout, samples: list[Sample], options: SaliencyOnnx) -> Maps:
     model = onnx_model(options)
-    for sample in runtime.track(samples, total=len(samples), what="saliency"):
+    for sample in runtime.track(samples, total=len(samples), title="saliency"):
         yield sample, model(formats.read_image(sample.image))
 
 
@@ -42,12 +42,12 @@ def _classical_map(job: tuple[Sample, SaliencyClassical]) -> Float:
 
 
 def _classical(layout: Layout, samples: list[Sample], options: SaliencyClassical) -> Maps:
-    maps = runtime.pool_map(_classical_map, [(s, options) for s in samples], what="saliency")
+    maps = runtime.pool_map(_classical_map, [(s, options) for s in samples], title="saliency")
     yield from zip(samples, maps, strict=True)
 
 
 def _folder(layout: Layout, samples: list[Sample], options: SaliencyFolder) -> Maps:
-    for sample in runtime.track(samples, total=len(samples), what="saliency"):
+    for sample in runtime.track(samples, total=len(samples), title="saliency"):
         if not shards.exists(path := options.root / f"{sample.id}.png"):
             raise MissingFileError(path, "add it, or correct saliency.options.folder.root")
         grey = formats.read_grey(path)
@@ -61,7 +61,7 @@ def _oracle(layout: Layout, samples: list[Sample], options: NoOptions) -> Maps:
             f"image {without[0]} has no mask, and the oracle needs a mask of every image; choose "
             "another saliency.source, or remove oracle from segment.supervision"
         )
-    for sample in runtime.track(samples, total=len(samples), what="saliency"):
+    for sample in runtime.track(samples, total=len(samples), title="saliency"):
         label = formats.read_label(truth[sample.id])
         yield sample, ((label > 0) & (label != VOID)).astype(np.float32)
 

@@ -25,7 +25,7 @@ def run(layout: Layout, *, options: SaliencyNet, shard: int) -> None:
     inputs, key = [layout.samples, layout.saliency_model], fingerprint(options)
     with _resume.outputs(layout, [out], inputs=inputs, params_key=key, shard=shard) as work:
         done = _resume.finished_ids(work.saliency("net"))
-        for sample, outputs in infer.run(net, samples, options.infer, what="saliency", done=done):
+        for sample, outputs in infer.run(net, samples, options.infer, title="saliency", done=done):
             foreground = resize(
                 infer.foreground(outputs).numpy(),
                 height_px=sample.height_px,

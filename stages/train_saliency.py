@@ -69,7 +69,7 @@ def _label_file(boxed: Boxed, folder: Path) -> Path:
 
 def _write_first_labels(train_set: Sequence[Boxed], net: SaliencyNet, folder: Path) -> None:
     write = partial(_write_first_label, net=net, folder=folder)
-    list(runtime.pool_map(write, ranks.mine(train_set), what="boxes to masks"))
+    list(runtime.pool_map(write, ranks.mine(train_set), title="boxes to masks"))
     ranks.barrier()
 
 
@@ -82,11 +82,11 @@ def _write_next_labels(
 ) -> None:
     """Replace the labels by those of the next denoising round; `model` was trained on them."""
     photos = [_photo(b) for b in train_set]
-    outputs = infer.run(model, photos, net.infer, what="denoise: predict")
+    outputs = infer.run(model, photos, net.infer, title="denoise: predict")
     maps = {photo.id: infer.foreground(logits).numpy() for photo, logits in outputs}
     pairs = [(b, maps[b.image.stem]) for b in train_set if b.image.stem in maps]  # this rank's
     write = partial(_write_next_label, net=net, folder=folder, crf=crf)
-    list(runtime.pool_map(write, pairs, what="denoise: CRF"))
+    list(runtime.pool_map(write, pairs, title="denoise: CRF"))
     ranks.barrier()
 
 
@@ -132,4 +132,4 @@ def _train(
     def loss_of(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
         return deeplab.pixel_loss(model(image), label, stride=net.loss_stride)
 
-    return model, fit.fit(model, views, loss_of, resume=resume, what=title)
+    return model, fit.fit(model, views, loss_of, resume=resume, title=title)

@@ -32,7 +32,7 @@ def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
     def views(subset: list[Sample], *, balance: bool) -> Views:
         tags = tag_vectors(subset, classes)
         chance = balanced(tags) if balance else None
-        return Views([s.image for s in subset], tags, seed.train, random_seed, chance=chance)
+        return Views([s.image for s in subset], tags, seed.train, random_seed, probabilities=chance)
 
     def loss_of(net: nn.Module, image: Tensor, tags_NK: Tensor) -> Tensor:
         return classifier.LOSSES[seed.loss](net.scores(image), tags_NK)  # type: ignore[operator]
@@ -48,7 +48,7 @@ def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
         views(train, balance=seed.balanced),
         loss_of,
         resume=resume,
-        what="train_seed",
+        title="train_seed",
         val=views(val, balance=False) if val else None,
     )
     checkpoint.save(layout.seed_model, net, spec, epochs)

@@ -79,7 +79,7 @@ def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed:
         views(train),
         partial(LOSSES[segment.loss], segment=segment),
         resume=resume,
-        what=f"train_segment ({supervision})",
+        title=f"train_segment ({supervision})",
         val=views(val) if val else None,
     )
     checkpoint.save(layout.segmenter(supervision), net, spec, epochs)

@@ -1,9 +1,10 @@
 """Mutation testing: break the code in one place at a time; the module's own tests must fail.
 
-`python -m tests.mutation` runs every module, `python -m tests.mutation cam crf` these two; with
+`python -m tests.mutation` runs every module, `python -m tests.mutation maps dense` these two; with
 `--again` only those mutants run that survived the last time. It prints how many mutants each
-module has and how many the tests killed. The mutants that survived are in
-`.mutants/<module>/survivors.txt`, each as a diff. docs/testing.md says what they mean.
+module has, how many the tests killed, and how many of these only ran out of time. The mutants that
+survived are in `.mutants/<module>/survivors.txt`, each as a diff. docs/testing.md says what they
+mean.
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,8 +25,9 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 for name in sys.argv[1:]:
     print(get_diff_for_mutant(name))
 """  # `mutmut show`, for many at once
-# Exit codes: a test failed; pytest itself broke; out of time (the next five); killed by a signal.
-KILLED = (1, 3, 24, -24, 36, 152, 255, -9, -11)
+TIMED_OUT = (24, -24, 36, 152, 255)  # exit codes of mutmut
+# A test failed; pytest itself broke; out of time; killed by a signal.
+KILLED = (1, 3, *TIMED_OUT, -9, -11)
 
 # Which tests must kill the mutants of a file. Keep them quick: they run once for each mutant.
 TESTS = {
@@ -112,22 +115,32 @@ def mutate(file: str, *, again: bool) -> None:
 
 def main(wanted: list[str], *, again: bool) -> None:
     """Print a line for each module and one for all."""
-    total = lost = 0
-    print(f"{'module':44}{'mutants':>8}{'killed':>8}{'survived':>10}{'share':>8}")
+    total = Counter[str]()
+    print(f"{'module':44}{'mutants':>8}{'killed':>8}{'timed out':>10}{'survived':>10}{'share':>8}")
     for file in TESTS:
         if wanted and Path(file).stem not in wanted:
             continue
         mutate(file, again=again)
-        count, alive = len(results(file)), len(survivors(file))
-        total, lost = total + count, lost + alive
-        report(file, count, alive)
-    report("all", total, lost)
+        codes = results(file).values()
+        counts = Counter(
+            mutants=len(codes),
+            survived=len(survivors(file)),
+            timed_out=sum(code in TIMED_OUT for code in codes),
+        )
+        total.update(counts)
+        report(file, counts)
+    report("all", total)
 
 
-def report(name: str, count: int, alive: int) -> None:
-    """One line of the table."""
-    share = 100 * (count - alive) / count
-    print(f"{name:44}{count:8}{count - alive:8}{alive:10}{share:7.1f}%", flush=True)
+def report(name: str, counts: Counter[str]) -> None:
+    """Print a line of the table."""
+    killed = counts["mutants"] - counts["survived"]
+    share = 100 * killed / counts["mutants"]
+    print(
+        f"{name:44}{counts['mutants']:8}{killed:8}{counts['timed_out']:10}"
+        f"{counts['survived']:10}{share:7.1f}%",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

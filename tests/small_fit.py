@@ -1,6 +1,7 @@
-"""Trains a small net without batch statistics, alone or as one of several ranks.
+"""Train a small net without batch statistics, alone or as one of several ranks.
 
-`python -m tests.small_fit FOLDER`: images I.png and labels lI.png in, weights of each rank out.
+`python -m tests.small_fit FOLDER` reads images I.png and labels lI.png, and writes the weights of
+each rank.
 """
 
 import sys
@@ -42,7 +43,7 @@ def main(folder):
     with ranks.group(runtime.device):
         fit.fit(
             net, views, lambda net, image, label: deeplab.pixel_loss(net(image), label, stride=1),
-            resume=folder / f"resume-{ranks.world()}", what="small",
+            resume=folder / f"resume-{ranks.world()}", title="small",
         )  # fmt: skip
     write_weights(
         folder / f"weights-{ranks.rank()}-of-{ranks.world()}.safetensors", net.state_dict()

@@ -110,7 +110,7 @@ SLICES = {}
 
 def run(layout, **_):
     Path("started").touch()
-    list(runtime.pool_map(time.sleep, [60] * 4, what="sleep"))
+    list(runtime.pool_map(time.sleep, [60] * 4, title="sleep"))
 """
 GOES_ON = """
 import signal, time

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
 ]
 FLOAT32 = 0.01  # of the largest value: cuDNN's convolutions may round to TF32, 11 bits
-BFLOAT16 = 0.08  # as on the CPU, tests/pipeline/test_precision.py
+BFLOAT16 = 0.08  # as on the CPU, tests/pipeline/nets/test_precision.py
 
 
 @pytest.fixture

@@ -169,16 +169,16 @@ def say(line: str) -> None:
         tqdm.write(line, file=sys.stderr)
 
 
-def track(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
+def track(items: Iterable[T], *, total: int, title: str) -> Iterator[T]:
     """Yield `items` and show progress: a bar in a terminal, elsewhere a line every 30 s.
 
     Args:
         items: what to yield.
         total: the number of items.
-        what: the title of the bar.
+        title: the title of the bar.
     """
     seconds = 0.1 if sys.stderr.isatty() else 30.0
-    bar = tqdm(items, total=total, desc=what, mininterval=seconds, disable=not ranks.first())
+    bar = tqdm(items, total=total, desc=title, mininterval=seconds, disable=not ranks.first())
     yield from bar
 
 
@@ -229,15 +229,15 @@ def forgive_pool(failed: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(failed)
 
 
-def pool_map(work: Callable[[T], R], items: list[T], *, what: str) -> Iterator[R]:
+def pool_map(work: Callable[[T], R], items: list[T], *, title: str) -> Iterator[R]:
     """Map `work` over `items` in a process pool, in order and with progress.
 
     `work` must not use torch.
     """
     count = min(workers(), len(items))
     if count <= 1:
-        yield from track(map(work, items), total=len(items), what=what)
+        yield from track(map(work, items), total=len(items), title=title)
         return
     with processes(count) as pool:
         results = pool.map(work, items, chunksize=max(1, min(8, len(items) // (4 * count))))
-        yield from track(results, total=len(items), what=what)
+        yield from track(results, total=len(items), title=title)

@@ -1,1 +1,1 @@
-"""Networks at test time: several scales, mirrored images, batches of one size."""
+"""Networks at test time: whole images in batches, at several scales, with mirrored images."""

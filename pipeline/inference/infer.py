@@ -1,6 +1,6 @@
-"""Test-time inference at several scales, with or without the mirror image.
+"""Run a network on whole images, at several scales, with or without the mirrored image.
 
-Shapes: N images of one size, K outputs, H, W size in px, h, w output size at scale 1.
+Shapes: N images of one size, K outputs, H, W image size in px, h, w output size.
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -16,19 +16,26 @@ from pipeline.inference.whole import Picture, whole_batches
 from pipeline.nets import rewrite
 
 P = TypeVar("P", bound=Picture)
-Forward = Callable[[Tensor, list[P]], Tensor]  # a batch (N, 3, H, W) and its pictures -> outputs
+Forward = Callable[[Tensor, list[P]], Tensor]  # images (N, 3, H, W), their pictures -> outputs
 
 
 def forward(
     compute: Forward[P], batch: list[P], views: Sequence[Tensor], *, flip: bool
 ) -> Iterator[Tensor]:
-    """The output for each view, float32; with `flip` the mean of the image and its mirror."""
+    """Yield the output (N, K, h, w) of each view in float32.
+
+    Args:
+        compute: computes the outputs. With `flip` it gets 2N images: the mirrored ones come last.
+        batch: the N pictures.
+        views: their images (N, 3, H, W) uint8 at each scale.
+        flip: average the outputs of the image and of its mirrored image.
+    """
     device = runtime.device()
     for view_N3HW in views:
         image = view_N3HW.to(device).contiguous(memory_format=torch.channels_last)
-        both = torch.cat([image, image.flip(3)]) if flip else image
+        images = torch.cat([image, image.flip(3)]) if flip else image
         with runtime.autocast(device):
-            output = compute(both, batch).float()
+            output = compute(images, batch).float()
         if flip:
             plain, mirrored = output.chunk(2)
             output = (plain + mirrored.flip(3)) / 2
@@ -36,7 +43,7 @@ def forward(
 
 
 def merge(outputs: Sequence[Tensor]) -> Tensor:
-    """Mean over scales at the size of the finest: (N, K, h, w)."""
+    """Average the outputs of all scales, resized to the largest: (N, K, h, w)."""
     size = max((o.shape[2:] for o in outputs), key=lambda s: s[0] * s[1])
     resized = [
         o if o.shape[2:] == size else F.interpolate(o, size, mode="bilinear", align_corners=False)
@@ -46,7 +53,10 @@ def merge(outputs: Sequence[Tensor]) -> Tensor:
 
 
 def foreground(outputs: Sequence[Tensor]) -> Tensor:
-    """The probability (h, w) of one image's second class, mean over scales, from logits."""
+    """Return the foreground probability (h, w) of one image, averaged over scales.
+
+    `outputs` are logits (2, h, w) of background and foreground at each scale.
+    """
     return merge([o[None].softmax(1) for o in outputs])[0, 1]
 
 
@@ -55,27 +65,27 @@ def run(
     pictures: Sequence[P],
     infer: Infer,
     *,
-    what: str,
+    title: str,
     done: Container[str] = (),
     compute: Forward[P] | None = None,
 ) -> Iterator[tuple[P, list[Tensor]]]:
-    """Yield each picture with the net's output (K, h, w) at every scale, on the CPU.
+    """Yield each picture with the output (K, h, w) of the network at every scale, on the CPU.
 
     Args:
         net: the network.
         pictures: the images.
-        infer: size, scales, flip.
-        what: the name that progress lines carry.
-        done: ids that need not come again. Batches stay as they are, because a sum in another
-            order rounds differently: an id comes again with others of its batch.
-        compute: makes the outputs of a batch; the net by default.
+        infer: size, scales and flip.
+        title: the title of the progress bar.
+        done: ids whose results exist. A batch is skipped only if all its ids are done. In a smaller
+            batch, the other images would be rounded differently.
+        compute: computes the outputs of a batch; by default, the network does.
     """
     runtime.keep_memory()
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
-    stride = max((16, *getattr(net, "strides", ())))  # so that a map covers its image exactly
+    stride = max((16, *getattr(net, "strides", ())))  # so that a map covers the whole image
     count, batches = whole_batches(pictures, infer, stride=stride, done=done)
-    outputs = _each(compute or _folded(net), batches, flip=infer.flip)
-    return runtime.track(outputs, total=count, what=what)
+    outputs = _outputs(compute or _folded(net), batches, flip=infer.flip)
+    return runtime.track(outputs, total=count, title=title)
 
 
 def _folded(net: nn.Module) -> Callable[[Tensor, list[P]], Tensor]:
@@ -84,7 +94,7 @@ def _folded(net: nn.Module) -> Callable[[Tensor, list[P]], Tensor]:
 
 
 @torch.inference_mode()
-def _each(
+def _outputs(
     compute: Forward[P], batches: Iterable[tuple[list[P], list[Tensor]]], *, flip: bool
 ) -> Iterator[tuple[P, list[Tensor]]]:
     for batch, views in batches:

@@ -1,4 +1,4 @@
-"""Whole images in batches of one size, for inference.
+"""Load whole images for inference, in batches of one size.
 
 Shapes: N batch, H, W size in px.
 """
@@ -22,23 +22,23 @@ INFER_BATCH = 8
 
 
 class Picture(Protocol):
-    """What inference knows of an image; `Photo`, and the samples of a data set."""
+    """What inference must know about an image: a `Photo`, or a `Sample` of a data set."""
 
     @property
     def id(self) -> str:
-        """Names the image and its results."""
+        """The name of the image and of its results."""
 
     @property
     def image(self) -> Path:
-        """The file."""
+        """The image file."""
 
     @property
     def height_px(self) -> int:
-        """Of the upright image."""
+        """The height of the upright image."""
 
     @property
     def width_px(self) -> int:
-        """Of the upright image."""
+        """The width of the upright image."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ P = TypeVar("P", bound=Picture)
 
 
 def target_size(height_px: int, width_px: int, *, long_px: int, stride: int) -> tuple[int, int]:
-    """The image's size scaled to a long side of `long_px`, each side a multiple of `stride`."""
+    """Scale a size to a long side of `long_px`, and round each side to a multiple of `stride`."""
     factor = long_px / max(height_px, width_px)
     return tuple(  # type: ignore[return-value]
         max(stride, stride * round(side * factor / stride)) for side in (height_px, width_px)
@@ -63,8 +63,8 @@ def target_size(height_px: int, width_px: int, *, long_px: int, stride: int) -> 
 
 
 @dataclass(frozen=True)
-class Whole(Dataset[list[Tensor]]):
-    """Whole images, resized for each scale; `sizes[i]` is the size at scale 1."""
+class WholeImages(Dataset[list[Tensor]]):
+    """Each item is one image (3, H, W) at every scale; `sizes[i]` is its size at scale 1."""
 
     pictures: Sequence[Picture]
     sizes: Sequence[tuple[int, int]]
@@ -88,25 +88,27 @@ class Whole(Dataset[list[Tensor]]):
 def whole_batches(
     pictures: Sequence[P], infer: Infer, *, stride: int, done: Container[str] = ()
 ) -> tuple[int, Iterator[tuple[list[P], list[Tensor]]]]:
-    """This rank's images, those of equal size together, as (N, 3, H, W) uint8 for each scale.
+    """Batch this rank's images by size, without padding.
 
-    No padding: each side is rounded to the stride, so a map covers its image exactly. Batches all
-    of whose ids are `done` are left out.
+    Each side is rounded to a multiple of `stride`, so that a map covers the whole image. A batch
+    is skipped if all its ids are `done`.
 
     Returns:
-        How many images will come, and the batches.
+        The number of images, and an iterator over batches: pictures, and their images
+        (N, 3, H, W) uint8 at each scale.
     """
     sizes = [
         target_size(p.height_px, p.width_px, long_px=infer.size_px, stride=stride) for p in pictures
     ]
-    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for i, size in enumerate(sizes):
-        groups[size].append(i)
-    whole = [g[k : k + INFER_BATCH] for g in groups.values() for k in range(0, len(g), INFER_BATCH)]
-    mine = ranks.mine(whole)
-    batches = [batch for batch in mine if any(pictures[i].id not in done for i in batch)]
+        by_size[size].append(i)
+    chunks = [
+        g[k : k + INFER_BATCH] for g in by_size.values() for k in range(0, len(g), INFER_BATCH)
+    ]
+    batches = [b for b in ranks.mine(chunks) if any(pictures[i].id not in done for i in b)]
     loader = DataLoader(
-        Whole(pictures, sizes, infer.scales, stride),
+        WholeImages(pictures, sizes, infer.scales, stride),
         batch_sampler=batches,
         num_workers=min(runtime.loader_processes(), math.ceil(len(batches) / 2)),
         worker_init_fn=runtime.one_thread,

@@ -1,1 +1,1 @@
-"""Trunks and how trained networks are stored."""
+"""Trunks, their weights, and the files of trained networks."""

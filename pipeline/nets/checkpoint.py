@@ -1,4 +1,4 @@
-"""Trained networks on disk: weights, and a description from which the network rebuilds itself."""
+"""Files of a trained network: its weights, and the description that it is rebuilt from."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,27 +15,27 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def demand(spec: Spec, kind: str) -> None:
-    """Require a description of the given kind of network.
+    """Check that a description is of a network of this kind.
 
     Raises:
-        UserError: it describes another kind.
+        UserError: it is of another kind.
     """
     if spec.get("kind") != kind:
         raise UserError(
-            f"this network is a {spec.get('kind')}, not a {kind}; choose another folder"
+            f"this network is of kind '{spec.get('kind')}', not '{kind}'; choose another folder"
         )
 
 
 def save(
     folder: Path, net: nn.Module, spec: Spec, epochs: Sequence[tuple[float, float | None]]
 ) -> None:
-    """Write weights, description, and a table of losses for `dvc plots`; rank 0 alone.
+    """Write weights, description, and the table of losses that `dvc plots` shows, in rank 0 only.
 
     Args:
-        folder: of the network.
+        folder: receives the files.
         net: the trained network.
-        spec: its description, to which device and versions are added.
-        epochs: loss and validation loss of each epoch; None where there is no validation.
+        spec: its description. The file also records device, precision and version of torch.
+        epochs: loss and validation loss of each epoch. The second is None without validation.
     """
     if not ranks.first():
         return
@@ -53,11 +53,14 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
     """Read a network that `save` wrote.
 
     Args:
-        folder: of the network.
-        build: makes the network from its description, such as `DeepLab.from_spec`.
+        folder: holds the files.
+        build: builds the network from its description, such as `DeepLab.from_spec`.
+
+    Returns:
+        The network with its trained weights, and its description.
 
     Raises:
-        UserError: nothing was trained there yet, or the network is of another kind.
+        UserError: no network was trained there yet, or it is of another kind.
     """
     if not (folder / "net.json").exists():
         raise MissingFileError(

@@ -1,6 +1,6 @@
-"""Networks rewritten so that they compute the same in less time.
+"""Rewrite networks so that they compute the same result in less time.
 
-Shapes: N batch, C channels, H, W size.
+Shapes: N batch, C channels, H, W size of the feature map.
 """
 
 import copy
@@ -12,15 +12,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class Interleaved(nn.Conv2d):
-    """A dilated depthwise convolution as a plain one on each of rate x rate interleaved images.
+    """A dilated depthwise convolution, computed by a plain convolution of subsampled maps.
 
-    The result is the same; on a CPU the dilated one is slower, most of all backwards.
+    Every `rate`-th row and column of a map form one of rate x rate smaller maps. A plain
+    convolution of each of them gives the same result, and on a CPU it takes less time, above all
+    in the backward pass.
     """
 
-    def forward(self, image_NCHW: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape; channels are last in memory."""
-        (n, c, height, width), rate = image_NCHW.shape, self.dilation[0]
-        x = F.pad(image_NCHW, (0, -width % rate, 0, -height % rate)).permute(0, 2, 3, 1)
+    def forward(self, map_NCHW: Tensor) -> Tensor:
+        """Convolve (N, C, H, W) to the same shape. The result has its channels last in memory."""
+        (n, c, height, width), rate = map_NCHW.shape, self.dilation[0]
+        x = F.pad(map_NCHW, (0, -width % rate, 0, -height % rate)).permute(0, 2, 3, 1)
         h, w = x.shape[1] // rate, x.shape[2] // rate
         x = x.view(n, h, rate, w, rate, c).permute(2, 4, 0, 1, 3, 5).reshape(-1, h, w, c)
         padding = [(k - 1) // 2 for k in self.kernel_size]
@@ -31,33 +33,38 @@ class Interleaved(nn.Conv2d):
 
 
 def interleave(net: nn.Module) -> None:
-    """Make every dilated depthwise convolution that keeps the size an `Interleaved` one."""
+    """Turn dilated depthwise convolutions into `Interleaved` ones, in place.
+
+    Only those that keep the size of a map; others stay as they are.
+    """
     for layer in net.modules():
-        if type(layer) is nn.Conv2d and _dilated_depthwise(layer):
-            layer.__class__ = Interleaved  # the same weights under the same names
+        if type(layer) is nn.Conv2d and _can_interleave(layer):
+            layer.__class__ = Interleaved  # keeps the weights and their names
 
 
-def _dilated_depthwise(conv: nn.Conv2d) -> bool:
+def _can_interleave(conv: nn.Conv2d) -> bool:
+    """Whether a convolution is depthwise and dilated, and keeps the size of a map."""
     rate = conv.dilation[0]
-    same = tuple(rate * (k - 1) // 2 for k in conv.kernel_size)
+    padding = tuple(rate * (k - 1) // 2 for k in conv.kernel_size)
     depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
-    odd = all(k % 2 for k in conv.kernel_size)
-    keeps = odd and conv.stride == (1, 1) and conv.padding == same
-    return depthwise and rate > 1 and conv.dilation == (rate, rate) and keeps
+    odd_kernel = all(k % 2 for k in conv.kernel_size)
+    keeps_size = odd_kernel and conv.stride == (1, 1) and conv.padding == padding
+    return depthwise and rate > 1 and conv.dilation == (rate, rate) and keeps_size
 
 
 def fold(net: nn.Module) -> nn.Module:
-    """A copy for test time alone: batch normalisation becomes part of the convolution before it.
+    """Copy a network for test time, and merge batch normalisation into the convolution before it.
 
-    Only where a module registers the two one after the other, and only outside `foreign` networks,
-    whose order of use may be another.
+    This assumes that layers run in the order in which their module registers them. Networks marked
+    `foreign` may break this rule, so they are copied unchanged.
     """
     net = copy.deepcopy(net).eval()
     foreign = {id(m) for f in net.modules() if getattr(f, "foreign", False) for m in f.modules()}
     for module in [m for m in net.modules() if id(m) not in foreign]:
         layers = list(module.named_children())
-        for (name, conv), (after, norm) in itertools.pairwise(layers):
+        for (conv_name, conv), (norm_name, norm) in itertools.pairwise(layers):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(module, name, fuse_conv_bn_eval(conv, norm))
-                setattr(module, after, getattr(norm, "act", nn.Identity()))  # timm's have one
+                setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
+                # timm's batch normalisation contains the activation
+                setattr(module, norm_name, getattr(norm, "act", nn.Identity()))
     return net

@@ -1,45 +1,81 @@
-"""State dicts on disk."""
+"""State dicts: read from files, written to files, and loaded into a trunk."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
 
 from pipeline.core.errors import UserError
 from pipeline.core.formats import replace_file
 
-if TYPE_CHECKING:
-    import torch
+StateDict = dict[str, Tensor]
 
 
-def write_weights(path: Path, state: dict[str, "torch.Tensor"]) -> None:
+def write_weights(path: Path, state: StateDict) -> None:
     """Write a state dict as safetensors."""
-    from safetensors.torch import save
-
-    data = save({k: v.detach().cpu().contiguous() for k, v in state.items()})
+    data = to_bytes({k: v.detach().cpu().contiguous() for k, v in state.items()})
     replace_file(path, lambda f: f.write(data))
 
 
-def read_weights(path: Path) -> dict[str, "torch.Tensor"]:
-    """Read a state dict: safetensors, or a torch file read with weights_only.
+def read_weights(path: Path) -> StateDict:
+    """Read a state dict: safetensors, or a PyTorch file, read with weights_only.
 
     Raises:
-        UserError: missing, or neither format.
+        UserError: the file is missing, or has neither format.
     """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
         raise UserError(f"{path}: weights not found; give a path that exists, or 'none'")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as e:
-        raise UserError(
-            f"{path}: is not a PyTorch state dict ({str(e).splitlines()[0][:80]})"
-        ) from e
-    except Exception as e:  # torch raises pickle's own errors for foreign files
+        reason = str(e).splitlines()[0][:80]
+        raise UserError(f"{path}: is not a PyTorch state dict ({reason})") from e
+    except Exception as e:  # torch raises pickle's own errors for files of another format
         if "pickle" not in type(e).__module__ and "Unpickling" not in type(e).__name__:
             raise
         raise UserError(f"{path}: is not a PyTorch state dict") from e
-    return state
+
+
+def pretrained(weights: str, *, backbone: str, download: Callable[[], StateDict]) -> StateDict:
+    """Return the state dict that `weights` names: a path, or 'imagenet', which is downloaded.
+
+    Raises:
+        UserError: the file cannot be read, or the download failed.
+    """
+    if weights != "imagenet":
+        return read_weights(Path(weights))
+    try:
+        return download()
+    except (OSError, RuntimeError) as e:
+        raise UserError(
+            f"weights 'imagenet' of {backbone}: the download failed ({type(e).__name__}); get the "
+            "file another way and give its path as weights, or set weights to 'none'"
+        ) from e
+
+
+def load_trunk(module: nn.Module, state: StateDict, *, weights: str) -> None:
+    """Load a state dict into `module`. What else `state` holds, such as a classifier, is ignored.
+
+    Args:
+        module: receives the weights as float32.
+        state: must have each tensor of `module`, except the counters of batch normalisation.
+        weights: where `state` comes from, for the error message.
+
+    Raises:
+        UserError: a tensor is missing, or has another shape.
+    """
+    own = module.state_dict()
+    unfit = [k for k in own if k not in state or state[k].shape != own[k].shape]
+    unfit = [k for k in unfit if not k.endswith("num_batches_tracked")]
+    if unfit:
+        raise UserError(
+            f"{weights}: these weights do not fit this backbone: '{unfit[0]}' is missing or has "
+            "another shape; give weights of this backbone, or 'none'"
+        )
+    module.load_state_dict({k: state[k].float() for k in own if k in state}, strict=False)

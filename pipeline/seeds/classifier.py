@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.nets import backbones
 from pipeline.nets.checkpoint import Spec, demand
+from pipeline.nets.trunk import Trunk
 from pipeline.seeds import roi_pooling
 from pipeline.seeds.config import SeedModel
 from pipeline.seeds.pooling import POOLINGS
@@ -33,7 +34,7 @@ class Classifier(nn.Module):
 
     def __init__(
         self,
-        trunk: backbones.Trunk,
+        trunk: Trunk,
         *,
         classes: int,
         hidden: str,

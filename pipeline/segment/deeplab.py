@@ -23,6 +23,7 @@ from pipeline.core.config import Net
 from pipeline.core.errors import UserError
 from pipeline.nets import backbones
 from pipeline.nets.checkpoint import Spec, demand
+from pipeline.nets.trunk import Trunk
 
 KIND = "deeplab"  # value of `kind` in the description of a saved network
 
@@ -134,7 +135,7 @@ HEADS: dict[str, Callable[[dict[int, int], int], nn.Module]] = {
 class DeepLab(nn.Module):
     """A trunk and a head. From RGB grey levels 0..255 (N, 3, H, W) to logits (N, outputs, h, w)."""
 
-    def __init__(self, trunk: backbones.Trunk, *, head: str, outputs: int) -> None:
+    def __init__(self, trunk: Trunk, *, head: str, outputs: int) -> None:
         super().__init__()
         self.strides = trunk.strides
         self.trunk = trunk

@@ -1,1 +1,1 @@
-"""The training loop, its views of the images, optimisers and schedules."""
+"""The training loop, random views of the images, optimisers and schedules."""

@@ -1,6 +1,6 @@
-"""Joint random transforms of an image and its label.
+"""Random transforms that move an image and its label together.
 
-Shapes: H, W input size in px, S the crop's side in px.
+Shapes: H, W image size in px, S side of the view in px.
 """
 
 import cv2
@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.core.arrays import VOID, UInt8
 
-LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B, ITU-R BT.601
+LUMA = np.array([0.299, 0.587, 0.114])  # weights of R, G and B in grey, ITU-R BT.601
 
 
 def random_view(
@@ -20,23 +20,24 @@ def random_view(
     jitter: float,
     rng: np.random.Generator,
 ) -> tuple[UInt8, UInt8 | None]:
-    """Scale, crop or pad, flip and recolour.
+    """Make a square view of an image: scale it, crop or pad it, flip it, and change its colours.
 
     Args:
-        image_HW3: RGB.
-        label_HW: class indices of the same size, or None.
-        size_px: side S of the square that comes out.
-        scale: range of the long side as a multiple of S, drawn uniformly.
-        jitter: largest change of brightness, contrast and saturation, as a share in [0, 1].
-        rng: the only source of chance.
+        image_HW3: RGB image.
+        label_HW: class indices, or None.
+        size_px: side S of the view.
+        scale: the long side becomes S times a number that is drawn uniformly from this range.
+        jitter: brightness, contrast and saturation change by at most this fraction, in [0, 1].
+        rng: draws everything random.
 
     Returns:
-        Image (S, S, 3), reflected at its borders, and label (S, S), void there.
+        Image (S, S, 3) and label (S, S) or None. Where the image is smaller than the view, the
+        image is padded by reflection, and the label is VOID.
     """
     factor = rng.uniform(*scale) * size_px / max(image_HW3.shape[:2])
     height, width = (max(1, round(side * factor)) for side in image_HW3.shape[:2])
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    image: UInt8 = cv2.resize(image_HW3, (width, height), interpolation=how)
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    image: UInt8 = cv2.resize(image_HW3, (width, height), interpolation=interpolation)
     top, left = (_offset(side, size_px, rng) for side in (height, width))
     flip = rng.random() < 0.5
     image = _window(image, top, left, size_px, mode="reflect")
@@ -49,12 +50,13 @@ def random_view(
 
 
 def _offset(side: int, size: int, rng: np.random.Generator) -> int:
-    """Where the crop starts; negative where the image is smaller and sits inside the crop."""
+    """Draw where the view starts along one side. If the image is smaller, this is 0 or negative."""
     low, high = sorted((0, side - size))
     return int(rng.integers(low, high + 1))
 
 
 def _window(array: UInt8, top: int, left: int, size: int, *, mode: str) -> UInt8:
+    """Cut a square out of an image or a label, and pad it where it reaches outside."""
     cut = array[max(top, 0) : top + size, max(left, 0) : left + size]
     pad = [(max(-top, 0), 0), (max(-left, 0), 0)]
     pad = [(a, size - a - side) for (a, _), side in zip(pad, cut.shape[:2], strict=True)]
@@ -65,9 +67,9 @@ def _window(array: UInt8, top: int, left: int, size: int, *, mode: str) -> UInt8
 
 
 def _recolour(image_HW3: UInt8, jitter: float, rng: np.random.Generator) -> UInt8:
-    """Brightness, contrast and saturation, each by a factor in [1 - jitter, 1 + jitter].
+    """Multiply brightness, contrast and saturation by factors in [1 - jitter, 1 + jitter].
 
-    All three together are one affine map of a pixel's colour.
+    The three together are one affine map of each pixel's colour.
     """
     bright, contrast, colour = 1 + jitter * rng.uniform(-1, 1, 3)
     image = np.ascontiguousarray(image_HW3)

@@ -1,4 +1,7 @@
-"""Optimisers, their parameter groups, and learning-rate schedules."""
+"""Optimisers, their parameter groups, and schedules of the learning rate.
+
+A schedule turns progress, the share of steps done in [0, 1), into a factor of the learning rate.
+"""
 
 import math
 from collections.abc import Callable
@@ -9,23 +12,26 @@ from torch import nn
 
 from pipeline.core.config import Train
 
-WARM_UP = 0.1  # share of one_cycle spent rising
+WARM_UP = 0.1  # share of steps in which one_cycle rises
 
 
 def one_cycle(progress: float) -> float:
-    """Linear rise, then a cosine to zero. Source: Smith 2018, with a cosine fall."""
+    """Rise linearly, then fall to 0 along a cosine. Source: Smith 2018, but with a cosine."""
     if progress < WARM_UP:
         return (progress + 0.01) / (WARM_UP + 0.01)
     return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
 
 
 def step(progress: float) -> float:
-    """A tenth after each quarter: the released solver's step 2000 of 8000, gamma 0.1."""
+    """Divide the rate by 10 after each quarter.
+
+    Source: the released solver of Oh et al., CVPR 2017: step 2000 of 8000 iterations, gamma 0.1.
+    """
     return 0.1 ** min(3, int(progress * 4))
 
 
 def poly(progress: float) -> float:
-    """(1 - progress) ** 0.9. Source: DeepLab v2."""
+    """Fall as (1 - progress) ** 0.9. Source: DeepLab v2."""
     return (1 - progress) ** 0.9
 
 
@@ -37,10 +43,13 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def param_groups(net: nn.Module, train: Train) -> list[dict[str, Any]]:
-    """Weights and biases of trunk and head: no decay on biases and norms; under SGD biases lr x2.
+    """Group the parameters that learn by their learning rate and weight decay.
 
-    fc6 and fc7 (`hidden`) learn at the trunk's rate, as in the release: only what comes after
-    them is multiplied by head_lr_factor.
+    Biases and batch normalisation have no decay, and under SGD twice the rate. The head learns
+    `head_lr_factor` times as fast as the trunk. Its layers fc6 and fc7 (`hidden`) do not: they
+    learn at the rate of the trunk.
+
+    Source: the released solver of Oh et al., CVPR 2017.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, p in net.named_parameters():
@@ -58,7 +67,7 @@ def param_groups(net: nn.Module, train: Train) -> list[dict[str, Any]]:
 
 
 def optimizer_for(net: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """AdamW, or SGD with momentum 0.9."""
+    """Make the optimiser that `train` names: AdamW, or SGD with momentum 0.9."""
     groups = param_groups(net, train)
     if train.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=train.lr)
@@ -66,12 +75,12 @@ def optimizer_for(net: nn.Module, train: Train) -> torch.optim.Optimizer:
 
 
 def set_lr(optimizer: torch.optim.Optimizer, train: Train, *, progress: float) -> None:
-    """Set each group's rate to its own peak times the schedule's factor.
+    """Set the rate of each group to its highest rate times the factor of the schedule.
 
     Args:
-        optimizer: from `optimizer_for`; its groups remember their peak.
+        optimizer: made by `optimizer_for`. Each group keeps its highest rate as `peak`.
         train: names the schedule.
-        progress: share of the steps done, in [0, 1).
+        progress: share of steps done, in [0, 1).
     """
     factor = SCHEDULES[train.schedule](progress)
     for group in optimizer.param_groups:

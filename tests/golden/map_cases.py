@@ -18,7 +18,7 @@ from pipeline.core.maps import normalise, resize, strongest
 from pipeline.dataset import shapes
 from pipeline.guide import labels
 from pipeline.inference import infer
-from pipeline.nets import backbones
+from pipeline.nets.trunk import Trunk
 from pipeline.saliency import boxes, training_set
 from pipeline.saliency.config import SaliencyClassical
 from pipeline.saliency.geodesic import geodesic
@@ -36,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 SUPERPIXELS = 6
 
 
-class TinyTrunk(backbones.Trunk):
+class TinyTrunk(Trunk):
     """Two convolutions: 3x3 stride 2, then 3x3 stride 2, eight channels each."""
 
     def __init__(self) -> None:

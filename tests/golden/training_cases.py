@@ -114,7 +114,7 @@ class Setup:
 
         with tempfile.TemporaryDirectory() as folder:
             net, resume = self.net(small=small), Path(folder)
-            fit.fit(net, self.views, recorded, resume=resume, what="golden")
+            fit.fit(net, self.views, recorded, resume=resume, title="golden")
         return np.array(each)
 
 

@@ -92,6 +92,6 @@ def test_what_was_computed_stays_when_a_later_stage_fails(project):
     project.change({"seed": {"backbone": "vgg61"}})
     done = project.python("cli.py", "run", "train_seed", check=False)
     assert done.returncode == 1
-    assert "'vgg61' at stride 16 is none of" in done.stderr
+    assert "'vgg61' at stride 16: not one of" in done.stderr
     assert "what was finished is kept" in done.stdout
     assert (project.root / "data/prepared/samples.csv").exists()

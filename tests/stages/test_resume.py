@@ -102,7 +102,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(project):
     run.kill()
     run.wait()
     said = project.here("-m", "stages", "train_segment", "guide").stderr
-    assert re.search(r"going on after \d/3 steps", said)
+    assert re.search(r"resumes after \d/3 steps", said)
     assert formats.digest(model) == whole
 
 
@@ -161,7 +161,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
         "def work(i):\n"
         "    open(f'{os.getpid()}.pid', 'w').close()\n"
         "    time.sleep(0.2)\n"
-        "list(runtime.pool_map(work, list(range(1000)), what='test'))\n"
+        "list(runtime.pool_map(work, list(range(1000)), title='test'))\n"
     )
     run = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path,
                            env={"PYTHONPATH": str(ROOT), "GUIDELABEL_WORKERS": "2"},

@@ -36,7 +36,7 @@ Folders = Mapping[str, Path]  # link -> the folder of its label images, ID.png
 
 
 def count(
-    folders: Folders, scored: Scored, *, classes: int, what: str, boundary: bool = False
+    folders: Folders, scored: Scored, *, classes: int, title: str, boundary: bool = False
 ) -> Tallies:
     """Count the label images of every link. An image without a file of a link is left out there.
 
@@ -44,12 +44,12 @@ def count(
         folders: The folder of each link.
         scored: The images to score and their masks.
         classes: C.
-        what: The name that the progress bar shows.
+        title: The name that the progress bar shows.
         boundary: Whether to count pixels near borders too.
     """
     tallies: Tallies = {}
     jobs = [(folders, sample.id, mask, classes, boundary) for sample, mask in scored]
-    each_image = runtime.pool_map(_one, jobs, what=what)
+    each_image = runtime.pool_map(_one, jobs, title=title)
     for (sample, _), links in zip(scored, each_image, strict=True):
         for link, (confusion, near) in links.items():
             tally = tallies.setdefault((link, sample.split), Tally())
@@ -60,13 +60,13 @@ def count(
     return tallies
 
 
-def shown(folder: Path, samples: Sequence[Sample], *, what: str) -> dict[str, frozenset[int]]:
+def shown(folder: Path, samples: Sequence[Sample], *, title: str) -> dict[str, frozenset[int]]:
     """Return the classes that each label image in `folder` shows, by image id.
 
     Samples without a label image are left out.
     """
     paths = [path for s in samples if shards.exists(path := folder / f"{s.id}.png")]
-    shown_classes = runtime.pool_map(_classes, paths, what=what)
+    shown_classes = runtime.pool_map(_classes, paths, title=title)
     return {path.stem: classes for path, classes in zip(paths, shown_classes, strict=True)}
 
 

@@ -51,7 +51,12 @@ def box_right(map_HW: Float, boxes_B4: Int) -> bool:
 
 
 def point_right(map_HW: Float, boxes_B4: Int, *, tolerance_px: int = TOLERANCE_PX) -> bool:
-    """Whether the map's highest point lies in or near a true box; of equals, the first counts."""
+    """Whether the map's highest point lies in or near a true box; of equals, the first counts.
+
+    A map of zeros points nowhere.
+    """
+    if map_HW.max() <= 0:
+        return False
     top, left = np.unravel_index(map_HW.argmax(), map_HW.shape)
     point = np.array([left, top])
     inside = (point >= boxes_B4[:, :2] - tolerance_px) & (point < boxes_B4[:, 2:] + tolerance_px)

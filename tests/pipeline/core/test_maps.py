@@ -44,6 +44,10 @@ def test_a_pixel_at_the_threshold_is_a_seed():
     assert above.tolist() == [[3, 0, 0]]
 
 
+def test_maps_without_pixels_stay_empty():
+    assert normalise(np.zeros((2, 0, 4), np.float32)).shape == (2, 0, 4)
+
+
 def test_maps_are_resized_by_straight_lines_between_the_middles_of_their_pixels():
     maps = np.array([[[0, 4]], [[8, 0]]], np.float32)
     out = resize(maps, height_px=2, width_px=4)

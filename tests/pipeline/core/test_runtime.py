@@ -35,4 +35,4 @@ def test_kept_memory_is_not_cleared_again_and_again():
 def test_a_worker_that_is_killed_is_one_line(monkeypatch):
     monkeypatch.setenv("GUIDELABEL_WORKERS", "2")
     with pytest.raises(UserError, match="set GUIDELABEL_WORKERS to less than 2"):
-        list(runtime.pool_map(os._exit, [137, 137], what="test"))
+        list(runtime.pool_map(os._exit, [137, 137], title="test"))

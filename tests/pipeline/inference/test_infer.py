@@ -1,3 +1,5 @@
+"""Inference: every image once, the mean over mirrored images and over scales."""
+
 import pytest
 import torch
 from torch import nn
@@ -9,7 +11,7 @@ from tests.conftest import photo
 
 
 class Corner(nn.Module):
-    """Its output is brightness at stride 32, twice as bright in the left half."""
+    """Returns the brightness at stride 32, doubled in the left half."""
 
     def __init__(self):
         super().__init__()
@@ -21,8 +23,8 @@ class Corner(nn.Module):
         return torch.cat([2 * out[..., :half], out[..., half:]], -1)
 
 
-def how(**kw):
-    return Infer(**{"size_px": 64, "scales": (1.0,), "flip": False} | kw)
+def options(**changes):
+    return Infer(**{"size_px": 64, "scales": (1.0,), "flip": False} | changes)
 
 
 @pytest.fixture
@@ -35,55 +37,60 @@ def samples(tmp_path):
     ]
 
 
-def test_every_sample_once_at_its_own_size(samples):
-    found = dict((s.id, o) for s, o in infer.run(Corner(), samples, how(), what="test"))
-    assert set(found) == {"0", "1", "2", "3"}
-    assert found["0"][0].shape == (1, 1, 2) and found["1"][0].shape == (1, 2, 1)
+def test_every_sample_comes_once_and_at_its_own_size(samples):
+    pairs = list(infer.run(Corner(), samples, options(), title="test"))
+    outputs = {s.id: o for s, o in pairs}
+    assert len(pairs) == 4 and set(outputs) == {"0", "1", "2", "3"}
+    assert outputs["0"][0].shape == (1, 1, 2) and outputs["1"][0].shape == (1, 2, 1)
 
 
 def test_batches_do_not_change_results(samples):
-    together = {s.id: o[0] for s, o in infer.run(Corner(), samples, how(), what="test")}
+    together = {s.id: o[0] for s, o in infer.run(Corner(), samples, options(), title="test")}
     for s in samples:
-        ((_, alone),) = infer.run(Corner(), [s], how(), what="test")
+        ((_, alone),) = infer.run(Corner(), [s], options(), title="test")
         torch.testing.assert_close(alone[0], together[s.id])
 
 
-def test_only_whole_batches_that_are_done_are_left_out(samples):
-    """0 and 2 share a batch; 1 and 3 have sizes of their own."""
-    left = [s.id for s, _ in infer.run(Corner(), samples, how(), what="test", done={"0", "1"})]
-    assert sorted(left) == ["0", "2", "3"]
-    assert not list(infer.run(Corner(), samples, how(), what="test", done={"0", "1", "2", "3"}))
+def test_a_batch_is_skipped_only_if_all_its_images_are_done(samples):
+    """Images 0 and 2 have the same size, so they share a batch. Images 1 and 3 are alone."""
+    computed = [
+        s.id for s, _ in infer.run(Corner(), samples, options(), title="test", done={"0", "1"})
+    ]
+    assert sorted(computed) == ["0", "2", "3"]
+    assert not list(
+        infer.run(Corner(), samples, options(), title="test", done={"0", "1", "2", "3"})
+    )
 
 
-def test_flip_averages_the_mirror(samples):
-    ((_, plain),) = infer.run(Corner(), samples[:1], how(), what="test")
-    ((_, both),) = infer.run(Corner(), samples[:1], how(flip=True), what="test")
-    flat = plain[0] / torch.tensor([2.0, 1.0])
-    torch.testing.assert_close(both[0], flat * 1.5)
+def test_flip_averages_the_image_and_its_mirror_image(samples):
+    ((_, plain),) = infer.run(Corner(), samples[:1], options(), title="test")
+    ((_, averaged),) = infer.run(Corner(), samples[:1], options(flip=True), title="test")
+    brightness = plain[0] / torch.tensor([2.0, 1.0])
+    torch.testing.assert_close(averaged[0], brightness * 1.5)
 
 
-def test_scales_merge_at_the_finest_size(samples):
-    ((_, out),) = infer.run(Corner(), samples[:1], how(scales=(0.5, 1.0, 2.0)), what="test")
+def test_there_is_an_output_for_each_scale(samples):
+    ((_, out),) = infer.run(Corner(), samples[:1], options(scales=(0.5, 1.0, 2.0)), title="test")
     assert [tuple(o.shape[1:]) for o in out] == [(1, 1), (1, 2), (3, 4)]
 
 
-def test_merged_scales_are_the_mean_at_the_size_of_the_finest():
+def test_merged_outputs_are_their_mean_at_the_largest_size():
     small = torch.tensor([[2.0, 6.0]])[None, None]
     large = torch.tensor([[1.0, 1, 1, 1], [0, 0, 0, 0]])[None, None]
-    stretched = torch.tensor([2.0, 3.0, 5.0, 6.0])  # half a pixel between the centres
+    stretched = torch.tensor([2.0, 3.0, 5.0, 6.0])  # bilinear, with half-pixel centres
     expected = torch.stack([(stretched + 1) / 2, stretched / 2])
     torch.testing.assert_close(infer.merge([small, large])[0, 0], expected)
     torch.testing.assert_close(infer.merge([large, small])[0, 0], expected)
 
 
-def test_foreground_is_the_mean_of_the_scales_probabilities():
-    """Logits 0 and log 3: 3/4; log 9 and 0: 1/10."""
+def test_foreground_is_the_mean_probability_over_the_scales():
+    """Logits 0 and log 3 give 3/4. Logits log 9 and 0 give 1/10."""
     small = torch.log(torch.tensor([1.0, 3.0])).view(2, 1, 1)
     large = torch.log(torch.tensor([9.0, 1.0])).view(2, 1, 1).expand(2, 2, 2)
     expected = torch.full((2, 2), (0.75 + 0.1) / 2)
     torch.testing.assert_close(infer.foreground([small, large]), expected)
 
 
-def test_target_size_keeps_the_aspect_within_a_stride():
+def test_each_side_of_the_target_size_is_rounded_to_the_stride():
     assert whole.target_size(375, 500, long_px=448, stride=16) == (336, 448)
     assert whole.target_size(1000, 10, long_px=320, stride=16) == (320, 16)

@@ -1,4 +1,4 @@
-"""bfloat16 against float32: near, and not the same."""
+"""Results in bfloat16 are near those in float32, but not equal."""
 
 import pytest
 import torch
@@ -7,8 +7,9 @@ from pipeline.core import runtime
 from pipeline.core.errors import UserError
 from tests import tiny_nets
 
-OUTPUT = 0.08  # of the largest value: 8 bits, rounded by some tens of layers; measured: 0.034
-STEP = 0.01  # two layers; measured: 0.0016
+# Largest difference as a fraction of the largest value. bfloat16 has 8 bits.
+OUTPUT = 0.08  # some tens of layers round; measured: 0.034
+STEP = 0.01  # two layers round; measured: 0.0016
 
 
 @pytest.fixture
@@ -28,25 +29,25 @@ def test_outputs_in_bfloat16_are_near_those_in_float32(photos, monkeypatch):
     tiny_nets.assert_near(rounded, exact, share=OUTPUT)
 
 
-def test_a_step_in_bfloat16_is_near_the_one_in_float32(photos, monkeypatch):
+def test_a_training_step_in_bfloat16_is_near_the_step_in_float32(photos, monkeypatch):
     tiny_nets.use(monkeypatch, precision="float32")
-    loss, moved = tiny_nets.step(photos)
+    loss, update = tiny_nets.step(photos)
     tiny_nets.use(monkeypatch, precision="bfloat16")
-    rounded_loss, rounded = tiny_nets.step(photos)
+    rounded_loss, rounded_update = tiny_nets.step(photos)
     assert rounded_loss == pytest.approx(loss, rel=1e-3) and rounded_loss != loss
-    assert (rounded != moved).any()
-    tiny_nets.assert_near(rounded, moved, share=STEP)
+    assert (rounded_update != update).any()
+    tiny_nets.assert_near(rounded_update, update, share=STEP)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_model_says_in_which_precision_it_was_trained(precision, monkeypatch):
+def test_the_description_of_a_run_names_the_precision_that_autocast_uses(precision, monkeypatch):
     tiny_nets.use(monkeypatch, precision=precision)
     assert runtime.describe()["precision"] == precision
     with runtime.autocast(torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == getattr(torch, precision)
 
 
-def test_an_unknown_precision_is_named(monkeypatch):
+def test_an_unknown_precision_is_an_error(monkeypatch):
     monkeypatch.setenv("GUIDELABEL_PRECISION", "float16")
     with pytest.raises(UserError, match="float16: must be auto, float32 or bfloat16"):
         runtime.bf16_pays(torch.device("cpu"))

@@ -1,3 +1,5 @@
+"""Rewritten networks compute the same as the networks that they replace."""
+
 import pytest
 import torch
 
@@ -8,22 +10,22 @@ from pipeline.segment import deeplab
 @pytest.mark.parametrize(
     ("kernel", "rate", "size"), [(5, 2, (11, 14)), (3, 2, (8, 8)), (3, 4, (9, 7))]
 )
-def test_interleaved_convolution_is_the_dilated_one(kernel, rate, size):
+def test_an_interleaved_convolution_equals_the_dilated_one_with_its_gradients(kernel, rate, size):
     torch.manual_seed(0)
     padding = rate * (kernel - 1) // 2
     conv = torch.nn.Conv2d(6, 6, kernel, padding=padding, dilation=rate, groups=6).double()
     image = torch.randn(2, 6, *size, dtype=torch.double, requires_grad=True)
     plain = conv(image)
-    slope = torch.randn_like(plain)
-    wanted = torch.autograd.grad(plain, [image, *conv.parameters()], slope)
+    output_gradient = torch.randn_like(plain)
+    gradients = torch.autograd.grad(plain, [image, *conv.parameters()], output_gradient)
     rewrite.interleave(torch.nn.Sequential(conv))
     assert type(conv) is rewrite.Interleaved
-    found = torch.autograd.grad(conv(image), [image, *conv.parameters()], slope)
+    interleaved = torch.autograd.grad(conv(image), [image, *conv.parameters()], output_gradient)
     torch.testing.assert_close(conv(image), plain)
-    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(interleaved, gradients)
 
 
-def test_lite0_at_stride_16_has_its_dilated_convolutions_interleaved(monkeypatch):
+def test_dilated_convolutions_of_lite0_at_stride_16_are_interleaved_on_a_cpu(monkeypatch):
     monkeypatch.setenv("GUIDELABEL_DEVICE", "cpu")
     trunk = backbones.build("efficientnet_lite0", output_stride=16, weights="none")
     dilated = [m for m in trunk.modules() if getattr(m, "dilation", (1, 1)) != (1, 1)]
@@ -31,7 +33,7 @@ def test_lite0_at_stride_16_has_its_dilated_convolutions_interleaved(monkeypatch
 
 
 @pytest.mark.parametrize("name", [*backbones.TRUNKS, "resnet18.a1_in1k"])
-def test_folded_segmenter_gives_the_same_logits(name):
+def test_a_folded_segmenter_gives_the_same_logits(name):
     torch.manual_seed(0)
     trunk = backbones.build(name, output_stride=16, weights="none")
     net = deeplab.DeepLab(trunk, head="v3plus", outputs=3).eval()

@@ -70,6 +70,13 @@ def test_a_point_is_right_up_to_18_px_from_a_box(point, right):
     assert found is right
 
 
+def test_a_map_of_zeros_points_nowhere():
+    """Its first pixel is its highest, and lies in a box at the corner."""
+    corner = np.array([[0, 0, 10, 10]])
+    assert not localise.point_right(np.zeros((60, 80)), corner)
+    assert localise.point_right(np.eye(60, 80), corner)
+
+
 def test_a_single_pixel_makes_a_class_present():
     truth = np.zeros((5, 6), np.uint8)
     truth[2, 3] = 1

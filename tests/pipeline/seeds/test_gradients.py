@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.nets.backbones import Trunk, build
+from pipeline.nets.backbones import build
+from pipeline.nets.trunk import Trunk
 from pipeline.seeds import gradients
 from pipeline.seeds.classifier import Classifier
 

@@ -1,4 +1,4 @@
-"""Schedules and parameter groups of the training, by hand."""
+"""Schedules, and the learning rate and weight decay of each parameter, by hand."""
 
 import pytest
 import torch
@@ -19,9 +19,9 @@ TRAIN = {
     ("step", {0: 1, 0.24: 1, 0.25: 0.1, 0.5: 0.01, 0.75: 0.001, 1: 0.001}),
     ("poly", {0: 1, 0.5: 0.5358867, 1: 0}),
 ])  # fmt: skip
-def test_a_schedule_is_a_factor_of_the_rate_by_progress(name, factors):
-    found = [optim.SCHEDULES[name](progress) for progress in factors]
-    assert found == pytest.approx(list(factors.values()), rel=1e-6)
+def test_the_factor_of_each_schedule_by_hand(name, factors):
+    computed = [optim.SCHEDULES[name](progress) for progress in factors]
+    assert computed == pytest.approx(list(factors.values()), rel=1e-6)
 
 
 class Net(nn.Module):
@@ -42,10 +42,10 @@ def groups(net, train):
 
 
 @pytest.mark.parametrize("optimizer, bias", [("adamw", 1), ("sgd", 2)])
-def test_rates_and_decays_of_each_group(optimizer, bias):
-    """The score learns five times as fast, biases decay never, under SGD they learn twice as fast.
+def test_the_rate_and_decay_of_each_parameter(optimizer, bias):
+    """The score layer learns five times as fast. Biases never decay; SGD doubles their rate.
 
-    The hidden layer learns as the trunk does; what is frozen is in no group.
+    The hidden layer learns at the rate of the trunk. Frozen layers are in no group.
     """
     train = Train.model_validate(TRAIN | {"optimizer": optimizer})
     assert groups(Net(), train) == [
@@ -56,7 +56,7 @@ def test_rates_and_decays_of_each_group(optimizer, bias):
     ]
 
 
-def test_optimizers():
+def test_the_optimizers_are_adamw_and_sgd_with_momentum():
     made = {}
     for name in ("adamw", "sgd"):
         train = Train.model_validate(TRAIN | {"optimizer": name, "lr": 0.25})
@@ -66,8 +66,8 @@ def test_optimizers():
     assert [o.defaults["lr"] for o in made.values()] == [0.25, 0.25]
 
 
-def test_the_schedule_scales_each_groups_own_rate_at_every_step():
-    """poly at half time: 0.5 ** 0.9; a second call starts from the peak, not from the first."""
+def test_the_schedule_scales_the_highest_rate_of_each_group_at_every_step():
+    """A call starts from the highest rate, not from the rate that the last call set."""
     train = Train.model_validate(TRAIN | {"schedule": "poly", "optimizer": "sgd"})
     optimizer = optim.optimizer_for(Net(), train)
     peaks = [0.001, 0.002, 0.005, 0.01]
@@ -77,11 +77,11 @@ def test_the_schedule_scales_each_groups_own_rate_at_every_step():
         assert rates == pytest.approx([p * (1 - progress) ** 0.9 for p in peaks], rel=1e-9)
 
 
-def test_a_restored_optimizer_remembers_its_peaks():
+def test_a_restored_optimizer_keeps_its_highest_rates():
     train = Train.model_validate(TRAIN | {"schedule": "poly"})
-    first, again = (optim.optimizer_for(Net(), train) for _ in range(2))
+    first, restored = (optim.optimizer_for(Net(), train) for _ in range(2))
     optim.set_lr(first, train, progress=0.5)
     assert [g["peak"] for g in first.param_groups] == [0.001, 0.001, 0.005, 0.005]
-    again.load_state_dict(first.state_dict())
-    optim.set_lr(again, train, progress=0.0)
-    assert [g["lr"] for g in again.param_groups] == pytest.approx([0.001, 0.001, 0.005, 0.005])
+    restored.load_state_dict(first.state_dict())
+    optim.set_lr(restored, train, progress=0.0)
+    assert [g["lr"] for g in restored.param_groups] == pytest.approx([0.001, 0.001, 0.005, 0.005])
