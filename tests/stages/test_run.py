@@ -1,4 +1,4 @@
-"""What every stage costs beside its work."""
+"""How a stage starts: its imports, its memory, its resume folder, and its errors."""
 
 import shutil
 import subprocess
@@ -19,15 +19,15 @@ sys.exit("torch" in sys.modules)
 
 @pytest.mark.parametrize("stage", ["fuse", "diffuse", "refine guide"])
 def test_a_stage_without_a_network_does_not_load_torch(project, stage):
-    """It takes seconds and half a gigabyte, in every process."""
+    """Torch takes seconds and half a gigabyte in every process."""
     project.python("-c", LOADS_NO_TORCH, *stage.split())
 
 
-def test_the_memory_of_what_starts_a_stage_is_not_the_stages():
+def test_the_memory_of_the_parent_process_is_not_counted():
     ballast = bytes(range(256)) * 2**22  # 1 GiB, touched
     code = "from stages import _run; print(_run._peak_kib())"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(said.stdout) * 1024 < len(ballast) / 4
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) * 1024 < len(ballast) / 4
 
 
 def test_an_edit_in_any_package_makes_a_new_resume_folder(tmp_path, monkeypatch):
