@@ -18,6 +18,7 @@ def run(layout: Layout) -> None:
     classes = ["background", *formats.read_json(layout.classes)]
     scored = read_scored(layout.samples, layout.truth)
     folders = {"seeds": layout.seeds, "fused": layout.fused, "guide": layout.labels("guide")}
+    _run.require(*folders.values())
     tallies = counting.count(folders, scored, classes=len(classes), title="evaluate guide")
     folder, per_class = layout.score_tables("guide"), label_scores.per_class(tallies, classes)
     formats.write_table(folder / "iou.tsv", per_class, columns=label_scores.IOU, sep="\t")

@@ -38,6 +38,7 @@ def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
     scored = read_scored(layout.samples, layout.truth)
     folders = {f"segmenter_{s}": layout.predictions(s) for s in supervision}
     folders |= {f"refined_{s}": layout.refined(s) for s in supervision}
+    _run.require(*folders.values())
     title = "evaluate segment"
     tallies = counting.count(folders, scored, classes=len(classes), title=title, boundary=True)
     _write_tables(layout.score_tables("segment"), tallies, classes)

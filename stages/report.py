@@ -32,20 +32,21 @@ def run(
 ) -> None:
     """Write index.html and its pictures. They show the first supervision."""
     samples, truth = {s.id: s for s in read_samples(layout.samples)}, read_truth(layout.truth)
+    _run.require(*map(layout.scores, SCORED))
     picks = pick([*samples.values()], _scored_images(layout), report, random_seed=random_seed)
     chains = (_read_chain(layout, samples[p.id], source, supervision[0], truth) for p in picks)
     tiles = [drawing.tiles(chain, height_px=HEIGHT_PX) for chain in chains]
     filled = [any(t is not None for t in column) for column in zip(*tiles, strict=True)]
-    shown = []
+    panels = []
     for picked, row in zip(picks, tiles, strict=True):
         file, tags = f"panels/{picked.group}_{picked.id}.jpg", " ".join(samples[picked.id].tags)
         formats.write_image(layout.report / file, drawing.panel([*compress(row, filled)]))
-        shown.append(page.Shown(picked.group, picked.id, file, picked.miou, tags))
+        panels.append(page.Shown(picked.group, picked.id, file, picked.miou, tags))
     html = page.render(
         scores=links.read_scores(map(layout.scores, SCORED)),
         per_class=_read_tables(layout, "iou.tsv", sep="\t"),
         classes=formats.read_json(layout.classes),
-        shown=shown,
+        shown=panels,
         columns=[*compress(drawing.TILES, filled)],
     )
     layout.report.mkdir(parents=True, exist_ok=True)
