@@ -52,6 +52,11 @@ def test_use_lays_a_preset_over_the_base_and_prints_what_changed(copy):
 @pytest.mark.parametrize("args, message", [
     (("use", "nothing"), "no preset 'nothing'; choose one of photos, shapes, "),
     (("run", "nothing"), "no stage 'nothing'; choose one of prepare, "),
+    (("run", "-S", "seed.trainn.epochs=3"), "no such param; did you mean seed.train.epochs?"),
+    (("run", "-S", "seed.options.wildcat.alhpa=1"), "did you mean seed.options.wildcat.alpha?"),
+    (("run", "-S", "seed.train.epochs"), "has no valid value; add =VALUE"),
+    (("run", "-S", "seed.maps.scales=[1"), "has no valid value; check brackets and quotes"),
+    (("run", "-S", "seed.train.epochs=-1"), "params.yaml: seed.train.epochs: Input should be"),
     (("fetch", "nothing"), "no data set 'nothing'; choose one of voc2012"),
     (("predict", "nowhere.jpg", "-o", "/tmp/out"), "no network was trained there; run `python"),
     (("scores",), "no scores yet"),
