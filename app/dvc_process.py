@@ -1,6 +1,7 @@
 """DVC as a child process: relay its lines without its hints; stop it on Ctrl-C and SIGTERM."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import psutil
 
 from pipeline.core.errors import UserError
 
+RWLOCK = Path(".dvc/tmp/rwlock")  # where DVC records which process uses which path
 BUSY = "another run is using this folder; wait until it ends, or stop it"
 HINTS = (  # lines that DVC prints and has no setting to leave out
     "Generating lock file",
@@ -34,7 +36,12 @@ def dvc(*args: str, say: Callable[[str], None]) -> int | None:
 
     Returns:
         DVC's exit code, or None if it was stopped. DVC and its stage have then ended.
+
+    Raises:
+        UserError: another run is using this folder.
     """
+    if _busy():
+        raise UserError(BUSY)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "dvc", *args]
     env = {**os.environ, "PATH": path}
@@ -63,6 +70,20 @@ def ask(*args: str) -> str:
     if answer.returncode:
         raise UserError(answer.stderr.strip().splitlines()[0])
     return answer.stdout
+
+
+def _busy() -> bool:
+    """Whether a running process has locked a path of this folder.
+
+    DVC would find the lock, too. But its message suggests to remove the lock.
+    """
+    try:
+        locks = json.loads(RWLOCK.read_text())
+    except (FileNotFoundError, ValueError):  # no run yet, or DVC is writing the file
+        return False
+    readers = [reader for path_readers in locks.get("read", {}).values() for reader in path_readers]
+    users = [*locks.get("write", {}).values(), *readers]
+    return any(psutil.pid_exists(user["pid"]) for user in users)
 
 
 def _interrupt(*_: object) -> None:

@@ -189,6 +189,15 @@ def test_kill_ends_processes_that_ignore_ctrl_c(copy, folder_params):
     interrupted(copy, "run", "prepare", send=os.kill, by=signal.SIGTERM, background=True)
 
 
+def test_a_second_run_in_the_same_folder_stops_with_one_line(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    (copy.root / "stages/prepare.py").write_text(SLEEPS)
+    with started(copy, "run", "prepare"):
+        done = copy.here("cli.py", "run", "prepare", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {dvc_process.BUSY}\n"
+
+
 def test_ctrl_c_stops_a_table_at_its_present_cell(copy):
     (copy.root / "dvc.py").write_text(IGNORES_CTRL_C)
     out, _ = interrupted(copy, "table", "T1", "--row", "gap", "--seed", "0")
