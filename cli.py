@@ -55,7 +55,7 @@ def _dvc(*args: str) -> int:
 @app.command()
 def run(
     target: Annotated[
-        str | None, typer.Argument(metavar="[STAGE]", help="Stop after this stage.")
+        str | None, typer.Argument(metavar="STAGE", help="Stop after this stage.")
     ] = None,
     set_param: Changes = None,
     nproc: Annotated[

@@ -63,7 +63,7 @@ def states(changed: Mapping[str, Any], graph: Graph) -> list[tuple[str, str]]:
 
 
 def _reason(changes: list[Any] | None) -> str:
-    """Shorten DVC's reasons to one short text."""
+    """Shorten DVC's reasons to one short text. Without outputs, the reasons do not matter."""
     if not changes:
         return UP_TO_DATE
     reasons = []
@@ -72,11 +72,12 @@ def _reason(changes: list[Any] | None) -> str:
             reasons.append(change)
             continue
         for kind, files in change.items():
+            outs = kind == "changed outs"
+            if outs and any(state in ("deleted", "not in cache") for state in files.values()):
+                return "not run yet"
             reasons += [
                 f"{name}: {state}" if isinstance(state, str) else f"{name}: changed"
                 for name, state in files.items()
-                if kind != "changed outs" or state
+                if not outs or state
             ]
-    if all("deleted" in r or "new" in r for r in reasons):
-        return "not run yet"
     return "must run: " + ", ".join(reasons[:2]) + (", ..." if len(reasons) > 2 else "")

@@ -58,10 +58,18 @@ def test_all_stages_run_after_a_changed_first_stage():
     assert "up to date" not in rows.values()
 
 
-def test_a_new_stage_has_not_run_yet():
-    assert states({"report": [{"changed outs": {"data/report": "deleted"}}]})["report"] == (
-        "not run yet"
-    )
+@pytest.mark.parametrize("out_state", ["deleted", "not in cache"])
+def test_a_stage_without_outputs_has_not_run_yet(out_state):
+    """After `git clone`, dvc.lock names outputs that are not in the cache."""
+    code = {"changed deps": {"stages/report.py": "modified", "params.yaml": {"report": "new"}}}
+    changes = [code, {"changed outs": {"data/report": out_state}}]
+    assert states({"report": changes})["report"] == "not run yet"
+
+
+def test_a_stage_with_outputs_says_why_it_must_run():
+    changes = [{"changed deps": {"data/new": "modified", "data/deleted.csv": "modified"}}]
+    reasons = "data/new: modified, data/deleted.csv: modified"
+    assert states({"report": changes})["report"] == f"must run: {reasons}"
 
 
 def test_names_of_stages(monkeypatch):
