@@ -1,9 +1,9 @@
-"""Mutation testing: break the code in one place at a time; the module's own tests must fail.
+"""Mutation testing: change the code in one place at a time. The module's own tests must fail.
 
-`python -m tests.mutation` runs every module, `python -m tests.mutation cam crf` these two; with
-`--again` only those mutants run that survived the last time. It prints how many mutants each
-module has and how many the tests killed. The mutants that survived are in
-`.mutants/<module>/survivors.txt`, each as a diff. docs/testing.md says what they mean.
+`python -m tests.mutation` runs every module, `python -m tests.mutation maps dense` only these two.
+`--again` runs only the mutants that survived the last run. For each module it prints the number of
+mutants and how many the tests killed. `.mutants/<module>/survivors.txt` shows each survivor as a
+diff. docs/testing.md explains the survivors.
 """
 
 import json
@@ -22,11 +22,11 @@ import sys
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 for name in sys.argv[1:]:
     print(get_diff_for_mutant(name))
-"""  # `mutmut show`, for many at once
-# Exit codes: a test failed; pytest itself broke; out of time (the next five); killed by a signal.
+"""  # like `mutmut show`, for many mutants in one process
+# Exit codes: a test failed; pytest crashed; out of time (the next five); killed by a signal.
 KILLED = (1, 3, 24, -24, 36, 152, 255, -9, -11)
 
-# Which tests must kill the mutants of a file. Keep them quick: they run once for each mutant.
+# File -> the tests that must kill its mutants. They must be quick, as they run for each mutant.
 TESTS = {
     "pipeline/guide/rules.py": [
         "tests/pipeline/guide/test_rules.py", "tests/pipeline/guide/test_values.py",
@@ -56,41 +56,41 @@ TESTS = {
 
 
 def folder_of(file: str) -> Path:
-    """Where `file` is mutated."""
+    """Return the folder in which `file` is mutated."""
     return WORK / dotted(file)
 
 
 def dotted(file: str) -> str:
-    """The name of `file` as Python imports it."""
+    """Return the name by which Python imports `file`."""
     return Path(file).with_suffix("").as_posix().replace("/", ".")
 
 
 def copy(file: str) -> None:
-    """Copy what the tests of `file` need, and tell mutmut to change `file` alone."""
+    """Copy what the tests of `file` need, and tell mutmut to change only `file`."""
     folder = folder_of(file)
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("pipeline", "tests", "presets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     text = (ROOT / "pyproject.toml").read_text()
-    here = f"only_mutate = {[file]}\npytest_add_cli_args_test_selection = {TESTS[file]}\n"
+    options = f"only_mutate = {[file]}\npytest_add_cli_args_test_selection = {TESTS[file]}\n"
     head = "[tool.mutmut]\n"
-    (folder / "pyproject.toml").write_text(text.replace(head, head + here))
+    (folder / "pyproject.toml").write_text(text.replace(head, head + options))
 
 
 def results(file: str) -> dict[str, int]:
-    """The exit code of the tests for each mutant that was tried."""
+    """Read the exit code of the tests for each mutant that ran."""
     path = folder_of(file) / "mutants" / f"{file}.meta"
     codes = json.loads(path.read_text())["exit_code_by_key"]
     return {name: code for name, code in codes.items() if code is not None}
 
 
 def survivors(file: str) -> list[str]:
-    """The mutants that no test killed."""
+    """List the mutants that no test killed."""
     return [name for name, code in results(file).items() if code not in KILLED]
 
 
 def mutate(file: str, *, again: bool) -> None:
-    """Run mutmut on `file`; with `again` only on what survived the last run, by today's tests."""
+    """Run mutmut on `file`. With `again`, run today's tests on the survivors of the last run."""
     folder = folder_of(file)
     names: list[str] = []
     if again:
@@ -104,30 +104,30 @@ def mutate(file: str, *, again: bool) -> None:
     with (folder / "log.txt").open("w") as log:
         done = subprocess.run(run, cwd=folder, env=env, stdout=log, stderr=log, check=False)
     if done.returncode:
-        sys.exit(f"mutmut failed on {file}: see {folder / 'log.txt'}")
+        sys.exit(f"error: mutmut failed on {file}; see {folder / 'log.txt'}")
     show = [sys.executable, "-c", SHOW, *survivors(file)]
     shown = subprocess.run(show, cwd=folder, capture_output=True, text=True, check=True)
     (folder / "survivors.txt").write_text(shown.stdout)
 
 
-def main(wanted: list[str], *, again: bool) -> None:
-    """Print a line for each module and one for all."""
-    total = lost = 0
+def main(modules: list[str], *, again: bool) -> None:
+    """Mutate the given modules, or all. Print a line for each and one for their sum."""
+    total = total_survived = 0
     print(f"{'module':44}{'mutants':>8}{'killed':>8}{'survived':>10}{'share':>8}")
     for file in TESTS:
-        if wanted and Path(file).stem not in wanted:
+        if modules and Path(file).stem not in modules:
             continue
         mutate(file, again=again)
-        count, alive = len(results(file)), len(survivors(file))
-        total, lost = total + count, lost + alive
-        report(file, count, alive)
-    report("all", total, lost)
+        count, survived = len(results(file)), len(survivors(file))
+        total, total_survived = total + count, total_survived + survived
+        report(file, count, survived)
+    report("all", total, total_survived)
 
 
-def report(name: str, count: int, alive: int) -> None:
-    """One line of the table."""
-    share = 100 * (count - alive) / count
-    print(f"{name:44}{count:8}{count - alive:8}{alive:10}{share:7.1f}%", flush=True)
+def report(name: str, count: int, survived: int) -> None:
+    """Print a line of the table."""
+    share = 100 * (count - survived) / count
+    print(f"{name:44}{count:8}{count - survived:8}{survived:10}{share:7.1f}%", flush=True)
 
 
 if __name__ == "__main__":

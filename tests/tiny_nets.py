@@ -1,6 +1,6 @@
-"""A small segmenter's outputs and one step of a training, on the device and in the precision set.
+"""A small segmenter's outputs, and one training step, on a given device in a given precision.
 
-For tests that compare two of these: everything else is the same each time.
+Tests compare two of these. Everything else is the same each time.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ TRAIN = Train(
 
 
 def photos(folder):
-    """Four photographs of 64x48 px with a label each: I.png and lI.png."""
+    """Write four photographs of 64x48 px and their labels: I.png and lI.png."""
     for i in range(4):
         photo(folder / f"{i}.png", size=(64, 48), seed=i)
         label = np.random.default_rng(i).integers(0, 2, (48, 64)).astype(np.uint8)
@@ -32,23 +32,24 @@ def photos(folder):
 
 
 def use(monkeypatch, *, device="cpu", precision="float32"):
+    """Choose device and precision."""
     monkeypatch.setenv("GUIDELABEL_DEVICE", device)
     monkeypatch.setenv("GUIDELABEL_PRECISION", precision)
 
 
 def segment(folder):
-    """The logits (4, 3, h, w) of an untrained DeepLab whose features neither vanish nor grow."""
+    """Return logits (4, 3, h, w) of a DeepLab with ImageNet's trunk and an untrained head."""
     torch.manual_seed(0)
     trunk = backbones.build("efficientnet_lite0", output_stride=16, weights="imagenet")
     net = deeplab.DeepLab(trunk, head="v3plus", outputs=3)
     samples = [Sample(str(i), folder / f"{i}.png", "val", (), 48, 64, "") for i in range(4)]
-    how = Infer(size_px=64, scales=(1.0,), flip=True)
-    found = {s.id: outputs[0] for s, outputs in infer.run(net, samples, how, what="test")}
-    return torch.stack([found[s.id] for s in samples])
+    options = Infer(size_px=64, scales=(1.0,), flip=True)
+    logits = {s.id: outputs[0] for s, outputs in infer.run(net, samples, options, what="test")}
+    return torch.stack([logits[s.id] for s in samples])
 
 
 def step(folder):
-    """The loss of one step of a small net, and by how much it moved the weights."""
+    """Train a small net for one step. Return the loss, and the update of the weights."""
     torch.manual_seed(0)
     net = Small()
     before = torch.cat([p.detach().flatten() for p in net.parameters()]).clone()
@@ -64,7 +65,7 @@ def step(folder):
     return loss, after - before
 
 
-def assert_near(found, expected, *, share):
-    """No value further from the expected one than `share` of the largest."""
+def assert_near(values, expected, *, share):
+    """No value may differ by more than `share` of the largest expected value."""
     assert expected.abs().max() > 1e-3
-    assert (found - expected).abs().max() <= share * expected.abs().max()
+    assert (values - expected).abs().max() <= share * expected.abs().max()
