@@ -99,9 +99,9 @@ def _print_scores(groups: Sequence[str]) -> None:
     out.print()
     if any(line.low is not None for line in lines):
         out.print("95 %: bootstrap interval over the images of val (of train if there is no val)")
-    about = scores["about"]
-    if "saliency" in about:
-        out.print(f"saliency: {about['saliency']} (trained on: {about['saliency_trained_on']})")
+    record = scores["about"]
+    if "saliency" in record:
+        out.print(f"saliency: {record['saliency']} (trained on: {record['saliency_trained_on']})")
     if groups == SCORED:
         out.print(f"pictures: {LAYOUT.report / 'index.html'}")
 

@@ -28,7 +28,7 @@ def run(layout: Layout, row: str, seed: int, targets: Sequence[str]) -> None:
     validate(Params, params, where=f"row '{row}'")
     work = cells.copy_folder(cell, params)
     work.mkdir(parents=True, exist_ok=True)
-    cells.prepare(work, home, params, made=(layout.shapes, layout.shapes_boxed))
+    cells.prepare(work, home, params, generated=(layout.shapes, layout.shapes_boxed))
     _dvc(work, targets)
     record: dict[str, Any] = {
         "scores": cells.read_scores(work),

@@ -63,20 +63,20 @@ def copy_folder(cell: Path, params: dict[str, Any]) -> Path:
     return cell.joinpath(*["project"] * (1 + max(up, default=0)))
 
 
-def prepare(work: Path, home: Path, params: dict[str, Any], *, made: tuple[Path, ...]) -> None:
+def prepare(work: Path, home: Path, params: dict[str, Any], *, generated: tuple[Path, ...]) -> None:
     """Copy the project `home` to `work`, with other params.
 
     Args:
         work: the folder of the copy. What a killed run left there is used again.
         home: the project.
         params: all of params.yaml.
-        made: paths that the chain itself makes. The copy gets no link to them.
+        generated: paths that the chain itself makes. The copy gets no link to them.
     """
     for name in CODE:
         _copy(home / name, work / name)
     paths = {Path(text) for text in _texts(params) if text and (home / text).exists()}
     for path in sorted(paths):  # so a folder comes before its content
-        if not any(path.is_relative_to(folder) for folder in made):
+        if not any(path.is_relative_to(folder) for folder in generated):
             _link(path, home, work)
     with (work / "params.yaml").open("w", encoding="utf-8") as f:
         YAML().dump(params, f)

@@ -48,7 +48,7 @@ def run_chain(count: int) -> dict[str, Any]:
     values["data"]["options"]["shapes"] = size
     with TemporaryDirectory(prefix="benchmark") as name:
         work = Path(name)
-        cells.prepare(work, home, values, made=(layout.shapes, layout.shapes_boxed))
+        cells.prepare(work, home, values, generated=(layout.shapes, layout.shapes_boxed))
         (work / ".dvc/config").write_text(OWN_CACHE)
         start = time.perf_counter()
         with (work / "dvc.txt").open("w") as output:

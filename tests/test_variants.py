@@ -91,8 +91,8 @@ def test_seeds(project, finished, name):
     check_losses(layout.seed_model, seed.train.epochs)
     check_maps(layout, SIZE_PX // (4 if name in FINE else seed.output_stride))
     assert is_default(project, finished, "data/maps") == (name in DEFAULT)
-    about = formats.read_json(layout.scores("seed"))["about"]
-    assert about["images_scored"] == sum(IMAGES.values())
+    record = formats.read_json(layout.scores("seed"))["about"]
+    assert record["images_scored"] == sum(IMAGES.values())
 
 
 def test_seeds_cover_every_hidden_layer():

@@ -35,8 +35,8 @@ def test_a_cell_makes_its_own_generated_set(tmp_path, params):
     for name in ("shapes/tags.csv", "shapes_boxed/boxes.json", "u2netp.onnx"):
         (home / "data/raw" / name).parent.mkdir(parents=True, exist_ok=True)
         (home / "data/raw" / name).write_text("the project's")
-    made = (Layout().shapes, Layout().shapes_boxed)
-    cells.prepare(work, home, params, made=made)
+    generated = (Layout().shapes, Layout().shapes_boxed)
+    cells.prepare(work, home, params, generated=generated)
     assert (work / "data/raw/u2netp.onnx").is_symlink()
     assert sorted(p.name for p in (work / "data/raw").iterdir()) == ["u2netp.onnx"]
 
@@ -45,7 +45,7 @@ def test_a_cell_holds_the_code_and_its_own_params(tmp_path, params):
     values = cells.row_params(
         params, {"over": {"report": {"best": 1}}, "rows": {"r": {"fuse": {"rule": "g1"}}}}, "r", 7
     )
-    cells.prepare(tmp_path, ROOT, values, made=())
+    cells.prepare(tmp_path, ROOT, values, generated=())
     for name in ("dvc.yaml", "optional/dvc.yaml", "stages/fuse.py", "pipeline/guide/rules.py"):
         assert (tmp_path / name).read_text() == (ROOT / name).read_text()
     written = read_yaml(tmp_path / "params.yaml")

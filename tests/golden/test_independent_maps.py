@@ -132,8 +132,10 @@ def test_class_maps_are_normalised_upsampled_and_compared():
     np.testing.assert_allclose(stored("class_maps", "strongest", "value"), large.max(0), atol=1e-6)
     tags = np.array([2, 7, 9])[large.argmax(axis=0)]
     assert (stored("class_maps", "strongest", "class") == tags).mean() > 0.9  # ties go either way
-    both = resized(np.arange(12).reshape(3, 4) / 16, 6, 10) + large[0]
-    np.testing.assert_allclose(stored("class_maps", "next saliency"), both / both.max(), atol=1e-6)
+    total = resized(np.arange(12).reshape(3, 4) / 16, 6, 10) + large[0]
+    np.testing.assert_allclose(
+        stored("class_maps", "next saliency"), total / total.max(), atol=1e-6
+    )
 
 
 def test_maps_of_superpixels_are_means_over_their_pixels():

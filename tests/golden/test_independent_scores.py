@@ -57,11 +57,11 @@ def class_ious(counts):
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("group, link, folder", LINKS)
 def test_label_scores_equal_counting_in_loops(project, group, link, folder, split):
-    both = pairs(project, folder, split)
-    if not both:
+    image_pairs = pairs(project, folder, split)
+    if not image_pairs:
         assert group == "segment" and split == "train"
         return
-    counts = counted(both)
+    counts = counted(image_pairs)
     ious = class_ious(counts)
     assert number(group, f"{link}.{split}.mIoU") == pytest.approx(100 * np.mean(ious), abs=0.0051)
     table = store.read("score_files")[f"{group}/iou.tsv"]["lines"]
@@ -79,10 +79,10 @@ def test_label_scores_equal_counting_in_loops(project, group, link, folder, spli
 @pytest.mark.parametrize("group, link, folder", [case for case in LINKS if case[1] != "fused"])
 def test_mean_iou_equals_torchmetrics(project, group, link, folder, split):
     """Fused labels are left out: torchmetrics accepts only classes as predictions."""
-    if both := pairs(project, folder, split):
+    if image_pairs := pairs(project, folder, split):
         index = JaccardIndex("multiclass", num_classes=3, ignore_index=VOID)
         truth, label = (
-            torch.from_numpy(np.stack(part).astype(int)) for part in zip(*both, strict=True)
+            torch.from_numpy(np.stack(part).astype(int)) for part in zip(*image_pairs, strict=True)
         )
         expected = 100 * index(label, truth).item()
         assert number(group, f"{link}.{split}.mIoU") == pytest.approx(expected, abs=0.0051)
