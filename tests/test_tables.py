@@ -1,4 +1,4 @@
-"""What a researcher does with the project: add a part, make a table."""
+"""What a researcher does with the project: add a part, and make a table."""
 
 import json
 
@@ -14,8 +14,8 @@ def edit(path, old, new):
 
 
 @pytest.mark.slow
-def test_a_pooling_is_one_file_and_one_block_of_params(copy):
-    """As docs/params.md says, word by word."""
+def test_a_new_pooling_needs_one_file_and_one_block_of_params(copy):
+    """Follow the steps of docs/params.md."""
     project = copy
     pooling = project.root / "pipeline/seeds/pooling.py"
     edit(pooling, "POOLINGS: dict[str, Callable[..., Tensor]] = {",
@@ -36,7 +36,7 @@ def test_a_pooling_is_one_file_and_one_block_of_params(copy):
 
 
 @pytest.mark.slow
-def test_tables_reuse_the_chain_and_a_failed_cell_leaves_the_others_standing(project):
+def test_a_table_reuses_the_chains_results_and_shows_failed_cells_as_missing(project):
     rows = project.root / "ablation/params.yaml"
     edit(rows, "  neglog: {diffuse: {unary: neglog}}",
          "  neglog: {saliency: {source: folder, options: {folder: {root: nowhere}}}}")  # fmt: skip
@@ -57,6 +57,6 @@ def test_tables_reuse_the_chain_and_a_failed_cell_leaves_the_others_standing(pro
 
 
 def test_unknown_tables_and_rows_are_named(copy):
-    for args, words in ((("T99",), "no table 'T99'"), (("T1", "--row", "x"), "no row")):
+    for args, message in ((("T99",), "no table 'T99'"), (("T1", "--row", "x"), "no row 'x'")):
         done = copy.here("cli.py", "table", *args, check=False)
-        assert done.returncode == 1 and words in done.stderr
+        assert done.returncode == 1 and message in done.stderr

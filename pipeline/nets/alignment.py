@@ -51,7 +51,7 @@ def _measure_once(
     """Measure what is left of the offset if the pictures are moved by `offset_px`."""
 
     def maps(image_N3HW: Tensor) -> Tensor:
-        parts = move(image_N3HW, offset_px).split(BATCH)
+        parts = torch.split(move(image_N3HW, offset_px), BATCH)
         return torch.cat([compute(part).float() for part in parts])
 
     plain, size = maps(image_N3HW), image_N3HW.shape

@@ -1,4 +1,4 @@
-"""What an edit makes run again, before it is known whether outputs change."""
+"""The stages that an edit reruns directly. Later stages rerun only if an output changes."""
 
 import pytest
 
@@ -63,17 +63,17 @@ PARAMS = {
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_an_edited_file(path):
+def test_an_edited_file_reruns_these_stages(path):
     assert (ROOT / path).is_file()
     assert {name for name in CHAIN if depends_on_file(name, path)} == FILES[path]
 
 
 @pytest.mark.parametrize("param", PARAMS)
-def test_a_changed_param(param):
+def test_a_changed_param_reruns_these_stages(param):
     assert {name for name in CHAIN if depends_on_param(name, param)} == PARAMS[param]
 
 
-def test_every_stage_of_the_chain_is_known():
+def test_every_stage_of_the_chain_exists():
     assert set(STAGES) >= CHAIN
 
 
@@ -85,13 +85,13 @@ UNCHOSEN = [
 
 
 @pytest.mark.parametrize("name, model, changes", UNCHOSEN)
-def test_what_is_not_chosen_does_not_change_a_resume_key(params, name, model, changes):
+def test_options_of_another_choice_do_not_change_a_resume_key(params, name, model, changes):
     before = fingerprint(section(params, name, model))
     lay_over(params[name], changes)
     assert fingerprint(section(params, name, model)) == before
 
 
-def test_what_is_chosen_does(params):
+def test_a_choice_and_its_options_change_the_resume_key(params):
     before = fingerprint(section(params, "seed", SeedModel))
     params["seed"]["pooling"] = "wildcat"
     chosen = fingerprint(section(params, "seed", SeedModel))

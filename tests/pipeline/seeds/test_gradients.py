@@ -53,7 +53,7 @@ def test_gradient_equals_finite_differences():
 
 
 def test_grad_cam_of_gap_is_the_class_map_over_two_scales(net, image):
-    """Merged as the stage merges them; without a sum over positions the scales weigh differently."""
+    """Merged as the stage merges them. A mean over positions would weigh the scales differently."""
     scales = [image, F.interpolate(image.float(), scale_factor=2)]
     maps = [gradients.grad_cam(net, view, [[0, 1, 2]] * 2) for view in scales]
     with torch.no_grad():
