@@ -51,6 +51,7 @@ def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
 @pytest.mark.parametrize("args, said", [
     (("use", "nothing"), "no preset 'nothing'; there are "),
     (("run", "nothing"), "no stage 'nothing'; choose one of prepare, "),
+    (("convert", "nothing", "f.txt"), "no converter for 'nothing'; there is msra"),
     (("fetch", "nothing"), "no data set 'nothing'; there are voc2012"),
     (("predict", "nowhere.jpg", "-o", "/tmp/out"), "no network was trained there; run `python"),
     (("scores",), "no scores yet"),
