@@ -14,7 +14,7 @@ try:
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
-from app import cells, chain, doctor, dvc_process, fetch, graph, presets, status, tables
+from app import cells, chain, doctor, dvc_process, fetch, graph, msra, presets, status, tables
 from pipeline.core import runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED, Layout
@@ -170,6 +170,20 @@ def download(
     if dataset not in fetch.DATASETS:
         raise UserError(f"no data set '{dataset}'; choose one of {', '.join(fetch.DATASETS)}")
     out.print(fetch.fetch(dataset, root))
+
+
+@app.command()
+def convert(
+    dataset: Annotated[str, typer.Argument(help="msra")],
+    annotations: Annotated[list[Path], typer.Argument(help="The data set's text files of boxes.")],
+    root: Annotated[Path, typer.Option(help="The folder that holds images/.")] = Path(
+        "data/raw/msra_boxes"
+    ),
+) -> None:
+    """Write boxes.json, from which the saliency network learns, out of a data set's own files."""
+    if dataset != "msra":
+        raise UserError(f"no converter for '{dataset}'; there is msra")
+    out.print(msra.convert(annotations, root))
 
 
 @app.command()

@@ -57,6 +57,7 @@ def test_use_lays_a_preset_over_the_base_and_prints_what_changed(copy):
     (("run", "-S", "seed.train.epochs"), "has no valid value; add =VALUE"),
     (("run", "-S", "seed.maps.scales=[1"), "has no valid value; check brackets and quotes"),
     (("run", "-S", "seed.train.epochs=-1"), "params.yaml: seed.train.epochs: Input should be"),
+    (("convert", "nothing", "f.txt"), "no converter for 'nothing'; there is msra"),
     (("fetch", "nothing"), "no data set 'nothing'; choose one of voc2012"),
     (("predict", "nowhere.jpg", "-o", "/tmp/out"), "no network was trained there; run `python"),
     (("scores",), "no scores yet"),

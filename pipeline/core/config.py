@@ -4,7 +4,14 @@ import difflib
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -122,13 +129,20 @@ class Train(Frozen):
         return self
 
 
+def _infer_size(value: Any) -> Any:
+    if value != "native" and not (isinstance(value, int) and value >= 32):
+        raise ValueError("must be 'native' or a whole number of at least 32")
+    return value
+
+
 class Infer(Frozen):
     """Test-time inference. The image's long side is `size_px` times each of `scales`.
 
-    `flip`: also use the mirrored image.
+    With `native`, `size_px` is each image's own long side, so that only rounding to the network's
+    stride changes its size. `flip`: also use the mirrored image.
     """
 
-    size_px: Annotated[int, Field(ge=32)]
+    size_px: Annotated[int | Literal["native"], PlainValidator(_infer_size)]
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
     flip: bool
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.nets import backbones
+from pipeline.nets import backbones, fully_connected
 from pipeline.nets.alignment import Offset
 from pipeline.nets.checkpoint import Spec, demand
 from pipeline.nets.trunk import Trunk
@@ -68,7 +68,8 @@ class Classifier(nn.Module):
 
         Args:
             spec: the description.
-            weights: the trunk's weights: imagenet, none or a path.
+            weights: the trunk's weights: imagenet, none or a path. GAP-DeepLab takes its fc6 and
+                fc7 from them, too.
 
         Raises:
             UserError: the description is of another kind of network.
@@ -77,7 +78,7 @@ class Classifier(nn.Module):
         trunk = backbones.build(
             spec["backbone"], output_stride=spec["output_stride"], weights=weights, classify=True
         )
-        return cls(
+        net = cls(
             trunk,
             classes=len(spec["classes"]),
             hidden=spec["hidden"],
@@ -86,6 +87,9 @@ class Classifier(nn.Module):
             superpixels=spec["superpixels"],
             offset_px=tuple(spec.get("offset_px", (0, 0))),
         )
+        if spec["hidden"] == "largefov":
+            fully_connected.start_from_vgg16(net.hidden, backbone=spec["backbone"], weights=weights)
+        return net
 
     def features(self, image_N3HW: Tensor) -> Tensor:
         """Compute the features (N, C, h, w), which are the input of the score layer."""

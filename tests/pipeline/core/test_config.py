@@ -43,6 +43,9 @@ def test_numbers_in_short_form_are_numbers(tmp_path):
     ({"segment": {"supervision": ["guide", "guide"]}}, "supervision: duplicate value 'guide'"),
     ({"data": {"classes": ["a", "a"]}}, "data: classes: duplicate name 'a'"),
     ({"fuse": {"min_seed_area_px": "many"}}, r"fuse\.min_seed_area_px"),
+    ({"segment": {"predict": {"size_px": "own"}}},
+     r"^params.yaml: segment\.predict\.size_px: must be 'native' or .* 32 \(got 'own'\)$"),
+    ({"seed": {"maps": {"size_px": 31}}}, r"seed\.maps\.size_px: .*at least 32 \(got 31\)$"),
 ])  # fmt: skip
 def test_errors_name_the_param(tmp_path, params, change, said):
 
@@ -100,6 +103,13 @@ def test_fingerprint_follows_every_value(params):
     others = [crf.model_copy(update={k: v + 1}) for k, v in crf.model_dump().items()]
     names = {fingerprint(c, t) for c in (crf, *others) for t in "xy"}
     assert len(names) == 2 * (1 + len(Crf.model_fields))
+
+
+def test_a_native_size_stays_a_word_and_changes_the_fingerprint(params):
+    infer = section(params, "saliency.options.net.infer", Infer)
+    native = Infer.model_validate(infer.model_dump(mode="json") | {"size_px": "native"})
+    assert native.size_px == "native" and native.model_dump(mode="json")["size_px"] == "native"
+    assert fingerprint(native) != fingerprint(infer)
 
 
 def test_differences_are_dotted():
