@@ -46,6 +46,11 @@ TESTS = {
         "tests/pipeline/core/test_maps.py", "tests/pipeline/crf/test_dense.py",
     ],
     "pipeline/crf/dense.py": ["tests/pipeline/crf/test_dense.py"],
+    "pipeline/boxes/grabcut.py": [
+        "tests/pipeline/boxes/test_grabcut.py", "tests/pipeline/saliency/test_boxes.py",
+    ],
+    "pipeline/boxes/labels.py": ["tests/pipeline/boxes/test_labels.py"],
+    "pipeline/boxes/rounds.py": ["tests/pipeline/boxes/test_rounds.py"],
     "pipeline/saliency/boxes.py": ["tests/pipeline/saliency/test_boxes.py"],
     "pipeline/seeds/pooling.py": ["tests/pipeline/seeds/test_pooling.py"],
     "pipeline/scores/shared/metrics.py": ["tests/pipeline/scores/test_metrics.py"],

@@ -12,7 +12,7 @@ from pipeline.core import formats
 from pipeline.core.arrays import VOID
 from pipeline.core.layout import Layout
 from pipeline.core.samples import read_samples
-from pipeline.core.supervision import ROUNDS, SUPERVISIONS
+from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS, SUPERVISIONS
 from pipeline.guide import rules
 from pipeline.params import load_params
 from pipeline.seeds.classifier import HIDDEN, LOSSES
@@ -177,6 +177,7 @@ def test_without_a_crf_refined_masks_score_as_those_of_the_segmenter(project):
 
 
 SUPERVISED = {"full": ["full"], "oracle": ["oracle"], "seed": ["seed"], "rounds": [*ROUNDS]}
+BOXED = {kind: [kind, f"{kind}_round2", f"{kind}_round3"] for kind in BOXES}
 
 
 @pytest.mark.slow
@@ -203,5 +204,22 @@ def test_supervisions(project, chosen):
         assert labels[0] != labels[1]
 
 
-def test_these_tests_cover_every_supervision():
-    assert {"guide", *(s for names in SUPERVISED.values() for s in names)} == set(SUPERVISIONS)
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", BOXED.values(), ids=BOXED)
+def test_supervisions_by_boxes(project, chosen):
+    project.change({"segment": {"supervision": chosen, "train": {"epochs": 3}}})
+    for name in chosen:
+        stage = "relabel_boxes_round" if name in BOX_ROUNDS else "relabel_boxes"
+        project.stages(f"{stage} {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
+        check_losses(Layout().segmenter(name), 3)
+        assert check_labels(Layout(), name) or chosen[0] == "box"
+    project.stages("evaluate_segment")
+    found = formats.read_json(Layout().scores("segment"))
+    assert {f"refined_{name}" for name in chosen} == {k for k in found if "refined" in k}
+    labels = {formats.digest(Layout().labels(name)) for name in ("guide", *chosen[:2])}
+    assert len(labels) == 3
+
+
+def test_every_supervision_is_among_them():
+    tested = [*SUPERVISED.values(), *BOXED.values()]
+    assert {"guide", *(s for each in tested for s in each)} == set(SUPERVISIONS)

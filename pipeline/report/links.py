@@ -17,6 +17,15 @@ SEGMENTERS = {
     "round2": ", round 2",
     "round3": ", round 3",
     "round4": ", round 4",
+    "box": ", filled boxes",
+    "box_i": ", inner parts of boxes",
+    "grabcut_plus": ", GrabCut in boxes",
+    "box_round2": ", filled boxes, round 2",
+    "box_round3": ", filled boxes, round 3",
+    "box_i_round2": ", inner parts of boxes, round 2",
+    "box_i_round3": ", inner parts of boxes, round 3",
+    "grabcut_plus_round2": ", GrabCut in boxes, round 2",
+    "grabcut_plus_round3": ", GrabCut in boxes, round 3",
 }
 # (link, score, name of the line) in the chain's order. Seeds, fused labels and guide labels use an
 # image's true tags, on val too; the names say so.

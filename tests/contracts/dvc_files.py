@@ -17,12 +17,18 @@ def _expand(name, body):
     """Return the stage, or one stage for each entry of its foreach, by the names that dvc uses."""
     if "foreach" not in body:
         return {name: body}
-    return {
-        f"{name}@{key}": json.loads(
-            json.dumps(body["do"]).replace("${key}", key).replace("${item}", item)
-        )
-        for key, item in body["foreach"].items()
-    }
+    entries = body["foreach"]
+    pairs = entries.items() if isinstance(entries, dict) else zip(entries, entries, strict=True)
+    return {f"{name}@{key}": _one(body["do"], key, item) for key, item in pairs}
+
+
+def _one(body, key, item):
+    """The stage of one entry: ${key}, ${item} and the fields of an item are filled in."""
+    fields = {f"item.{k}": v for k, v in item.items()} if isinstance(item, dict) else {"item": item}
+    text = json.dumps(body)
+    for mark, filling in {"key": key, **fields}.items():
+        text = text.replace(f"${{{mark}}}", filling)
+    return json.loads(text)
 
 
 STAGES = {

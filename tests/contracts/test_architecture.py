@@ -15,6 +15,7 @@ PACKAGES = sorted(p.name for p in (ROOT / "pipeline").iterdir() if (p / "__init_
 # package -> the packages that it may import, in addition to core
 MAY_IMPORT = {
     "core": set(),
+    "boxes": {"crf"},
     "crf": set(),
     "dataset": set(),
     "nets": set(),
@@ -22,7 +23,7 @@ MAY_IMPORT = {
     "inference": {"nets"},
     "seeds": {"nets"},
     "segment": {"nets", "crf"},
-    "saliency": {"crf"},
+    "saliency": {"boxes", "crf"},
     "guide": {"crf"},
     "scores": set(),
     "report": set(),
@@ -31,7 +32,8 @@ MAY_IMPORT = {
 ARRAYS_ONLY = (
     "core/maps", "crf/dense", "guide/rules", "guide/diffusion", "guide/labels", "guide/seed_rule",
     "seeds/pooling", "scores/shared/metrics", "scores/seed/localise", "scores/seed/seed_curve",
-    "scores/saliency/saliency_scores", "scores/shared/percent",
+    "scores/saliency/saliency_scores", "scores/shared/percent", "boxes/grabcut",
+    "boxes/labels", "boxes/rounds",
 )  # fmt: skip
 READS = ("read_text", "read_bytes", "imread", "fromfile", "load", "loadtxt")
 WRITES = ("write_text", "write_bytes", "imwrite", "tofile", "save", "savez", "savetxt")

@@ -10,7 +10,7 @@ from pipeline.core import layout
 from pipeline.core.config import Head, Train
 from pipeline.core.layout import Layout
 from pipeline.core.params import lay_over, read_yaml, validate
-from pipeline.core.supervision import ROUNDS, SUPERVISIONS
+from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS, SUPERVISIONS
 from pipeline.dataset import sources
 from pipeline.dataset.config import DATA_OPTIONS
 from pipeline.guide import rules
@@ -24,7 +24,7 @@ from pipeline.seeds.config import Seed, SeedMaps, SeedModel
 from pipeline.segment import deeplab
 from pipeline.segment.config import LOSS_OPTIONS, Segment, SegmentModel
 from pipeline.training import optim
-from stages import _run, relabel, train_segment
+from stages import _run, relabel, relabel_boxes, relabel_boxes_round, train_segment
 from tests.contracts.dvc_files import FILES, PARAMS, STAGES, command, entries, filled, slices, value
 from tests.contracts.imports import ROOT, closure
 
@@ -81,7 +81,7 @@ def layout_paths():
     known = {getattr(paths, n).as_posix() for n in properties}
     known |= {paths.saliency(s).as_posix() for s in SALIENCY_OPTIONS}
     known |= {paths.labels(s).as_posix() for s in SUPERVISIONS}
-    known |= {paths.segmenter(s).as_posix() for s in ROUNDS.values()}
+    known |= {paths.segmenter(s).as_posix() for s in (ROUNDS | BOX_ROUNDS).values()}
     known |= {
         path(g).as_posix() for g in layout.SCORED for path in (paths.scores, paths.score_tables)
     }
@@ -95,6 +95,7 @@ def test_the_paths_of_layout_are_the_declared_deps_and_outs():
     parts = {"data/predictions", "data/refined", "data/models/segment", "data/models/seed/net.json"}
     inputs = {
         "data/raw/shapes/tags.csv",
+        "data/raw/shapes/boxes.json",
         "data/lists",
         "data/raw/saliency",
         "data/raw/u2netp.onnx",
@@ -127,7 +128,7 @@ def upstream(path, supervision, seen):
     for name in makers:
         for dep in entries(name, "deps", supervision) - seen:
             seen.add(dep)
-            for s in {supervision, *ROUNDS.values()}:
+            for s in {supervision, *(ROUNDS | BOX_ROUNDS).values()}:
                 upstream(dep, s, seen)
     return seen
 
@@ -140,12 +141,29 @@ def test_oracle_and_full_are_the_only_supervisions_that_see_the_truth(supervisio
     assert bool(TRUTH & made_from) == (supervision in ("oracle", "full"))
 
 
+@pytest.mark.parametrize("supervision", SUPERVISIONS)
+def test_boxes_are_a_supervision_of_their_own(supervision):
+    """Only the segmenters that learn from boxes see them; neither guide labels nor their inputs."""
+    made_from = upstream(Layout().segmenter(supervision).as_posix(), supervision, set())
+    assert (value("boxes.path") in made_from) == (supervision in (*BOXES, *BOX_ROUNDS))
+
+
+def test_only_the_stages_that_make_their_labels_read_boxes():
+    readers = {name for name in STAGES if value("boxes.path") in entries(name, "deps")}
+    assert readers == {f"relabel_boxes@{s}" for s in BOXES} | {
+        f"relabel_boxes_round@{s}" for s in BOX_ROUNDS
+    }
+
+
 def test_every_supervision_has_its_labels():
-    outs = {p for n in STAGES for p in entries(n, "outs")}
-    assert {Layout().labels(s).as_posix() for s in SUPERVISIONS} <= outs
-    rounds = read_yaml(FILES["optional/dvc.yaml"])["stages"]["relabel"]["foreach"]
-    assert rounds == ROUNDS
-    assert set(relabel.SLICES) == set(SUPERVISIONS) - {"guide", "full"}
+    made = {p for n in STAGES for p in entries(n, "outs")}
+    assert {Layout().labels(s).as_posix() for s in SUPERVISIONS} <= made
+    optional = read_yaml(FILES["optional/dvc.yaml"])["stages"]
+    assert optional["relabel"]["foreach"] == ROUNDS
+    rounds = optional["relabel_boxes_round"]["foreach"]
+    assert {name: item["last"] for name, item in rounds.items()} == BOX_ROUNDS
+    slices = [*relabel.SLICES, *relabel_boxes.SLICES, *relabel_boxes_round.SLICES]
+    assert sorted(slices) == sorted(set(SUPERVISIONS) - {"guide", "full"})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda p: p.stem)

@@ -29,6 +29,7 @@ FILES = {
     "pipeline/segment/deeplab.py": {
         "train_saliency", "saliency_net", "train_segment", "predict"
     },
+    "pipeline/boxes/grabcut.py": {"train_saliency"},
     "pipeline/saliency/boxes.py": {"train_saliency", "saliency_net"},
     "pipeline/scores/seed/localise.py": {"evaluate_seed"},
     "pipeline/scores/saliency/saliency_scores.py": {"evaluate_saliency"},
