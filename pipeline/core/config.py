@@ -17,6 +17,10 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
+GRID_PX = (
+    16  # a network's input has sides of a multiple of this, or of its stride if that is larger
+)
+
 
 class Frozen(BaseModel):
     """Base of every section: values cannot change, and an unknown key is an error.
@@ -108,11 +112,15 @@ class Choice(Frozen):
 
 
 class Train(Frozen):
-    """One training run (`pipeline.training.fit`). `epochs` may be a fraction."""
+    """One training run (`pipeline.training.fit`). `epochs` may be a fraction.
+
+    `size_px` is a multiple of 16, as every side is at test time. On another grid, such as 321 px at
+    stride 8, cells lie elsewhere in training than at test, and maps are painted some px off.
+    """
 
     epochs: Positive
     batch: Annotated[int, Field(ge=2)]  # batch normalisation needs two images
-    size_px: Annotated[int, Field(ge=32)]
+    size_px: Annotated[int, Field(ge=32, multiple_of=GRID_PX)]
     optimizer: Literal["adamw", "sgd"]
     lr: Positive
     weight_decay: Annotated[float, Field(ge=0)]
@@ -161,7 +169,11 @@ class Trained(Net):
     train: Train
 
     @model_validator(mode="after")
-    def _check_frozen(self) -> Self:
+    def _check_train(self) -> Self:
+        if self.train.size_px % self.output_stride:
+            raise ValueError(
+                f"train.size_px must be a multiple of {self.output_stride}, the stride"
+            )
         if self.weights == "none" and self.train.frozen_stages:
             raise ValueError("train.frozen_stages must be 0 with weights: none")
         return self

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.core import runtime
-from pipeline.core.config import Infer
+from pipeline.core.config import GRID_PX, Infer
 from pipeline.inference.whole import Picture, whole_batches
 from pipeline.nets import alignment, rewrite
 
@@ -91,7 +91,7 @@ def run(
     """
     runtime.keep_memory()
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
-    stride = max((16, *getattr(net, "strides", ())))  # so that a map covers the whole image
+    stride = max((GRID_PX, *getattr(net, "strides", ())))  # so that a map covers the whole image
     count, batches = whole_batches(pictures, infer, stride=stride, done=done)
     compute = compute or _folded(net)
     outputs = _outputs(compute, batches, flip=infer.flip, offset_px=offset_px)

@@ -112,6 +112,19 @@ def test_a_native_size_stays_a_word_and_changes_the_fingerprint(params):
     assert fingerprint(native) != fingerprint(infer)
 
 
+@pytest.mark.parametrize("stride, size_px, message", [
+    (8, 321, r"seed\.train\.size_px: Input should be a multiple of 16 \(got 321\)"),
+    (32, 336, r"train\.size_px must be a multiple of 32, the stride"),
+])  # fmt: skip
+def test_training_and_test_share_a_grid(params, stride, size_px, message):
+    """At test time every side is a multiple of 16 and of the stride."""
+    params["seed"]["output_stride"] = stride
+    section(params, "seed", SeedModel)
+    params["seed"]["train"]["size_px"] = size_px
+    with pytest.raises(UserError, match=message):
+        section(params, "seed", SeedModel)
+
+
 def test_differences_are_dotted():
     assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == [
         ("a.c", 2, 3),
