@@ -50,7 +50,8 @@ def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
         lay_over(scores.setdefault(f"refined_{s}", {}), agreement)
     weak, full = (scores.get(f"refined_{s}", {}).get("val", {}) for s in ("guide", "full"))
     if "mIoU" in weak and "mIoU" in full:
-        scores["FS%"] = round(metrics.full_supervision_share(weak["mIoU"], full["mIoU"]), 1)
+        share = metrics.full_supervision_share(weak["mIoU"], full["mIoU"])
+        scores["FS%"] = round(100 * float(share), 1)
     nets = {s: formats.read_json(layout.segmenter(s) / "net.json") for s in supervision}
     run_on = {f"segmenter_{s}": net["trained_on"] for s, net in nets.items()}
     scores["about"] = {"images_scored": len(scored), "run_on": run_on}
