@@ -107,8 +107,6 @@ def _print_scores(groups: Sequence[str]) -> None:
     for line in lines:
         columns = (links.number(line.train), links.number(line.val), links.interval(line))
         table.add_row(line.name, line.score, *columns)
-    if "FS%" in found:
-        table.add_row("share of full supervision", "FS%", "", str(found["FS%"]))
     out.print(table)
     out.print()
     if any(line.low is not None for line in lines):
