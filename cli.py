@@ -91,10 +91,8 @@ def _print_scores(groups: Sequence[str]) -> None:
     if not any(line.score == "mIoU" for line in lines):  # no masks: show what the tags tell
         lines += links.lines(scores, links.TAGGED)
     for line in lines:
-        numbers = (links.number(line.train), links.number(line.val), links.interval(line))
-        table.add_row(line.name, line.score, *numbers)
-    if "FS%" in scores:
-        table.add_row("share of full supervision", "FS%", "", str(scores["FS%"]))
+        columns = (links.number(line.train), links.number(line.val), links.interval(line))
+        table.add_row(line.name, line.score, *columns)
     out.print(table)
     out.print()
     if any(line.low is not None for line in lines):

@@ -33,7 +33,7 @@ def test_every_link_has_a_score_and_records_what_it_ran_on(finished):
         val = scores[link]["val"]
         assert 0 <= val["mIoU_low"] <= val["mIoU"] <= val["mIoU_high"] <= 100
         assert set(val) > {"boundary_IoU", "fwIoU", "pixel_accuracy"}
-    assert scores["about"]["saliency"] == "net" and "FS%" not in scores
+    assert scores["about"]["saliency"] == "net" and "FS%" not in scores["refined_guide"]["val"]
     run_on = scores["about"]["run_on"]
     assert set(run_on) == {"classifier", "segmenter_guide"}
     assert set(run_on["classifier"]) == {"device", "precision", "torch"}
@@ -127,8 +127,10 @@ def test_full_supervision_adds_its_segmenter_and_the_fs_score(project):
     ran = project.repro()
     assert [s for s in ran if "@" in s] == ["train_segment@full", "predict@full", "refine@full"]
     scores = project.scores()
-    guide, full = (scores[f"refined_{name}"]["val"]["mIoU"] for name in ("guide", "full"))
-    assert scores["FS%"] == pytest.approx(100 * guide / full, abs=0.1)
+    for stage in ("segmenter", "refined"):
+        guide, full = (scores[f"{stage}_{name}"]["val"] for name in ("guide", "full"))
+        assert guide["FS%"] == pytest.approx(100 * guide["mIoU"] / full["mIoU"], abs=0.1)
+        assert full["mIoU_minus_guide"] == pytest.approx(full["mIoU"] - guide["mIoU"], abs=0.011)
 
 
 @pytest.mark.slow

@@ -48,6 +48,7 @@ def render(
         .get_template("report.html")
         .render(
             links=_links(scores),
+            several_tags=_several_tags(scores),
             about=scores["about"],
             columns=columns,
             per_class=[r for r in per_class if r["link"] == last],
@@ -74,11 +75,16 @@ def _links(scores: dict[str, Any]) -> list[list[str]]:
         [line.name, line.score, number(line.train), number(line.val), interval(line)]
         for line in lines(scores, (*LINES, *MORE, *TAGGED))
     ]
-    if "FS%" in scores:
-        rows.append(["share of full supervision", "FS%", "", str(scores["FS%"]), ""])
     filled = [any(column) for column in zip(*rows, strict=True)]
     head = ["link", "score, %", "train", "val", "95 %"]
     return [list(compress(row, filled)) for row in (head, *rows)] if rows else []
+
+
+def _several_tags(scores: dict[str, Any]) -> dict[str, int]:
+    """Return how many of the scored images have two or more tags, by split."""
+    splits = [(split, s) for link in scores.values() for split, s in link.items()]
+    key = "several_tags_images"
+    return {split: s[key] for split, s in splits if isinstance(s, dict) and key in s}
 
 
 def _hex(colour: Sequence[int]) -> str:

@@ -63,6 +63,7 @@ def write_project(root: Path) -> None:
     layout, samples, masks = Layout(root), [], []
     values = read_yaml(PRESET)
     values["fuse"]["saliency_threshold"] = SALIENCY_THRESHOLD
+    values["segment"]["supervision"] = ["guide", "full"]
     with layout.params.open("w") as file:
         YAML().dump(values, file)
     formats.write_json(layout.classes, CLASSES)
@@ -88,6 +89,8 @@ def write_project(root: Path) -> None:
         if split == "val":
             links[layout.predictions("guide")] = wrong(label, shift=3, lose=i)
             links[layout.refined("guide")] = wrong(label, shift=1, lose=2)
+            links[layout.predictions("full")] = wrong(label, shift=1, lose=i)
+            links[layout.refined("full")] = wrong(label, shift=0, lose=1)
         for folder, link_label in links.items():
             formats.write_label(folder / f"{key}.png", link_label.astype(np.uint8))
     write_samples(layout.samples, samples)
@@ -95,7 +98,7 @@ def write_project(root: Path) -> None:
     formats.write_table(layout.difficult, [("i5", "dog")], columns=("id", "tags"))
     tag_scores = [(f"i{i}", *scores) for i, scores in enumerate(TAG_SCORES)]
     formats.write_table(layout.tag_scores, tag_scores, columns=("id", *CLASSES))
-    for folder in (layout.seed_model, layout.segmenter("guide")):
+    for folder in (layout.seed_model, layout.segmenter("guide"), layout.segmenter("full")):
         formats.write_json(folder / "net.json", {"trained_on": {"device": "none"}})
 
 
@@ -115,6 +118,9 @@ def compute_files() -> dict[str, Any]:
         for group in SCORED:
             out[f"{group}.json"] = flat(json.loads(layout.scores(group).read_text()))
             for path in sorted(layout.score_tables(group).iterdir()):
+                if path.suffix == ".npz":
+                    out[f"{group}/{path.name}"] = counts(formats.read_arrays(path))
+                    continue
                 lines = path.read_text().splitlines()
                 if path.name == "confusion.csv":
                     lines = [f"{line} {n} times" for line, n in Counter(lines).items()]
@@ -125,6 +131,14 @@ def compute_files() -> dict[str, Any]:
                     "digest": hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest(),
                 }
     return out
+
+
+def counts(arrays: dict[str, Any]) -> dict[str, Any]:
+    """Of each score the ids, and the sum of the images' pixel counts."""
+    return {
+        name: " ".join(array) if name.endswith(".ids") else array.sum(axis=0)
+        for name, array in arrays.items()
+    }
 
 
 def flat(tree: Any, name: str = "") -> dict[str, Any]:

@@ -16,6 +16,8 @@ LINKS = [
     ("guide", "fused", "data/fused/labels"),
     ("segment", "segmenter_guide", "data/predictions/guide"),
     ("segment", "refined_guide", "data/refined/guide"),
+    ("segment", "segmenter_full", "data/predictions/full"),
+    ("segment", "refined_full", "data/refined/full"),
 ]
 VOID = 255
 
@@ -73,6 +75,49 @@ def test_label_scores_equal_counting_in_loops(project, group, link, folder, spli
         name = f"{link}.{split}"
         assert number(group, f"{name}.pixel_accuracy") == pytest.approx(100 * right, abs=0.0051)
         assert number(group, f"{name}.fwIoU") == pytest.approx(100 * share @ ious, abs=0.0051)
+
+
+def drawn_again(both):
+    """The mean IoU of each of a thousand draws of the images with replacement."""
+    images = [counted([pair]) for pair in both]
+    draws = np.random.default_rng(0).multinomial(len(images), [1 / len(images)] * len(images), 1000)
+    return np.array([occurring(sum(k * c for k, c in zip(d, images, strict=True))) for d in draws])
+
+
+def occurring(counts):
+    """The mean IoU of the classes that a draw holds or shows."""
+    here = [c for c in range(3) if counts[c].any() or counts[:, c].any()]
+    unions = [counts[c].sum() + counts[:, c].sum() - counts[c, c] for c in here]
+    return np.mean([counts[c, c] / union for c, union in zip(here, unions, strict=True)])
+
+
+def check(group, name, value, drawn):
+    """A score and its interval, in percent, against shares."""
+    ends = np.percentile(drawn, [2.5, 97.5])
+    for suffix, expected in zip(("", "_low", "_high"), (value, *ends), strict=True):
+        assert number(group, name + suffix) == pytest.approx(100 * expected, abs=0.0051)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("group, link, folder", LINKS)
+def test_images_of_both_classes_by_themselves(project, group, link, folder, split):
+    both = [p for p in pairs(project, folder, split) if (p[0] == 1).any() and (p[0] == 2).any()]
+    if both:
+        name = f"{link}.{split}.several_tags"
+        assert number(group, f"{name}_images") == len(both) == {"train": 1, "val": 2}[split]
+        check(group, f"{name}_mIoU", occurring(counted(both)), drawn_again(both))
+
+
+@pytest.mark.parametrize("stage", ["segmenter", "refined"])
+def test_supervisions_are_compared_on_the_same_draws(project, stage):
+    folder = "data/predictions" if stage == "segmenter" else "data/refined"
+    guide, full = (pairs(project, f"{folder}/{name}", "val") for name in ("guide", "full"))
+    one, other = (occurring(counted(both)) for both in (guide, full))
+    one_drawn, other_drawn = drawn_again(guide), drawn_again(full)
+    check("segment", f"{stage}_guide.val.mIoU", one, one_drawn)
+    check("segment", f"{stage}_guide.val.FS%", one / other, one_drawn / other_drawn)
+    difference = other_drawn - one_drawn
+    check("segment", f"{stage}_full.val.mIoU_minus_guide", other - one, difference)
 
 
 @pytest.mark.parametrize("split", SPLITS)

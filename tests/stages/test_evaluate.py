@@ -22,6 +22,16 @@ def project(copy, folder_params):
     return copy
 
 
+def write_full(project):
+    """A second supervision; its segmenter is right everywhere, before the CRF too."""
+    project.change({"segment": {"supervision": ["guide", "full"]}})
+    layout = Layout(project.root)
+    formats.write_json(layout.segmenter("full") / "net.json", {"trained_on": {"device": "cpu"}})
+    for folder in (layout.predictions("full"), layout.refined("full")):
+        label = formats.read_label(layout.labels("full") / "p3.png")
+        formats.write_label(folder / "p3.png", label)
+
+
 def write_links(layout):
     samples = read_samples(layout.samples)
     for s in samples:
@@ -100,6 +110,30 @@ def test_segment(project):
     assert table == (
         "link,split,id,mIoU\nrefined_guide,val,p3,100.00\nsegmenter_guide,val,p3,33.33\n"
     )
+
+
+def test_segment_with_full_masks(project):
+    write_full(project)
+    found = evaluate(project, "segment")
+    assert found["segmenter_guide"]["val"]["FS%"] == 33.33
+    assert found["refined_guide"]["val"]["FS%"] == 100.0
+    assert found["segmenter_full"]["val"]["mIoU_minus_guide"] == 66.67
+    said = project.here("cli.py", "scores").stdout
+    assert re.search(r"segmenter +FS% +33.3 +33.3-33.3", said)
+    assert re.search(r"segmenter, full masks +mIoU_minus_guide +66.7 +66.7-66.7", said)
+
+
+def test_images_with_several_tags(project):
+    """p3 alone has a second tag, `cat`, which no link shows."""
+    samples = project.root / "data/prepared/samples.csv"
+    samples.write_text(samples.read_text().replace(",val,dog,", ",val,cat dog,"))
+    for group, link in (("guide", "seeds"), ("segment", "segmenter_guide")):
+        found = evaluate(project, group)[link]
+        assert found["val"]["several_tags_images"] == 1
+        assert found["val"]["several_tags_mIoU"] == found["val"]["mIoU"]
+        assert "several_tags_images" not in found.get("train", {})
+        counts = formats.read_arrays(project.root / f"data/scores/{group}/counts.npz")
+        assert counts[f"{link}.val.several_tags_mIoU.ids"].tolist() == ["p3"]
 
 
 @pytest.mark.parametrize("group", STAGES)
