@@ -6,8 +6,10 @@ Source: Oh et al., CVPR 2017, section 3.3: G0, G1 and G2. G2 follows the release
 its slip that zeroes the first two rows of the background mask.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import cv2
 import numpy as np
@@ -24,13 +26,19 @@ class Fused:
     label_HW: UInt8
 
 
-def components(mask_HW: Mask, *, min_area_px: float = 0) -> Int:
+def components(mask_HW: Mask, *, min_area_px: int = 0) -> Int:
     """Number the 8-connected components of at least `min_area_px` from 1; 0 elsewhere."""
     _, ids, stats, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
     keep = stats[:, cv2.CC_STAT_AREA] >= min_area_px
     keep[0] = False
     number = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     return number[ids]
+
+
+def saliency_components(salient_HW: Mask, *, min_fraction: float) -> Int:
+    """Number the components of saliency from 1 that are at least this share of the image."""
+    limit_px = Decimal(str(min_fraction)) * salient_HW.size  # exact: in floats, 0.07 * 100 > 7
+    return components(salient_HW, min_area_px=math.ceil(limit_px))
 
 
 def seed_components(seed_HW: UInt8, *, min_area_px: int) -> Int:
@@ -142,7 +150,7 @@ def fuse(
     """
     seed_ids = seed_components(seed_HW, min_area_px=options.min_seed_area_px)
     seeds = np.where(seed_ids > 0, seed_HW, 0).astype(np.uint8)
-    regions = components(salient_HW, min_area_px=options.min_saliency_fraction * salient_HW.size)
+    regions = saliency_components(salient_HW, min_fraction=options.min_saliency_fraction)
     label = RULES[options.rule](Parts(seeds, seed_ids, regions, tags, rng)).astype(np.uint8)
     if options.unlabelled == "ignore":
         label[(label == 0) & ((seed_HW > 0) | salient_HW)] = VOID

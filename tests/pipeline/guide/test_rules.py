@@ -65,6 +65,17 @@ def test_small_saliency_is_dropped_and_its_seed_stands_alone():
     assert kept[0, 0] == 1 and kept.sum() == 1
 
 
+@pytest.mark.parametrize("area_px", range(1, 101))
+def test_saliency_of_exactly_the_limit_is_kept(area_px):
+    """As floats, 0.07 * 100, 0.14 * 100 and others are above the whole number."""
+    salient = np.zeros((10, 10), bool)
+    salient.flat[:area_px] = True
+    fraction = float(f"0.{area_px:02}") if area_px < 100 else 1.0
+    assert rules.saliency_components(salient, min_fraction=fraction).max() == 1
+    salient.flat[area_px - 1] = False
+    assert rules.saliency_components(salient, min_fraction=fraction).max() == 0
+
+
 def test_components_of_two_classes_are_counted_apart():
     seed = np.array([[1, 1, 2, 2]], np.uint8)
     assert rules.seed_components(seed, min_area_px=3).max() == 0
