@@ -14,7 +14,7 @@ class Fuse(Frozen):
     without a class, and seed pixels whose class was dropped. They become background or void.
     """
 
-    rule: Literal["g0", "g1", "g2", "seeds_only", "saliency_only"]
+    rule: Literal["g0", "component_random", "seed_majority", "g2", "seeds_only"]
     unlabelled: Literal["background", "ignore"]
     seed_threshold: Fraction
     saliency_threshold: Fraction

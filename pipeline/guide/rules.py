@@ -2,8 +2,9 @@
 
 Shapes: H, W image size in px, K classes. Labels: 0 background, 1..K classes, CONTESTED where two
 or more classes claim a saliency component.
-Source: Oh et al., CVPR 2017, section 3.3: G0, G1 and G2. G2 follows the released code, except for
-its slip that zeroes the first two rows of the background mask.
+Source: Oh et al., CVPR 2017, section 3.3. G2 follows the released code, except for its slip that
+zeroes the first two rows of the background mask. G0 is recalled: two readers remember it alike, but
+neither the paper nor code of it is at hand.
 """
 
 import math
@@ -74,21 +75,24 @@ def g2(parts: Parts) -> UInt8:
     return np.where(alone, parts.seeds_HW, _paint(parts, winner))
 
 
-def g1(parts: Parts) -> UInt8:
-    """Give each saliency component the class with the most seed pixels in it, or background."""
-    return _paint(parts, _votes(parts).argmax(1))
-
-
 def g0(parts: Parts) -> UInt8:
+    """Give all saliency components the same random tag of the image, whatever the seeds are.
+
+    Source: G0 of Oh et al., CVPR 2017, as recalled.
+    """
+    count = int(parts.region_ids_HW.max(initial=0))
+    return _paint(parts, np.array([0, *[_draw(parts)] * count]))
+
+
+def component_random(parts: Parts) -> UInt8:
     """Give each saliency component one of the image's tags at random, whatever the seeds are."""
     drawn = [_draw(parts) for _ in range(int(parts.region_ids_HW.max(initial=0)))]
     return _paint(parts, np.array([0, *drawn]))
 
 
-def saliency_only(parts: Parts) -> UInt8:
-    """Give all saliency components the same random tag of the image, whatever the seeds are."""
-    count = int(parts.region_ids_HW.max(initial=0))
-    return _paint(parts, np.array([0, *[_draw(parts)] * count]))
+def seed_majority(parts: Parts) -> UInt8:
+    """Give each saliency component the class with the most seed pixels in it, or background."""
+    return _paint(parts, _votes(parts).argmax(1))
 
 
 def seeds_only(parts: Parts) -> UInt8:
@@ -121,10 +125,10 @@ def _paint(parts: Parts, class_of_region: Int | UInt8) -> UInt8:
 
 RULES: dict[str, Callable[[Parts], UInt8]] = {
     "g0": g0,
-    "g1": g1,
+    "component_random": component_random,
+    "seed_majority": seed_majority,
     "g2": g2,
     "seeds_only": seeds_only,
-    "saliency_only": saliency_only,
 }
 
 

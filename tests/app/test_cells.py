@@ -43,13 +43,13 @@ def test_what_the_chain_makes_stays_in_the_cell(tmp_path, params):
 
 def test_a_cell_holds_the_code_and_its_own_params(tmp_path, params):
     values = cells.row_params(
-        params, {"over": {"report": {"best": 1}}, "rows": {"r": {"fuse": {"rule": "g1"}}}}, "r", 7
+        params, {"over": {"report": {"best": 1}}, "rows": {"r": {"fuse": {"rule": "g0"}}}}, "r", 7
     )
     cells.prepare(tmp_path, ROOT, values, made=())
     for name in ("dvc.yaml", "optional/dvc.yaml", "stages/fuse.py", "pipeline/guide/rules.py"):
         assert (tmp_path / name).read_text() == (ROOT / name).read_text()
     found = read_yaml(tmp_path / "params.yaml")
-    assert found["fuse"]["rule"] == "g1" and found["random_seed"] == 7
+    assert found["fuse"]["rule"] == "g0" and found["random_seed"] == 7
     assert found["report"]["best"] == 1 and found["seed"] == params["seed"]
     assert str((ROOT / ".dvc/cache").resolve()) in (tmp_path / ".dvc/config").read_text()
 

@@ -209,5 +209,5 @@ def compute_draws() -> dict[str, Any]:
     Checked: they equal numpy's generator seeded with (random seed, CRC-32 of the id), asked for
     one of the tags as often as the rule draws (`test_independent`).
     """
-    rules = ("g0", "saliency_only")
+    rules = ("g0", "component_random")
     return {r: {str(s): drawn_tags(r, random_seed=s) for s in (0, 1)} for r in rules}

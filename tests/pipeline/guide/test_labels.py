@@ -67,7 +67,7 @@ def test_saliency_at_the_threshold_is_salient():
 
 def drawn(image_id, random_seed=0):
     """The tag that one image draws, of three."""
-    rule = RULE.model_copy(update={"rule": "saliency_only"})
+    rule = RULE.model_copy(update={"rule": "g0"})
     maps, tags = np.zeros((3, 1, 1), np.float32), np.array([2, 5, 7], np.uint8)
     found = labels.fused(maps, tags, row(1), rule, chance=(random_seed, image_id))
     return int(found.label_HW[0, 0])

@@ -132,7 +132,7 @@ def test_equals_the_rule_written_plainly(seed, salient):
 
 RULE_CASES = {
     # components: A holds 1 pixel of class 1 and 2 of class 2, B holds none; a lone seed 3
-    "g1": [[2, 2, 2, 2, 0, 0, 0, 0]],
+    "seed_majority": [[2, 2, 2, 2, 0, 0, 0, 0]],
     "g2": [[CONTESTED] * 4 + [0, 0, 0, 3]],
     "seeds_only": [[1, 2, 2, 0, 0, 0, 0, 3]],
 }
@@ -144,15 +144,15 @@ def test_rules_by_hand(rule):
     assert fuse(seed, salient, rule=rule).label_HW.tolist() == RULE_CASES[rule]
 
 
-def test_g0_draws_a_tag_for_each_component_and_saliency_only_one_for_all():
+def test_g0_draws_one_tag_for_all_and_component_random_one_for_each():
     salient = np.zeros((1, 400), bool)
     salient[:, ::2] = True
-    drawn = fuse(salient, salient, rule="g0", tags=(4, 9)).label_HW
+    drawn = fuse(salient, salient, rule="component_random", tags=(4, 9)).label_HW
     assert set(np.unique(drawn[salient])) == {4, 9} and not drawn[~salient].any()
     assert 60 < (drawn == 4).sum() < 140
-    one = fuse(salient, salient, rule="saliency_only", tags=(4, 9)).label_HW
+    one = fuse(salient, salient, rule="g0", tags=(4, 9)).label_HW
     assert len(np.unique(one[salient])) == 1 and one.max() in (4, 9)
-    assert not fuse(salient, salient, rule="g0", tags=()).label_HW.any()
+    assert not fuse(salient, salient, rule="component_random", tags=()).label_HW.any()
 
 
 def test_ignore_voids_what_the_cues_disagree_on():

@@ -33,7 +33,7 @@ def test_every_rule_gives_labels_of_8_bits(rule):
     assert (fused.label_HW.dtype, fused.seeds_HW.dtype) == (np.uint8, np.uint8)
 
 
-@pytest.mark.parametrize("rule", ["g0", "saliency_only"])
+@pytest.mark.parametrize("rule", ["g0", "component_random"])
 def test_rules_that_draw_leave_what_is_not_salient_background(rule):
     label = fuse([[1, 0, 2, 0]], [[0, 1, 1, 0]], rule).label_HW
     assert label[0, 0] == label[0, 3] == 0 and label[0, 1] == label[0, 2] in (4, 9)
