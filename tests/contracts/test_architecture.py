@@ -30,8 +30,8 @@ MAY_IMPORT = {
 # arrays in, arrays out: no I/O, and nothing of ours but array types, configs and each other
 ARRAYS_ONLY = (
     "core/maps", "crf/dense", "guide/rules", "guide/diffusion", "guide/labels", "guide/seed_rule",
-    "seeds/pooling", "scores/shared/metrics", "scores/seed/localise", "scores/seed/seed_curve",
-    "scores/saliency/saliency_scores", "scores/shared/percent",
+    "guide/component_scores", "seeds/pooling", "scores/shared/metrics", "scores/seed/localise",
+    "scores/seed/seed_curve", "scores/saliency/saliency_scores", "scores/shared/percent",
 )  # fmt: skip
 READS = ("read_text", "read_bytes", "imread", "fromfile", "load", "loadtxt")
 WRITES = ("write_text", "write_bytes", "imwrite", "tofile", "save", "savez", "savetxt")

@@ -6,6 +6,7 @@ import torch
 
 from pipeline.core import formats
 from pipeline.core.arrays import VOID
+from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.samples import Sample, write_samples
 from pipeline.core.supervision import ROUNDS
@@ -66,6 +67,14 @@ def test_oracle_fills_the_object_and_leaves_the_seed_alone(here, slices, monkeyp
     for key, right in (("a", 1), ("b", 3)):
         assert (found[key][8:24, 2:14] == 1).all()  # all of the object takes its seed's class
         assert found[key][14, 26] == right and (found[key][:, 15:20] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["oracle", *ROUNDS])
+def test_saliency_without_component_scores_cannot_use_g1(here, slices, name):
+    rule = {"rule": "g1", "evidence": "component_scores"}
+    slices[name]["fuse"] = slices[name]["fuse"].model_copy(update=rule)
+    with pytest.raises(UserError, match=f"supervision: {name} cannot use fuse.rule g1"):
+        relabel.run(here, name, **slices[name])
 
 
 def test_seed_has_cues_and_void(here, slices, monkeypatch):

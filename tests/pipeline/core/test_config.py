@@ -43,6 +43,10 @@ def test_numbers_in_short_form_are_numbers(tmp_path):
     ({"segment": {"supervision": ["guide", "guide"]}}, "supervision: duplicate value 'guide'"),
     ({"data": {"classes": ["a", "a"]}}, "data: classes: duplicate name 'a'"),
     ({"fuse": {"min_seed_area_px": "many"}}, r"fuse\.min_seed_area_px"),
+    ({"fuse": {"rule": "g1"}},
+     r"^params.yaml: fuse: rule g1 cannot use maps; set evidence: component_scores$"),
+    ({"fuse": {"rule": "g0", "evidence": "component_scores"}},
+     r"^params.yaml: fuse: rule g0 cannot use component_scores; set evidence: maps$"),
 ])  # fmt: skip
 def test_errors_name_the_param(tmp_path, params, change, said):
 

@@ -11,15 +11,16 @@ from pipeline.guide.config import Diffuse, Fuse
 
 CRF = Crf(iterations=3, smooth_w=1, smooth_sxy=2, bilateral_w=3, bilateral_sxy=4, bilateral_srgb=5)
 RULE = Fuse(
-    rule="g2", unlabelled="background", seed_threshold=0.2, saliency_threshold=0.5,
+    rule="g2", evidence="maps", unlabelled="background", seed_threshold=0.2, saliency_threshold=0.5,
     min_seed_area_px=0, min_saliency_fraction=0,
 )  # fmt: skip
 
 
 def fuse(seed, salient, rule, tags=(4, 9)):
     how = RULE.model_copy(update={"rule": rule})
-    rng = np.random.default_rng(0)
-    return rules.fuse(np.array(seed, np.uint8), np.array(salient, bool), how, tags=tags, rng=rng)
+    changes = {"changes_RK": np.ones((1, len(tags)))} if rule == "g1" else {}
+    return rules.fuse(np.array(seed, np.uint8), np.array(salient, bool), how, tags=tags,
+                      rng=np.random.default_rng(0), **changes)  # fmt: skip
 
 
 def test_seed_components_are_numbered_class_by_class():
