@@ -121,6 +121,13 @@ def test_another_saliency_source_runs_its_own_stage(project, source):
     assert project.repro("fuse") == [f"optional/dvc.yaml:saliency_{source}", "fuse"]
 
 
+def test_g1_is_another_edge(project):
+    project.change({"fuse": {"rule": "g1", "evidence": "component_scores"}})
+    assert project.repro("fuse") == ["optional/dvc.yaml:component_scores", "fuse"]
+    project.change({"fuse": {"rule": "g2", "evidence": "maps"}})
+    assert project.repro("fuse") == []  # from the run cache
+
+
 @pytest.mark.slow
 def test_full_supervision_adds_its_segmenter_and_the_fs_score(project):
     project.change({"segment": {"supervision": ["guide", "full"]}})

@@ -26,6 +26,7 @@ from tests.project import ROOT
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
     "saliency_net": ["data/saliency/net"],
+    "component_scores": ["data/component_scores"],
     "fuse": ["data/fused/seeds", "data/fused/labels"],
     "diffuse": ["data/labels/guide"],
     "relabel round2": ["data/labels/round2"],

@@ -100,7 +100,8 @@ def test_seeds_cover_every_hidden_layer():
 
 
 GUIDES = {
-    **{f"rule {name}": {"fuse": {"rule": name}} for name in rules.RULES},
+    **{f"rule {name}": {"fuse": {"rule": name}} for name in rules.RULES if name != "g1"},
+    "rule g1": {"fuse": {"rule": "g1", "evidence": "component_scores"}},
     "ignore": {"fuse": {"unlabelled": "ignore"}},
     "unary neglog": {"diffuse": {"unary": "neglog"}},
     "crf seed": {"diffuse": {"crf": "seed"}},
@@ -113,7 +114,7 @@ GUIDES = {
 @pytest.mark.parametrize("name", GUIDES)
 def test_guides(project, finished, name):
     project.change(GUIDES[name])
-    project.stages(*GUIDE)
+    project.stages(*(["component_scores"] if name == "rule g1" else []), *GUIDE)
     assert check_labels(Layout(), "guide") == (name == "ignore")
     assert is_default(project, finished, "data/labels/guide") == (name == "rule g2")
 

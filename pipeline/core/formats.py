@@ -161,6 +161,17 @@ def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
     replace_file(path, lambda f: np.savez(f, maps=maps, classes=classes_K))
 
 
+def read_component_scores(path: Path) -> tuple[Float, UInt8]:
+    """Read score changes (R, K) of R saliency components, and class indices (K,) from 1."""
+    with _arrays(path) as z:
+        return z["changes"], z["classes"]
+
+
+def write_component_scores(path: Path, changes_RK: Float, classes_K: UInt8) -> None:
+    """Write the score changes (R, K) of an image's tags in each saliency component."""
+    replace_file(path, lambda f: np.savez(f, changes=changes_RK, classes=classes_K))
+
+
 def read_logits(path: Path) -> Float:
     """Read logits (1 + K, h, w). Channel 0 is the background."""
     with _arrays(path) as z:

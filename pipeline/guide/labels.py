@@ -1,6 +1,6 @@
 """Fuse class maps and a saliency map; make the saliency of a later round.
 
-Shapes: K tags of one image, H, W image size in px, h, w map size.
+Shapes: K tags of one image, R saliency components, H, W image size in px, h, w map size.
 """
 
 import zlib
@@ -35,6 +35,31 @@ def fused(
     rng = np.random.default_rng([chance[0], zlib.crc32(chance[1].encode())])
     salient = saliency_HW >= fuse.saliency_threshold
     return rules.fuse(seeds, salient, fuse, tags=classes_K.tolist(), rng=rng)
+
+
+def fused_by_scores(
+    changes_RK: Float, classes_K: UInt8, saliency_HW: Float, fuse: Fuse
+) -> rules.Fused:
+    """Apply guide rule G1, which has no class maps.
+
+    Args:
+        changes_RK: the score changes of the image's tags in each saliency component.
+        classes_K: the tags' class indices, from 1.
+        saliency_HW: saliency in [0, 1] at image size.
+        fuse: the saliency threshold and the area limit.
+
+    Returns:
+        Seeds that are 0 everywhere, and labels at image size.
+    """
+    salient = saliency_HW >= fuse.saliency_threshold
+    return rules.fuse(
+        np.zeros(salient.shape, np.uint8),
+        salient,
+        fuse,
+        tags=classes_K.tolist(),
+        rng=np.random.default_rng(0),  # G1 draws nothing
+        changes_RK=changes_RK,
+    )
 
 
 def next_saliency(foreground_hw: Float, saliency_HW: Float) -> Float:

@@ -43,13 +43,13 @@ def test_a_cell_makes_its_own_generated_set(tmp_path, params):
 
 def test_a_cell_holds_the_code_and_its_own_params(tmp_path, params):
     values = cells.row_params(
-        params, {"over": {"report": {"best": 1}}, "rows": {"r": {"fuse": {"rule": "g1"}}}}, "r", 7
+        params, {"over": {"report": {"best": 1}}, "rows": {"r": {"fuse": {"rule": "g0"}}}}, "r", 7
     )
     cells.prepare(tmp_path, ROOT, values, generated=())
     for name in ("dvc.yaml", "optional/dvc.yaml", "stages/fuse.py", "pipeline/guide/rules.py"):
         assert (tmp_path / name).read_text() == (ROOT / name).read_text()
     written = read_yaml(tmp_path / "params.yaml")
-    assert written["fuse"]["rule"] == "g1" and written["random_seed"] == 7
+    assert written["fuse"]["rule"] == "g0" and written["random_seed"] == 7
     assert written["report"]["best"] == 1 and written["seed"] == params["seed"]
     assert str((ROOT / ".dvc/cache").resolve()) in (tmp_path / ".dvc/config").read_text()
 

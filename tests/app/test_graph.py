@@ -83,7 +83,23 @@ def test_names_of_stages(monkeypatch):
         graph.address("fuze", params)
 
 
-def test_the_graph_holds_the_whole_chain(project):
+def chosen_chain():
     from app import dvc_process
 
-    assert sorted(graph.parse(dvc_process.ask("dag", "--dot", graph.LAST))) == sorted(CHAIN)
+    return graph.parse(dvc_process.ask("dag", "--dot", graph.LAST))
+
+
+def test_the_graph_holds_the_whole_chain(project):
+    assert sorted(chosen_chain()) == sorted(CHAIN)
+
+
+def test_component_scores_are_in_the_chain_under_g1_alone(copy, monkeypatch):
+    monkeypatch.chdir(copy.root)
+    scores = "optional/dvc.yaml:component_scores"
+    for rule, evidence, more in (("g0", "maps", []), ("g1", "component_scores", [scores])):
+        copy.change({"fuse": {"rule": rule, "evidence": evidence}})
+        chain = chosen_chain()
+        assert sorted(chain) == sorted([*CHAIN, *more])
+        assert [s for s, before in chain.items() if scores in before] == (["fuse"] if more else [])
+        assert ("seed" in chain["fuse"]) == (not more)
+    assert chain[scores] == {"prepare", "train_seed", "optional/dvc.yaml:saliency_net"}

@@ -28,7 +28,7 @@ def test_every_row_is_valid_over_the_base(row):
 
 OTHER = {
     "seed": {"pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9},
-    "fuse": {"rule": "g1", "unlabelled": "ignore"},
+    "fuse": {"rule": "g1", "evidence": "component_scores", "unlabelled": "ignore"},
     "diffuse": {"crf": "none", "unary": "neglog"},
     "refine": {"crf": "seed"},
     "segment": {"supervision": ["guide", "full"], "loss": "sec"},

@@ -1,5 +1,6 @@
 """dvc.yaml fits the code: deps, params and paths; and no training sees the ground truth."""
 
+import contextlib
 import re
 from typing import get_args
 from unittest import mock
@@ -171,6 +172,24 @@ def test_presets_are_valid_over_the_base(path):
     base = read_yaml(ROOT / "presets/shapes.yaml")
     lay_over(base, read_yaml(path))
     validate(Params, base, where=path.name)
+
+
+def test_every_evidence_of_fuse_is_the_folder_of_a_stage():
+    made, here = {p for n in STAGES for p in entries(n, "outs")}, Layout()
+    names = get_args(Fuse.model_fields["evidence"].annotation)
+    folders = {"data/${fuse.evidence}".replace("${fuse.evidence}", name) for name in names}
+    assert "data/${fuse.evidence}" in STAGES["fuse"]["deps"]
+    assert folders == {here.maps.as_posix(), here.component_scores.as_posix()} <= made
+
+
+@pytest.mark.parametrize("rule", rules.RULES)
+def test_a_guide_rule_takes_one_kind_of_evidence(rule):
+    taken = set()
+    for evidence in get_args(Fuse.model_fields["evidence"].annotation):
+        with contextlib.suppress(ValueError):
+            Fuse.model_validate(PARAMS["fuse"] | {"rule": rule, "evidence": evidence})
+            taken.add(evidence)
+    assert taken == {"component_scores" if rule == "g1" else "maps"}
 
 
 def test_each_group_of_links_is_scored_by_a_stage_that_needs_no_later_link():

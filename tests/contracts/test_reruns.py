@@ -74,6 +74,15 @@ def test_a_changed_param_reruns_these_stages(param):
     assert {name for name in CHAIN if depends_on_param(name, param)} == PARAMS[param]
 
 
+@pytest.mark.parametrize("param, reruns", [
+    ("seed.maps.size_px", True), ("saliency.source", True), ("fuse.saliency_threshold", True),
+    ("fuse.min_saliency_fraction", True), ("fuse.seed_threshold", False), ("fuse.rule", False),
+    ("fuse.unlabelled", False), ("seed.pooling", False),
+])  # fmt: skip
+def test_what_makes_the_component_scores_again(param, reruns):
+    assert depends_on_param("component_scores", param) == reruns
+
+
 def test_every_stage_of_the_chain_exists():
     assert set(STAGES) >= CHAIN
 

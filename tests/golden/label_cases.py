@@ -30,6 +30,14 @@ BOARDS = {
     "saliency joined by a corner": ("1... .... ..2. ....", "#... .#.. .... ...#"),
     "component without a seed": (".1.1........", "####.######."),
 }
+# name -> saliency, and by component the changes of the scores of tags 1, 2 and 3
+SCORED = {
+    "the greatest change": ("##..#..###", [[2, 1, -1], [0.25, 0.75, 0.5], [-3, -2, 4]]),
+    "no positive change": ("##...#..##", [[-1, -2, -0.5], [0, 0, 0], [0.125, 0, -8]]),
+    "equal changes": ("##......##", [[1, 1, 0], [0, 2, 2]]),
+    "joined by a corner": ("#... .#.. .... ...#", [[0, 0, 1], [0, 1, 0]]),
+    "no component": ("..........", []),
+}
 LIMITS = """
 1111......
 ..........
@@ -59,7 +67,8 @@ SALIENT = """
 def rule_of(name: str, **changes: Any) -> Fuse:
     """Return section `fuse` without area limits, and with `changes`."""
     values = {
-        "rule": name, "unlabelled": "background", "seed_threshold": 0.25,
+        "rule": name, "evidence": "component_scores" if name == "g1" else "maps",
+        "unlabelled": "background", "seed_threshold": 0.25,
         "saliency_threshold": 0.5, "min_seed_area_px": 0, "min_saliency_fraction": 0,
     }  # fmt: skip
     return Fuse.model_validate(values | changes)
@@ -79,18 +88,46 @@ def fuse_board(name: str, seeds: UInt8, salient: UInt8, **changes: Any) -> dict[
 def compute_fused() -> dict[str, Any]:
     """By rule: every board, and LIMITS with both area limits met exactly, and each just missed.
 
-    LIMITS has seeds of 4, 3 and 4 px. SALIENT has components of 5, 7 and 6 px, of 100 px.
+    LIMITS holds seeds of 4, 3 and 4 px; SALIENT holds components of 5, 7 and 6 px of 100. G1 has
+    boards of its own, SCORED, because it reads no seeds.
     """
     out: dict[str, Any] = {}
     limits = {"limits met": (4, 0.06), "seed limit": (5, 0.06), "saliency limit": (4, 0.065)}
     boards = {k: tuple(map(pictures.board, v)) for k, v in BOARDS.items()}
     for rule in rules.RULES:
+        if rule == "g1":
+            out[rule] = compute_scored()
+            continue
         out[rule] = {name: fuse_board(rule, *board) for name, board in boards.items()}
         for name, (seed_px, fraction) in limits.items():
             board = pictures.board(LIMITS), pictures.board(SALIENT)
             changes = {"min_seed_area_px": seed_px, "min_saliency_fraction": fraction}
             out[rule][name] = fuse_board(rule, *board, **changes)
     return out
+
+
+def compute_scored() -> dict[str, Any]:
+    """Rule G1 on SCORED, and on SALIENT of which the components of 7 and 6 px reach the limit.
+
+    By hand: each component takes the tag of its row's greatest number, the first of equal ones,
+    and 0 (or void) if none is above 0.
+    """
+    found = {
+        name: settle_by_scores(pictures.board(salient), changes)
+        for name, (salient, changes) in SCORED.items()
+    }
+    limit, both = {"min_saliency_fraction": 0.06}, [[0, 0, 1], [0, 1, 0]]
+    return found | {"limit met": settle_by_scores(pictures.board(SALIENT), both, **limit)}
+
+
+def settle_by_scores(salient: UInt8, changes: Any, **limits: Any) -> dict[str, UInt8]:
+    """What G1 makes of a board: fused labels with both values of `unlabelled`."""
+    tags, rows = np.arange(1, 4, dtype=np.uint8), np.array(changes, np.float32).reshape(-1, 3)
+    saliency, found = (salient > 0).astype(np.float32), {}
+    for unlabelled in ("background", "ignore"):
+        how = rule_of("g1", unlabelled=unlabelled, **limits)
+        found[unlabelled] = labels.fused_by_scores(rows, tags, saliency, how).label_HW
+    return found
 
 
 def contested(name: str) -> tuple[UInt8, rules.Fused, Diffuse]:
@@ -212,5 +249,5 @@ def compute_draws() -> dict[str, Any]:
     Checked: `test_independent` draws the same tags from numpy's generator with the seed (random
     seed, CRC-32 of the id).
     """
-    rules = ("g0", "saliency_only")
+    rules = ("g0", "component_random")
     return {r: {str(s): drawn_tags(r, random_seed=s) for s in (0, 1)} for r in rules}

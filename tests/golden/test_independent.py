@@ -89,7 +89,7 @@ def test_guide_labels_equal_mean_field_with_the_measured_lattice_kernel(name, un
     assert store.read("guide_labels")[name][unary] == store.plain(expected)
 
 
-@pytest.mark.parametrize("rule, draws", [("g0", 3), ("saliency_only", 1)])
+@pytest.mark.parametrize("rule, draws", [("component_random", 3), ("g0", 1)])
 def test_drawn_tags_depend_on_random_seed_and_id_alone(rule, draws):
     for random_seed, drawn in store.read("drawn_tags")[rule].items():
         for key, tags in zip(label_cases.IDS, drawn, strict=True):

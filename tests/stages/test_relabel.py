@@ -6,6 +6,7 @@ import torch
 
 from pipeline.core import formats
 from pipeline.core.arrays import VOID
+from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.samples import Sample, write_samples
 from pipeline.core.supervision import ROUNDS
@@ -67,6 +68,14 @@ def test_oracle_fills_the_object_and_keeps_a_seed_without_an_object(layout, slic
     for key, right in (("a", 1), ("b", 3)):
         assert (by_id[key][8:24, 2:14] == 1).all()  # the object takes the class of its seed
         assert by_id[key][14, 26] == right and (by_id[key][:, 15:20] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["oracle", *ROUNDS])
+def test_saliency_without_component_scores_cannot_use_g1(layout, slices, name):
+    rule = {"rule": "g1", "evidence": "component_scores"}
+    slices[name]["fuse"] = slices[name]["fuse"].model_copy(update=rule)
+    with pytest.raises(UserError, match=f"supervision: {name} cannot use fuse.rule g1"):
+        relabel.run(layout, name, **slices[name])
 
 
 def test_seed_has_cues_and_void(layout, slices, monkeypatch):

@@ -22,6 +22,7 @@ from tests.project import ONE_WORKER, ROOT, wait_for
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
     "saliency_net": ["data/saliency/net"],
+    "component_scores": ["data/component_scores"],
     "saliency classical": ["data/saliency/classical"],
     "fuse": ["data/fused/seeds", "data/fused/labels"],
     "diffuse": ["data/labels/guide"],

@@ -46,6 +46,10 @@ def test_numbers_in_short_form_are_numbers(tmp_path):
     ({"segment": {"predict": {"size_px": "own"}}},
      r"^params.yaml: segment\.predict\.size_px: must be 'native' or .* 32 \(got 'own'\)$"),
     ({"seed": {"maps": {"size_px": 31}}}, r"seed\.maps\.size_px: .*at least 32 \(got 31\)$"),
+    ({"fuse": {"rule": "g1"}},
+     r"^params.yaml: fuse: rule g1 cannot use maps; set evidence: component_scores$"),
+    ({"fuse": {"rule": "g0", "evidence": "component_scores"}},
+     r"^params.yaml: fuse: rule g0 cannot use component_scores; set evidence: maps$"),
 ])  # fmt: skip
 def test_errors_name_the_param(tmp_path, params, change, said):
 
