@@ -8,7 +8,9 @@ from app import dvc_process
 from pipeline.core import formats
 
 
-@pytest.mark.parametrize("pid, busy", [(os.getpid(), True), (2**22 + 1, False)])
+@pytest.mark.parametrize(
+    "pid, busy", [(os.getpid(), True), (2**22 + 1, False)], ids=["own", "dead"]
+)
 @pytest.mark.parametrize("mode", ["read", "write"])
 def test_only_the_lock_of_a_living_process_counts(tmp_path, monkeypatch, mode, pid, busy):
     monkeypatch.chdir(tmp_path)
