@@ -16,6 +16,7 @@ from pipeline.core.supervision import ROUNDS, SUPERVISIONS
 from pipeline.guide import rules
 from pipeline.params import load_params
 from pipeline.seeds.classifier import HIDDEN, LOSSES
+from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.gradients import KINDS
 from pipeline.seeds.pooling import POOLING_OPTIONS
 from pipeline.segment.deeplab import HEADS
@@ -68,6 +69,7 @@ def check_labels(layout, supervision):
 SEEDS = {
     **{f"pooling {name}": {"pooling": name} for name in POOLING_OPTIONS},
     **{f"loss {name}": {"loss": name} for name in LOSSES},
+    **{f"feature attention {n}": {"feature_attention": {"kind": n}} for n in FEATURE_ATTENTIONS},
     "balanced": {"balanced": True},
     "superpixels (GAP-ROI)": {"superpixels": 12},
     "stride 8": {"output_stride": 8},
@@ -77,7 +79,7 @@ SEEDS = {
     "GAP-DeepLab": {"backbone": "vgg16_deeplab", "hidden": "largefov", "output_stride": 8, **VGG},
     **{f"maps {name}": {"maps": {"kind": name}} for name in KINDS},
 }
-DEFAULT = ("pooling gap", "loss sigmoid")
+DEFAULT = ("pooling gap", "loss sigmoid", "feature attention none")
 FINE = ("maps gradient", "maps guided_gradient", "superpixels (GAP-ROI)")  # a position per 4x4 px
 
 

@@ -16,6 +16,7 @@ from pipeline.nets.checkpoint import Spec, demand
 from pipeline.nets.trunk import Trunk
 from pipeline.seeds import roi_pooling
 from pipeline.seeds.config import SeedModel
+from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.pooling import POOLINGS
 
 KIND = "classifier"  # value of `kind` in the description of a saved network
@@ -41,6 +42,8 @@ class Classifier(nn.Module):
         pooling: str,
         options: dict[str, Any],
         superpixels: int = 0,
+        feature_attention: str = "none",
+        feature_attention_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         width = trunk.channels[trunk.strides[-1]]
@@ -57,6 +60,8 @@ class Classifier(nn.Module):
         self.score = nn.Conv2d(width, classes * options.get("modalities", 1), 1, bias=False)
         nn.init.normal_(self.score.weight, std=0.005)
         self.attend = _attention(width, options["width"]) if pooling == "attention" else None
+        layer = FEATURE_ATTENTIONS[feature_attention]
+        self.feature_attention = layer(width, classes, feature_attention_options or {})
         self.pooling, self.options = POOLINGS[pooling], options
 
     @classmethod
@@ -81,6 +86,8 @@ class Classifier(nn.Module):
             pooling=spec["pooling"],
             options=spec["options"],
             superpixels=spec["superpixels"],
+            feature_attention=spec["feature_attention"],
+            feature_attention_options=spec["feature_attention_options"],
         )
 
     def features(self, image_N3HW: Tensor) -> Tensor:
@@ -90,11 +97,14 @@ class Classifier(nn.Module):
     def class_maps(self, features_NChw: Tensor) -> Tensor:
         """Compute class maps (N, K, h, w) from features, before any ReLU.
 
-        The map of a class is the mean of its M maps. With attention, each position is multiplied
-        by its attention weight and by the number of positions.
+        The map of a class is the mean of its M maps, times the factor of the feature attention.
+        With pooling `attention`, each position is multiplied by its attention weight and by the
+        number of positions.
         """
         maps = self.score(features_NChw)
         maps = maps.unflatten(1, (self.classes, -1)).mean(2)
+        if self.feature_attention is not None:
+            maps = maps * self.feature_attention(features_NChw)
         if self.attend is None:
             return maps
         weight = self.attend(features_NChw).float().flatten(2).softmax(2)
@@ -129,6 +139,8 @@ def classifier_spec(seed: SeedModel, classes: list[str]) -> Spec:
         "output_stride": seed.output_stride,
         "hidden": seed.hidden,
         "superpixels": seed.superpixels,
+        "feature_attention": seed.feature_attention.kind,
+        "feature_attention_options": seed.feature_attention.option().model_dump(),
         "pooling": seed.pooling,
         "options": seed.option().model_dump(),
         "classes": classes,

@@ -27,12 +27,15 @@ def test_every_row_is_valid_over_the_base(row):
 
 
 OTHER = {
-    "seed": {"pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9},
+    "seed": {
+        "pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9,
+        "feature_attention": {"kind": "edam"},
+    },
     "fuse": {"rule": "g1", "unlabelled": "ignore"},
     "diffuse": {"crf": "none", "unary": "neglog"},
     "refine": {"crf": "seed"},
     "segment": {"supervision": ["guide", "full"], "loss": "sec"},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("row", ["gap", "g2", "as_is"])

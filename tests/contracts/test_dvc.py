@@ -19,8 +19,8 @@ from pipeline.params import Params
 from pipeline.report import links
 from pipeline.saliency.config import SALIENCY_OPTIONS
 from pipeline.scores.saliency import saliency_scores
-from pipeline.seeds import classifier, gradients, pooling
-from pipeline.seeds.config import Seed, SeedMaps, SeedModel
+from pipeline.seeds import classifier, feature_attention, gradients, pooling
+from pipeline.seeds.config import FeatureAttention, Seed, SeedMaps, SeedModel
 from pipeline.segment import deeplab
 from pipeline.segment.config import LOSS_OPTIONS, Segment, SegmentModel
 from pipeline.training import optim
@@ -167,6 +167,11 @@ def test_every_group_of_links_has_its_stage_and_part_of_the_chain_can_be_scored_
 def test_every_choice_names_its_options():
     for choice, options, kinds in (
         (PARAMS["seed"]["pooling"], PARAMS["seed"]["options"], pooling.POOLING_OPTIONS),
+        (
+            PARAMS["seed"]["feature_attention"]["kind"],
+            PARAMS["seed"]["feature_attention"]["options"],
+            FeatureAttention.KINDS,
+        ),
         (PARAMS["segment"]["loss"], PARAMS["segment"]["options"], LOSS_OPTIONS),
         (PARAMS["saliency"]["source"], PARAMS["saliency"]["options"], SALIENCY_OPTIONS),
         (PARAMS["data"]["source"], PARAMS["data"]["options"], DATA_OPTIONS),
@@ -174,6 +179,7 @@ def test_every_choice_names_its_options():
         assert choice in options and set(options) == set(kinds)
     assert set(train_segment.LOSSES) == set(LOSS_OPTIONS)
     assert set(pooling.POOLINGS) == set(pooling.POOLING_OPTIONS)
+    assert set(feature_attention.FEATURE_ATTENTIONS) == set(FeatureAttention.KINDS)
     assert set(saliency_scores.TRAINED_ON) == set(SALIENCY_OPTIONS)
     assert set(links.SEGMENTERS) == set(SUPERVISIONS)
     assert set(sources.SOURCES) == set(DATA_OPTIONS)

@@ -48,6 +48,8 @@ PARAMS = {
     "seed.pooling": {"train_seed"},
     "seed.options.gap": {"train_seed"},
     "seed.options.wildcat.alpha": set(),  # not the chosen pooling
+    "seed.feature_attention.kind": {"train_seed"},
+    "seed.feature_attention.options.adl.drop_rate": set(),  # not the chosen kind
     "seed.maps.scales": {"seed"},
     "saliency.options.classical.superpixels": set(),
     "fuse.seed_threshold": {"fuse"},
@@ -79,6 +81,7 @@ def test_every_stage_of_the_chain_is_known():
 
 UNCHOSEN = [
     ("seed", SeedModel, {"options": {"wildcat": {"alpha": 0.1}}}),
+    ("seed", SeedModel, {"feature_attention": {"options": {"adl": {"drop_rate": 0.1}}}}),
     ("segment", SegmentModel, {"options": {"sec": {"decay_tags": 0.5}}}),
     ("segment", SegmentModel, {"supervision": ["full"]}),
 ]

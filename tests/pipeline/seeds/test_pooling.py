@@ -91,9 +91,7 @@ def test_soft_max_min_without_the_minimum_is_log_sum_exp(maps):
 
 def test_soft_max_min_of_the_negative_map_changes_sign(maps):
     """With alpha 1 and equal sharpness, the evidence for and against counts alike."""
-    torch.testing.assert_close(
-        soft(-maps, sharpness=5, alpha=1), -soft(maps, sharpness=5, alpha=1)
-    )
+    torch.testing.assert_close(soft(-maps, sharpness=5, alpha=1), -soft(maps, sharpness=5, alpha=1))
 
 
 def test_a_share_rounds_to_at_least_one_position(maps):
