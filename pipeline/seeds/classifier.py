@@ -18,6 +18,7 @@ from pipeline.seeds import roi_pooling
 from pipeline.seeds.config import SeedModel
 from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.pooling import POOLINGS
+from pipeline.seeds.ranking import ranking
 
 KIND = "classifier"  # value of `kind` in the description of a saved network
 
@@ -164,4 +165,4 @@ def soft_margin(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
     return F.multilabel_soft_margin_loss(logits_NK, tags_NK)
 
 
-LOSSES = {"sigmoid": sigmoid, "soft_margin": soft_margin}
+LOSSES = {"sigmoid": sigmoid, "soft_margin": soft_margin, "ranking": ranking}

@@ -37,7 +37,7 @@ class SeedModel(Choice, Trained):
     superpixels: Annotated[int, Field(ge=0)]
     pooling: str
     feature_attention: FeatureAttention
-    loss: Literal["sigmoid", "soft_margin"]
+    loss: Literal["sigmoid", "soft_margin", "ranking"]
     balanced: bool
 
 

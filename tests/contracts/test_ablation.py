@@ -28,7 +28,7 @@ def test_every_row_is_valid_over_the_base(row):
 
 OTHER = {
     "seed": {
-        "pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9,
+        "pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9, "loss": "ranking",
         "feature_attention": {"kind": "edam"},
     },
     "fuse": {"rule": "g1", "unlabelled": "ignore"},
