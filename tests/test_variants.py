@@ -169,6 +169,8 @@ def test_no_crf_after_the_segmenter_is_the_plain_segmenter(project):
     project.change({"refine": {"crf": "none"}})
     project.stages("refine guide", "evaluate_segment")
     found = formats.read_json(Layout().scores("segment"))
+    for scores in found["segmenter_guide"].values():
+        assert 0 <= scores.pop("ECE") <= 100  # of the logits, so the first link's alone
     agreement = {"tags_found", "untagged"}  # with the tags; the last link's alone
     for scores in found["refined_guide"].values():
         assert agreement <= scores.keys()

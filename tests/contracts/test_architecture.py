@@ -32,6 +32,7 @@ ARRAYS_ONLY = (
     "core/maps", "crf/dense", "guide/rules", "guide/diffusion", "guide/labels", "guide/seed_rule",
     "seeds/pooling", "scores/shared/metrics", "scores/seed/localise", "scores/seed/seed_curve",
     "scores/saliency/saliency_scores", "scores/shared/percent",
+    "scores/calibration/reliability",
 )  # fmt: skip
 READS = ("read_text", "read_bytes", "imread", "fromfile", "load", "loadtxt")
 WRITES = ("write_text", "write_bytes", "imwrite", "tofile", "save", "savez", "savetxt")

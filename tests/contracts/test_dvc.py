@@ -92,7 +92,13 @@ def layout_paths():
 
 def test_layout_equals_deps_and_outs():
     known = layout_paths()
-    parts = {"data/predictions", "data/refined", "data/models/segment", "data/models/seed/net.json"}
+    parts = {
+        "data/logits",
+        "data/predictions",
+        "data/refined",
+        "data/models/segment",
+        "data/models/seed/net.json",
+    }
     brought = {
         "data/raw/shapes/tags.csv",
         "data/lists",

@@ -33,6 +33,7 @@ FILES = {
     "pipeline/scores/seed/localise.py": {"evaluate_seed"},
     "pipeline/scores/saliency/saliency_scores.py": {"evaluate_saliency"},
     "pipeline/scores/labels/label_scores.py": {"evaluate_guide", "evaluate_segment"},
+    "pipeline/scores/calibration/reliability.py": {"evaluate_seed", "evaluate_segment"},
     "pipeline/report/page.py": {"report"},
     "pipeline/report/templates/report.html": {"report"},
     "pipeline/params.py": set(),

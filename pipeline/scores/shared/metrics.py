@@ -165,6 +165,18 @@ def average_precision(score_N: Float, right_N: Mask, *, positives: int | None = 
     return float(np.sum(np.diff(recall, prepend=0) * envelope))
 
 
+def area_under_roc(score_N: Float, positive_N: Mask) -> float:
+    """Return the chance that a random positive scores above a random negative; ties count half.
+
+    It is in [0, 1]; nan if either kind is missing.
+    """
+    positive, negative = score_N[positive_N], np.sort(score_N[~positive_N])
+    if not (len(positive) and len(negative)):
+        return float("nan")
+    below, up_to = (np.searchsorted(negative, positive, side=side) for side in ("left", "right"))
+    return float((below + up_to).mean() / 2 / len(negative))
+
+
 def full_supervision_share(weak_miou: float, full_miou: float) -> float:
     """Return FS%: how much of the mIoU under full supervision the tags alone reach, in percent."""
     return 100 * weak_miou / full_miou
