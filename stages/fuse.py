@@ -24,7 +24,9 @@ def _write_labels(
 ) -> None:
     maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
     saliency = formats.read_grey(layout.saliency(source) / f"{sample.id}.png")
-    fused = labels.fused(maps, classes, saliency, fuse, chance=(random_seed, sample.id))
+    image = formats.read_image(sample.image) if fuse.seed_rule == "graph_cut" else None
+    chance = (random_seed, sample.id)
+    fused = labels.fused(maps, classes, saliency, fuse, chance=chance, image_HW3=image)
     formats.write_label(work.seeds / f"{sample.id}.png", fused.seeds_HW)
     formats.write_label(work.fused / f"{sample.id}.png", fused.label_HW)
 

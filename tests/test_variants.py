@@ -103,6 +103,7 @@ def test_every_hidden_choice_is_among_them():
 GUIDES = {
     **{f"rule {name}": {"fuse": {"rule": name}} for name in rules.RULES},
     "ignore": {"fuse": {"unlabelled": "ignore"}},
+    "graph cut": {"fuse": {"seed_rule": "graph_cut"}},
     "unary neglog": {"diffuse": {"unary": "neglog"}},
     "crf seed": {"diffuse": {"crf": "seed"}},
     "crf none": {"diffuse": {"crf": "none"}},

@@ -8,7 +8,9 @@ from pipeline.core.config import Fraction, Frozen, Positive
 
 
 class Fuse(Frozen):
-    """The guide rule (one of `rules.RULES`), its thresholds and area limits.
+    """The guide rule (one of `rules.RULES`), the seed rule, their thresholds and area limits.
+
+    `seed_rule: graph_cut` does not use `seed_threshold`.
 
     `unlabelled` decides the label of background pixels where the cues disagree: salient pixels
     without a class, and seed pixels whose class was dropped. They become background or void.
@@ -16,6 +18,7 @@ class Fuse(Frozen):
 
     rule: Literal["g0", "g1", "g2", "seeds_only", "saliency_only"]
     unlabelled: Literal["background", "ignore"]
+    seed_rule: Literal["threshold", "graph_cut"]
     seed_threshold: Fraction
     saliency_threshold: Fraction
     min_seed_area_px: Annotated[int, Field(ge=0)]

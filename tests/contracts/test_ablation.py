@@ -31,7 +31,7 @@ OTHER = {
         "pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9, "loss": "ranking",
         "feature_attention": {"kind": "edam"},
     },
-    "fuse": {"rule": "g1", "unlabelled": "ignore"},
+    "fuse": {"rule": "g1", "unlabelled": "ignore", "seed_rule": "graph_cut"},
     "diffuse": {"crf": "none", "unary": "neglog"},
     "refine": {"crf": "seed"},
     "segment": {"supervision": ["guide", "full"], "loss": "sec"},

@@ -53,6 +53,7 @@ PARAMS = {
     "seed.feature_attention.options.adl.drop_rate": set(),  # not the chosen kind
     "seed.maps.scales": {"seed"},
     "saliency.options.classical.superpixels": set(),
+    "fuse.seed_rule": {"fuse"},
     "fuse.seed_threshold": {"fuse"},
     "fuse.saliency_threshold": {"fuse", "evaluate_saliency"},
     "diffuse.unary": {"diffuse"},

@@ -58,7 +58,8 @@ SALIENT = """
 def rule_of(name: str, **changes: Any) -> Fuse:
     """Section `fuse` with no area limit, but for `changes`."""
     values = {
-        "rule": name, "unlabelled": "background", "seed_threshold": 0.25,
+        "rule": name, "unlabelled": "background", "seed_rule": "threshold",
+        "seed_threshold": 0.25,
         "saliency_threshold": 0.5, "min_seed_area_px": 0, "min_saliency_fraction": 0,
     }  # fmt: skip
     return Fuse.model_validate(values | changes)

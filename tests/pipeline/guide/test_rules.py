@@ -18,8 +18,9 @@ CRF = Crf(
 
 def fuse(seed, salient, min_seed=0, min_fraction=0.0, rule="g2", tags=(1, 2, 3), **options):
     how = Fuse(
-        rule=rule, seed_threshold=0.2, saliency_threshold=0.5, min_seed_area_px=min_seed,
-        min_saliency_fraction=min_fraction, **{"unlabelled": "background"} | options,
+        rule=rule, seed_rule="threshold", seed_threshold=0.2, saliency_threshold=0.5,
+        min_seed_area_px=min_seed, min_saliency_fraction=min_fraction,
+        **{"unlabelled": "background"} | options,
     )  # fmt: skip
     rng = np.random.default_rng(0)
     return rules.fuse(np.array(seed, np.uint8), np.array(salient, bool), how, tags=tags, rng=rng)
