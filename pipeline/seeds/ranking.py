@@ -14,8 +14,8 @@ def ranking(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
     other and sets no level for the scores. So their sigmoid is not a probability.
 
     Source: Yue et al., SIGIR 2007 (SVM-MAP). Durand et al., CVPR 2016 (WELDON), train with this
-    loss. Departures: the ranking is that of a batch, not of the whole training set; and there is no
-    latent variable to infer, because the pooling is a function of the map.
+    loss. Both are recalled. Departures: the ranking is that of a batch, not of the whole training
+    set; and there is no latent variable to infer, because the pooling is a function of the map.
     """
     per_class = [
         ap_hinge(scores_N[tags_N > 0], scores_N[tags_N <= 0])
