@@ -54,6 +54,10 @@ LINES = (
 # More scores of the same links, for the report.
 MORE = (
     *((link, "several_tags_mIoU", name) for link, score, name in LINES if score == "mIoU"),
+    ("classifier", "ECE", "classifier, calibration error"),
+    ("classifier", "ECE_scaled", "classifier, calibration error after temperature scaling"),
+    ("no_class", "AUROC", "classifier, images without a class of the list"),
+    ("no_class", "AP", "classifier, images without a class of the list"),
     ("maps", "mP", "class maps, mean precision as seeds"),
     ("localisation", "top1_error", "class maps, wrong box (true boxes come from masks)"),
     ("localisation", "top5_error", "class maps, all of the five best boxes wrong"),
@@ -62,6 +66,14 @@ MORE = (
     ("saliency", "max_F", "saliency, threshold chosen on truth"),
     ("saliency", "MAE", "saliency, mean absolute error"),
     ("saliency", "S_measure", "saliency, structure measure"),
+    *(
+        (f"segmenter_{supervision}", score, f"segmenter{suffix}, {name}")
+        for supervision, suffix in SEGMENTERS.items()
+        for score, name in (
+            ("ECE", "calibration error"),
+            ("ECE_scaled", "calibration error after temperature scaling"),
+        )
+    ),
     *(
         (f"refined_{supervision}", score, f"segmenter + CRF{suffix}, {name}")
         for supervision, suffix in SEGMENTERS.items()

@@ -57,10 +57,15 @@ def pooled(kind, maps):
         "weldon": lambda: highest(round(0.1 * count)) + lowest(3),
         "wildcat": lambda: highest(round(0.2 * count)) + 0.7 * lowest(round(0.1 * count)),
         "log_sum_exp": lambda: np.log(np.exp(b * flat).mean(1)) / b,
+        "soft_max_min": lambda: (
+            np.log(np.exp(5 * flat).mean(1)) / 5 - 0.7 * np.log(np.exp(-3 * flat).mean(1)) / 3
+        ),
     }[kind]()
 
 
-@pytest.mark.parametrize("kind", ["gap", "gmp", "max_min", "weldon", "wildcat", "log_sum_exp"])
+@pytest.mark.parametrize(
+    "kind", ["gap", "gmp", "max_min", "weldon", "wildcat", "log_sum_exp", "soft_max_min"]
+)
 def test_scores_equal_the_poolings_by_definition(kind):
     net, expected = map_cases.classifier(kind), []
     for image in map_cases.photos():
