@@ -18,14 +18,14 @@ SEGMENTERS = {
     "round3": ", round 3",
     "round4": ", round 4",
     "box": ", filled boxes",
-    "box_i": ", inner parts of boxes",
-    "grabcut_plus": ", GrabCut in boxes",
+    "box_i": ", inner boxes",
+    "grabcut_plus": ", GrabCut",
     "box_round2": ", filled boxes, round 2",
     "box_round3": ", filled boxes, round 3",
-    "box_i_round2": ", inner parts of boxes, round 2",
-    "box_i_round3": ", inner parts of boxes, round 3",
-    "grabcut_plus_round2": ", GrabCut in boxes, round 2",
-    "grabcut_plus_round3": ", GrabCut in boxes, round 3",
+    "box_i_round2": ", inner boxes, round 2",
+    "box_i_round3": ", inner boxes, round 3",
+    "grabcut_plus_round2": ", GrabCut, round 2",
+    "grabcut_plus_round3": ", GrabCut, round 3",
 }
 SEGMENTER_LINES = tuple(
     (f"{link}_{supervision}", f"{name}{suffix}")
