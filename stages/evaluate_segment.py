@@ -8,6 +8,7 @@ from pipeline.core.layout import Layout
 from pipeline.core.params import lay_over
 from pipeline.core.samples import read_samples
 from pipeline.core.supervision import Supervision
+from pipeline.scores.calibration import calibrated, reliability
 from pipeline.scores.labels import counting, label_scores
 from pipeline.scores.labels.counting import Tallies
 from pipeline.scores.shared.scored import read_scored
@@ -32,6 +33,23 @@ def _write_tables(folder: Path, tallies: Tallies, classes: list[str]) -> None:
     formats.write_arrays(folder / "counts.npz", label_scores.image_counts(tallies))
 
 
+def _calibrate(
+    layout: Layout, supervision: tuple[str, ...], scores: dict[str, Any]
+) -> dict[str, float | None]:
+    """Add each segmenter's ECE to `scores`, write its diagram, and return the temperatures."""
+    samples, scored = read_samples(layout.samples), read_scored(layout.samples, layout.truth)
+    temperatures = {}
+    for s in supervision:
+        title = f"calibration of the segmenter ({s})"
+        calibration = calibrated.segmenter(layout.logits(s), samples, scored, title=title)
+        for split, score in calibration.scores().items():
+            lay_over(scores, {f"segmenter_{s}": {split: score}})
+        file = layout.score_tables("segment") / f"reliability_{s}.tsv"
+        formats.write_table(file, calibration.diagram(), columns=reliability.COLUMNS, sep="\t")
+        temperatures[f"segmenter_{s}"] = calibration.rounded_temperature
+    return temperatures
+
+
 def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
     """Write segment.json and its tables."""
     classes = ["background", *formats.read_json(layout.classes)]
@@ -50,7 +68,8 @@ def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
         classes_shown = counting.shown(layout.refined(s), samples, title=title)
         agreement = label_scores.agreement(classes_shown, samples, classes[1:])
         lay_over(scores.setdefault(f"refined_{s}", {}), agreement)
+    temperature = _calibrate(layout, supervision, scores)
     nets = {s: formats.read_json(layout.segmenter(s) / "net.json") for s in supervision}
     run_on = {f"segmenter_{s}": net["trained_on"] for s, net in nets.items()}
-    scores["about"] = {"images_scored": len(scored), "run_on": run_on}
+    scores["about"] = {"images_scored": len(scored), "run_on": run_on, "temperature": temperature}
     formats.write_json(layout.scores("segment"), scores)

@@ -33,7 +33,9 @@ def _write_labels(
         fused = labels.fused_by_scores(changes, classes, saliency, fuse)
     else:
         maps, classes = formats.read_maps(path)
-        fused = labels.fused(maps, classes, saliency, fuse, chance=(random_seed, sample.id))
+        image = formats.read_image(sample.image) if fuse.seed_rule == "graph_cut" else None
+        chance = (random_seed, sample.id)
+        fused = labels.fused(maps, classes, saliency, fuse, chance=chance, image_HW3=image)
     formats.write_label(work.seeds / f"{sample.id}.png", fused.seeds_HW)
     formats.write_label(work.fused / f"{sample.id}.png", fused.label_HW)
 

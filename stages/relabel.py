@@ -94,8 +94,8 @@ def _write_guide_label(
         foreground = formats.read_logits(foregrounds / f"{sample.id}.npz")[0]
         saliency = labels.next_saliency(foreground, saliency)
     chance = (guide.random_seed, sample.id)
-    fused = labels.fused(maps, classes, saliency, guide.fuse, chance=chance)
     image = formats.read_image(sample.image)
+    fused = labels.fused(maps, classes, saliency, guide.fuse, chance=chance, image_HW3=image)
     label = diffusion.diffuse(image, fused, guide.diffuse, guide.crf)
     formats.write_label(work.labels(guide.supervision) / f"{sample.id}.png", label)
 

@@ -48,6 +48,7 @@ def run(
         classes=formats.read_json(layout.classes),
         shown=panels,
         columns=[*compress(drawing.TILES, filled)],
+        reliability=_read_reliability(layout, supervision[0]),
     )
     layout.report.mkdir(parents=True, exist_ok=True)
     (layout.report / "index.html").write_text(html, encoding="utf-8")
@@ -57,6 +58,17 @@ def _read_tables(layout: Layout, name: str, *, sep: str = ",") -> list[dict[str,
     """Read the rows of a table on labels: those of the segmenters and those of the guide labels."""
     files = [layout.score_tables(group) / name for group in ("segment", "guide")]
     return [row for f in files for row in formats.read_table(f, columns=("link", "split"), sep=sep)]
+
+
+def _read_reliability(layout: Layout, supervision: str) -> dict[str, list[dict[str, str]]]:
+    """Read the reliability diagrams of the classifier and of one segmenter."""
+    files = {
+        "classifier": layout.score_tables("seed") / "reliability.tsv",
+        f"segmenter_{supervision}": layout.score_tables("segment")
+        / f"reliability_{supervision}.tsv",
+    }
+    columns = ("confidence", "accuracy", "count")
+    return {net: formats.read_table(f, columns=columns, sep="\t") for net, f in files.items()}
 
 
 def _scored_images(layout: Layout) -> list[dict[str, str]]:

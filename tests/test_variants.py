@@ -16,6 +16,7 @@ from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS, SUPERVISIONS
 from pipeline.guide import rules
 from pipeline.params import load_params
 from pipeline.seeds.classifier import HIDDEN, LOSSES
+from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.gradients import KINDS
 from pipeline.seeds.pooling import POOLING_OPTIONS
 from pipeline.segment.deeplab import HEADS
@@ -68,6 +69,7 @@ def check_labels(layout, supervision):
 SEEDS = {
     **{f"pooling {name}": {"pooling": name} for name in POOLING_OPTIONS},
     **{f"loss {name}": {"loss": name} for name in LOSSES},
+    **{f"feature attention {n}": {"feature_attention": {"kind": n}} for n in FEATURE_ATTENTIONS},
     "balanced": {"balanced": True},
     "superpixels (GAP-ROI)": {"superpixels": 12},
     "stride 8": {"output_stride": 8},
@@ -77,7 +79,7 @@ SEEDS = {
     "GAP-DeepLab": {"backbone": "vgg16_deeplab", "hidden": "largefov", "output_stride": 8, **VGG},
     **{f"maps {name}": {"maps": {"kind": name}} for name in KINDS},
 }
-DEFAULT = ("pooling gap", "loss sigmoid")
+DEFAULT = ("pooling gap", "loss sigmoid", "feature attention none")
 # These maps have stride 4.
 FINE = ("maps gradient", "maps guided_gradient", "superpixels (GAP-ROI)")
 
@@ -103,6 +105,7 @@ GUIDES = {
     **{f"rule {name}": {"fuse": {"rule": name}} for name in rules.RULES if name != "g1"},
     "rule g1": {"fuse": {"rule": "g1", "evidence": "component_scores"}},
     "ignore": {"fuse": {"unlabelled": "ignore"}},
+    "graph cut": {"fuse": {"seed_rule": "graph_cut"}},
     "unary neglog": {"diffuse": {"unary": "neglog"}},
     "crf seed": {"diffuse": {"crf": "seed"}},
     "crf none": {"diffuse": {"crf": "none"}},
@@ -168,13 +171,15 @@ def test_segmenters(project, finished, name):
 def test_without_a_crf_refined_masks_score_as_those_of_the_segmenter(project):
     project.change({"refine": {"crf": "none"}})
     project.stages("refine guide", "evaluate_segment")
-    scores = formats.read_json(Layout().scores("segment"))
-    tag_scores = {"tags_found", "untagged"}  # only the last link has these
-    for split_scores in scores["refined_guide"].values():
-        assert tag_scores <= split_scores.keys()
-        for name in tag_scores:
-            del split_scores[name]
-    assert scores["refined_guide"] == scores["segmenter_guide"]
+    found = formats.read_json(Layout().scores("segment"))
+    for scores in found["segmenter_guide"].values():
+        assert 0 <= scores.pop("ECE") <= 100  # of the logits, so the first link's alone
+    agreement = {"tags_found", "untagged"}  # with the tags; the last link's alone
+    for scores in found["refined_guide"].values():
+        assert agreement <= scores.keys()
+        for name in agreement:
+            del scores[name]
+    assert found["refined_guide"] == found["segmenter_guide"]
 
 
 SUPERVISED = {"full": ["full"], "oracle": ["oracle"], "seed": ["seed"], "rounds": [*ROUNDS]}

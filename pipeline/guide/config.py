@@ -8,7 +8,9 @@ from pipeline.core.config import Fraction, Frozen, Positive
 
 
 class Fuse(Frozen):
-    """The guide rule (one of `rules.RULES`), its thresholds and area limits.
+    """The guide rule (one of `rules.RULES`), the seed rule, their thresholds and area limits.
+
+    `seed_rule: graph_cut` does not use `seed_threshold`.
 
     `evidence` is the folder of `data/` that tells the rule where each tag is. It is a param of its
     own because dvc.yaml can put a param into a path, but cannot choose a path by a rule.
@@ -19,6 +21,7 @@ class Fuse(Frozen):
     rule: Literal["g0", "g1", "component_random", "seed_majority", "g2", "seeds_only"]
     evidence: Literal["maps", "component_scores"]
     unlabelled: Literal["background", "ignore"]
+    seed_rule: Literal["threshold", "graph_cut"]
     seed_threshold: Fraction
     saliency_threshold: Fraction
     min_seed_area_px: Annotated[int, Field(ge=0)]

@@ -17,15 +17,15 @@ SEGMENTERS = {
     "round2": ", round 2",
     "round3": ", round 3",
     "round4": ", round 4",
-    "box": ", filled boxes",
-    "box_i": ", inner parts of boxes",
-    "grabcut_plus": ", GrabCut in boxes",
-    "box_round2": ", filled boxes, round 2",
-    "box_round3": ", filled boxes, round 3",
-    "box_i_round2": ", inner parts of boxes, round 2",
-    "box_i_round3": ", inner parts of boxes, round 3",
-    "grabcut_plus_round2": ", GrabCut in boxes, round 2",
-    "grabcut_plus_round3": ", GrabCut in boxes, round 3",
+    "box": ", Box",
+    "box_i": ", Box-i",
+    "grabcut_plus": ", GrabCut+",
+    "box_round2": ", Box round 2",
+    "box_round3": ", Box round 3",
+    "box_i_round2": ", Box-i round 2",
+    "box_i_round3": ", Box-i round 3",
+    "grabcut_plus_round2": ", GrabCut+ round 2",
+    "grabcut_plus_round3": ", GrabCut+ round 3",
 }
 SEGMENTER_LINES = tuple(
     (f"{link}_{supervision}", f"{name}{suffix}")
@@ -54,6 +54,10 @@ LINES = (
 # More scores of the same links, for the report.
 MORE = (
     *((link, "several_tags_mIoU", name) for link, score, name in LINES if score == "mIoU"),
+    ("classifier", "ECE", "classifier, calibration error"),
+    ("classifier", "ECE_scaled", "classifier, calibration error after temperature scaling"),
+    ("no_class", "AUROC", "classifier, images without a class of the list"),
+    ("no_class", "AP", "classifier, images without a class of the list"),
     ("maps", "mP", "class maps, mean precision as seeds"),
     ("localisation", "top1_error", "class maps, wrong box (true boxes come from masks)"),
     ("localisation", "top5_error", "class maps, all of the five best boxes wrong"),
@@ -62,6 +66,14 @@ MORE = (
     ("saliency", "max_F", "saliency, threshold chosen on truth"),
     ("saliency", "MAE", "saliency, mean absolute error"),
     ("saliency", "S_measure", "saliency, structure measure"),
+    *(
+        (f"segmenter_{supervision}", score, f"segmenter{suffix}, {name}")
+        for supervision, suffix in SEGMENTERS.items()
+        for score, name in (
+            ("ECE", "calibration error"),
+            ("ECE_scaled", "calibration error after temperature scaling"),
+        )
+    ),
     *(
         (f"refined_{supervision}", score, f"segmenter + CRF{suffix}, {name}")
         for supervision, suffix in SEGMENTERS.items()

@@ -1,6 +1,6 @@
 """The HTML report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -29,6 +29,7 @@ def render(
     classes: Sequence[str],
     shown: Sequence[Shown],
     columns: Sequence[str],
+    reliability: Mapping[str, Sequence[dict[str, str]]],
 ) -> str:
     """Return the report as HTML.
 
@@ -40,6 +41,7 @@ def render(
         classes: The names of the classes 1, 2, ...
         shown: The panels. Their files are relative to the report.
         columns: The titles of a panel's tiles.
+        reliability: Rows with confidence, accuracy and count, by network.
     """
     scored = {r["link"] for r in per_class}
     last = next((link for link in FINAL if link in scored), "guide")
@@ -51,6 +53,7 @@ def render(
             several_tags=_several_tags(scores),
             about=scores["about"],
             columns=columns,
+            reliability={net: rows for net, rows in reliability.items() if rows},
             per_class=[r for r in per_class if r["link"] == last],
             last=FINAL[last],
             classes=[(name, _hex(COLOURS[i])) for i, name in enumerate(classes, 1)],

@@ -27,12 +27,18 @@ def test_every_row_is_valid_over_the_base(row):
 
 
 OTHER = {
-    "seed": {"pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9},
-    "fuse": {"rule": "g1", "evidence": "component_scores", "unlabelled": "ignore"},
+    "seed": {
+        "pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9, "loss": "ranking",
+        "feature_attention": {"kind": "edam"},
+    },
+    "fuse": {
+        "rule": "g1", "evidence": "component_scores", "unlabelled": "ignore",
+        "seed_rule": "graph_cut",
+    },
     "diffuse": {"crf": "none", "unary": "neglog"},
     "refine": {"crf": "seed"},
     "segment": {"supervision": ["guide", "full"], "loss": "sec"},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("row", ["gap", "g2", "as_is"])

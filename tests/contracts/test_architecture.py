@@ -31,9 +31,11 @@ MAY_IMPORT = {
 # Modules of array code: no I/O, and no imports but array types, configs and each other
 ARRAYS_ONLY = (
     "core/maps", "crf/dense", "guide/rules", "guide/diffusion", "guide/labels", "guide/seed_rule",
+    "guide/graph_cut",
     "seeds/pooling", "scores/shared/metrics", "scores/seed/localise", "scores/seed/seed_curve",
     "scores/saliency/saliency_scores", "scores/shared/percent", "boxes/grabcut",
     "boxes/labels", "boxes/rounds", "guide/component_scores",
+    "scores/calibration/reliability",
 )  # fmt: skip
 READS = ("read_text", "read_bytes", "imread", "fromfile", "load", "loadtxt")
 WRITES = ("write_text", "write_bytes", "imwrite", "tofile", "save", "savez", "savetxt")

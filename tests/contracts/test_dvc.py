@@ -20,8 +20,8 @@ from pipeline.params import Params
 from pipeline.report import links
 from pipeline.saliency.config import SALIENCY_OPTIONS
 from pipeline.scores.saliency import saliency_scores
-from pipeline.seeds import classifier, gradients, pooling
-from pipeline.seeds.config import Seed, SeedMaps, SeedModel
+from pipeline.seeds import classifier, feature_attention, gradients, pooling
+from pipeline.seeds.config import FeatureAttention, Seed, SeedMaps, SeedModel
 from pipeline.segment import deeplab
 from pipeline.segment.config import LOSS_OPTIONS, Segment, SegmentModel
 from pipeline.training import optim
@@ -93,7 +93,13 @@ def layout_paths():
 
 def test_the_paths_of_layout_are_the_declared_deps_and_outs():
     known = layout_paths()
-    parts = {"data/predictions", "data/refined", "data/models/segment", "data/models/seed/net.json"}
+    parts = {
+        "data/logits",
+        "data/predictions",
+        "data/refined",
+        "data/models/segment",
+        "data/models/seed/net.json",
+    }
     inputs = {
         "data/raw/shapes/tags.csv",
         "data/raw/shapes/boxes.json",
@@ -204,6 +210,11 @@ def test_each_group_of_links_is_scored_by_a_stage_that_needs_no_later_link():
 def test_every_choice_has_options_and_an_implementation():
     for choice, options, kinds in (
         (PARAMS["seed"]["pooling"], PARAMS["seed"]["options"], pooling.POOLING_OPTIONS),
+        (
+            PARAMS["seed"]["feature_attention"]["kind"],
+            PARAMS["seed"]["feature_attention"]["options"],
+            FeatureAttention.KINDS,
+        ),
         (PARAMS["segment"]["loss"], PARAMS["segment"]["options"], LOSS_OPTIONS),
         (PARAMS["saliency"]["source"], PARAMS["saliency"]["options"], SALIENCY_OPTIONS),
         (PARAMS["data"]["source"], PARAMS["data"]["options"], DATA_OPTIONS),
@@ -211,6 +222,7 @@ def test_every_choice_has_options_and_an_implementation():
         assert choice in options and set(options) == set(kinds)
     assert set(train_segment.LOSSES) == set(LOSS_OPTIONS)
     assert set(pooling.POOLINGS) == set(pooling.POOLING_OPTIONS)
+    assert set(feature_attention.FEATURE_ATTENTIONS) == set(FeatureAttention.KINDS)
     assert set(saliency_scores.TRAINED_ON) == set(SALIENCY_OPTIONS)
     assert set(links.SEGMENTERS) == set(SUPERVISIONS)
     assert set(sources.SOURCES) == set(DATA_OPTIONS)

@@ -34,6 +34,7 @@ FILES = {
     "pipeline/scores/seed/localise.py": {"evaluate_seed"},
     "pipeline/scores/saliency/saliency_scores.py": {"evaluate_saliency"},
     "pipeline/scores/labels/label_scores.py": {"evaluate_guide", "evaluate_segment"},
+    "pipeline/scores/calibration/reliability.py": {"evaluate_seed", "evaluate_segment"},
     "pipeline/report/page.py": {"report"},
     "pipeline/report/templates/report.html": {"report"},
     "pipeline/params.py": set(),
@@ -49,8 +50,11 @@ PARAMS = {
     "seed.pooling": {"train_seed"},
     "seed.options.gap": {"train_seed"},
     "seed.options.wildcat.alpha": set(),  # not the chosen pooling
+    "seed.feature_attention.kind": {"train_seed"},
+    "seed.feature_attention.options.adl.drop_rate": set(),  # not the chosen kind
     "seed.maps.scales": {"seed"},
     "saliency.options.classical.superpixels": set(),
+    "fuse.seed_rule": {"fuse"},
     "fuse.seed_threshold": {"fuse"},
     "fuse.saliency_threshold": {"fuse", "evaluate_saliency"},
     "diffuse.unary": {"diffuse"},
@@ -89,6 +93,7 @@ def test_every_stage_of_the_chain_exists():
 
 UNCHOSEN = [
     ("seed", SeedModel, {"options": {"wildcat": {"alpha": 0.1}}}),
+    ("seed", SeedModel, {"feature_attention": {"options": {"adl": {"drop_rate": 0.1}}}}),
     ("segment", SegmentModel, {"options": {"sec": {"decay_tags": 0.5}}}),
     ("segment", SegmentModel, {"supervision": ["full"]}),
 ]

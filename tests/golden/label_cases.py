@@ -68,7 +68,7 @@ def rule_of(name: str, **changes: Any) -> Fuse:
     """Return section `fuse` without area limits, and with `changes`."""
     values = {
         "rule": name, "evidence": "component_scores" if name == "g1" else "maps",
-        "unlabelled": "background", "seed_threshold": 0.25,
+        "unlabelled": "background", "seed_rule": "threshold", "seed_threshold": 0.25,
         "saliency_threshold": 0.5, "min_seed_area_px": 0, "min_saliency_fraction": 0,
     }  # fmt: skip
     return Fuse.model_validate(values | changes)

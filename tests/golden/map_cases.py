@@ -31,6 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "weldon": {"k_max": 0.1, "k_min": 3},
     "wildcat": {"modalities": 2, "k_max": 0.2, "k_min": 0.1, "alpha": 0.7},
     "log_sum_exp": {"sharpness": 5},
+    "soft_max_min": {"max_sharpness": 5, "min_sharpness": 3, "alpha": 0.7},
     "attention": {"width": 4},
 }
 SUPERPIXELS = 6

@@ -1,5 +1,7 @@
 """The golden maps and scores of the tiny classifier equal loops and definitions; geodesic paths."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from skimage.color import rgb2lab
@@ -57,10 +59,15 @@ def pooled(kind, maps):
         "weldon": lambda: highest(round(0.1 * count)) + lowest(3),
         "wildcat": lambda: highest(round(0.2 * count)) + 0.7 * lowest(round(0.1 * count)),
         "log_sum_exp": lambda: np.log(np.exp(b * flat).mean(1)) / b,
+        "soft_max_min": lambda: (
+            np.log(np.exp(5 * flat).mean(1)) / 5 - 0.7 * np.log(np.exp(-3 * flat).mean(1)) / 3
+        ),
     }[kind]()
 
 
-@pytest.mark.parametrize("kind", ["gap", "gmp", "max_min", "weldon", "wildcat", "log_sum_exp"])
+@pytest.mark.parametrize(
+    "kind", ["gap", "gmp", "max_min", "weldon", "wildcat", "log_sum_exp", "soft_max_min"]
+)
 def test_scores_equal_the_poolings_by_definition(kind):
     net, expected = map_cases.classifier(kind), []
     for image in map_cases.photos():
@@ -84,29 +91,30 @@ def test_score_of_attention_is_the_mean_weighted_by_a_softmax():
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_grad_cam_and_gradients_equal_derivatives_of_the_scores():
-    """With gap, Grad-CAM is the class map's positive part, divided by the number of positions.
-
-    Gradients are computed by finite differences.
-    """
-    net, image = map_cases.classifier(), map_cases.photos()
-    maps, _ = plain_maps(net, image[0])
-    expected = np.maximum(maps[[0, 2]], 0) / maps[0].size
-    grad_cam = stored("classifier", "kinds", "grad_cam")
-    np.testing.assert_allclose(grad_cam, expected, rtol=1e-3, atol=1e-7)
+def mean_slope(net, image: Any, *, cell: tuple[int, int]) -> float:
+    """Mean over a cell of 4x4 px of the steepest colour's slope, by finite differences."""
     slopes = np.zeros((4, 4))
     for y, x in np.ndindex(4, 4):
-        channel_slopes = []
+        colours = []
         for channel in range(3):
-            up, down = (image[0].double().clone() for _ in range(2))
-            up[channel, 8 + y, 16 + x] += 1e-4
-            down[channel, 8 + y, 16 + x] -= 1e-4
+            up, down = (image.double().clone() for _ in range(2))
+            up[channel, 4 * cell[0] + y, 4 * cell[1] + x] += 1e-4
+            down[channel, 4 * cell[0] + y, 4 * cell[1] + x] -= 1e-4
             rise = plain_maps(net, up)[0][2].mean() - plain_maps(net, down)[0][2].mean()
-            channel_slopes.append(abs(rise) / 2e-4)
-        slopes[y, x] = max(channel_slopes)
-    assert stored("classifier", "kinds", "gradient")[1, 2, 4] == pytest.approx(
-        slopes.mean(), rel=1e-3
-    )
+            colours.append(abs(rise) / 2e-4)
+        slopes[y, x] = max(colours)
+    return float(slopes.mean())
+
+
+def test_grad_cam_and_gradients_equal_derivatives_of_the_scores():
+    """With gap, Grad-CAM is the class map. Gradient maps have mean 1; cells keep their ratio."""
+    net, image = map_cases.classifier(), map_cases.photos()
+    maps, _ = plain_maps(net, image[0])
+    np.testing.assert_allclose(stored("classifier", "kinds", "grad_cam"), maps[[0, 2]], rtol=1e-3)
+    gradient = np.array(stored("classifier", "kinds", "gradient"))
+    np.testing.assert_allclose(gradient.mean((1, 2)), 1, rtol=1e-5)
+    one, other = (mean_slope(net, image[0], cell=cell) for cell in ((2, 4), (5, 1)))
+    assert gradient[1, 2, 4] / gradient[1, 5, 1] == pytest.approx(one / other, rel=1e-3)
 
 
 def resized(map_hw: Float, height: int, width: int) -> Float:

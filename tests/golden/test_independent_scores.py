@@ -205,6 +205,22 @@ def test_average_precision_equals_its_definition(split):
         assert f"{split}\t{name}\t{100 * value:.2f}\t" in "\n".join(table)
 
 
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_calibration_error_equals_a_loop_over_bins(split):
+    answers = [
+        (score_cases.TAG_SCORES[i][k], bool((score_cases.truth(i) == k + 1).any()))
+        for i in SPLITS[split]
+        for k, name in enumerate(score_cases.CLASSES)
+        if (i, name) != (5, "dog")  # difficult there
+    ]
+    error = 0.0
+    for low in np.arange(15) / 15:
+        inside = [a for a in answers if low <= a[0] < low + 1 / 15]
+        error += abs(sum(chance for chance, _ in inside) - sum(right for _, right in inside))
+    expected = pytest.approx(100 * error / len(answers), abs=0.0051)
+    assert number("seed", f"classifier.{split}.ECE") == expected
+
+
 @pytest.mark.parametrize("threshold", ["0.00", "0.20", "0.50", "0.51"])
 def test_the_seed_curve_equals_cutting_the_maps_at_each_threshold(project, threshold):
     counts = np.zeros((3, 3))

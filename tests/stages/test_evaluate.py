@@ -1,6 +1,7 @@
 """The scoring stages and the report on files made by hand, without a network."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -57,22 +58,99 @@ def evaluate(project, group):
 
 
 def test_seed(project):
-    scores = evaluate(project, "seed")
-    assert scores["classifier"] == {"train": {"mAP": 100.0}, "val": {"mAP": 100.0}}
-    assert scores["localisation"]["val"] == {
+    found = evaluate(project, "seed")
+    assert found["classifier"] == {
+        "train": {"mAP": 100.0, "ECE": 0.0},
+        "val": {"mAP": 100.0, "ECE": 0.0, "ECE_scaled": 0.0},
+    }
+    assert found["localisation"]["val"] == {
         "top1_error": 0.0, "top5_error": 0.0, "point_mAP": 100.0,
     }  # fmt: skip
-    assert scores["maps"]["val"] == {
+    assert found["maps"]["val"] == {
         "best_mIoU": 100.0, "best_mIoU_low": 100.0, "best_mIoU_high": 100.0,
         "best_threshold": 0.01, "mP": 100.0,
     }  # fmt: skip
-    assert scores["about"] == {"images_scored": 4, "run_on": {"classifier": {"device": "cpu"}}}
+    assert found["about"] == {
+        "images_scored": 4, "run_on": {"classifier": {"device": "cpu"}},
+        "temperature": {"classifier": 0.05},  # the lower end: no answer is wrong
+    }  # fmt: skip
+    assert "no_class" not in found  # every image has a tag
     lines = (project.root / "data/scores/seed/per_class.tsv").read_text().splitlines()
     assert lines == [
         "split\tclass\tAP\tpoint_AP", "train\tcat\t100.00\t100.00", "train\tdog\t100.00\t100.00",
         "val\tcat\tnan\tnan", "val\tdog\t100.00\t100.00",
     ]  # fmt: skip
     assert len((project.root / "data/scores/seed/curve.tsv").read_text().splitlines()) == 101
+
+
+def write_tag_scores(project, *rows):
+    formats.write_table(Layout(project.root).tag_scores, rows, columns=("id", "cat", "dog"))
+
+
+def test_the_classifiers_calibration_by_hand(project):
+    """Of six answers on train, those at 0.9 are right twice in three, those at 0.1 once."""
+    write_tag_scores(project, ("p0", 0.9, 0.1), ("p1", 0.1, 0.9), ("p2", 0.1, 0.9), ("p3", 0, 0.5))
+    found = evaluate(project, "seed")
+    assert found["classifier"]["train"]["ECE"] == 23.33  # (|2.7 - 2| + |0.3 - 1|) / 6
+    assert found["classifier"]["val"]["ECE"] == 25.0
+    table = (project.root / "data/scores/seed/reliability.tsv").read_text()
+    assert table == "confidence\taccuracy\tcount\n0.00\t0.00\t1\n50.00\t100.00\t1\n"
+
+
+def test_every_fifth_train_image_alone_fits_the_temperature(project):
+    """p0 has two answers at 0.9, of which one is right. So the temperature is the highest one."""
+    write_tag_scores(project, ("p0", 0.9, 0.9), ("p1", 0, 1), ("p2", 1, 0), ("p3", 0, 1))
+    found = evaluate(project, "seed")
+    assert found["about"]["temperature"]["classifier"] == 20
+    least = 1 / (1 + (1 / 5e-6 - 1) ** (1 / 20))  # in place of 0, which has five decimals
+    assert found["classifier"]["val"]["ECE_scaled"] == round(100 * least, 2)
+    write_tag_scores(project, ("p0", 0.9, 0.1), ("p1", 1, 0), ("p2", 0, 1), ("p3", 0, 1))
+    assert evaluate(project, "seed")["about"]["temperature"]["classifier"] == 0.05
+
+
+def test_difficult_pairs_do_not_count_in_the_calibration(project):
+    write_tag_scores(project, ("p0", 0.5, 0), ("p1", 0, 1), ("p2", 1, 0), ("p3", 0, 1))
+    assert evaluate(project, "seed")["classifier"]["train"]["ECE"] == 8.33  # 0.5 of 6 answers
+    formats.write_table(Layout(project.root).difficult, [("p0", "cat")], columns=("id", "tags"))
+    assert evaluate(project, "seed")["classifier"]["train"]["ECE"] == 0
+
+
+def test_images_without_a_class_of_the_list(project):
+    """Of three train images the one without a tag has the second highest score."""
+    here = Layout(project.root)
+    lines = here.samples.read_text().replace("train,dog", "train,")
+    here.samples.write_text(lines)
+    write_tag_scores(project, ("p0", 0.2, 0.1), ("p1", 0.3, 0.4), ("p2", 0.1, 0.8), ("p3", 0, 1))
+    assert evaluate(project, "seed")["no_class"] == {"train": {"AUROC": 50.0, "AP": 50.0}}
+
+
+def write_logits(project, **of_a_class):
+    """Logits of one value for the true class of each pixel, and 0 for the others."""
+    here = Layout(project.root)
+    for key, value in of_a_class.items():
+        label = formats.read_label(here.labels("full") / f"{key}.png")
+        logits = value * (np.arange(3)[:, None, None] == label)
+        formats.write_logits(here.logits("guide") / f"{key}.npz", logits.astype(np.float32))
+
+
+def test_the_segmenters_calibration_by_hand(project):
+    """Each pixel of val is right with the confidence e / (e + 2)."""
+    write_logits(project, p3=1)
+    found = evaluate(project, "segment")
+    chance = math.e / (math.e + 2)
+    assert found["segmenter_guide"]["val"]["ECE"] == round(100 * (1 - chance), 2)
+    assert "ECE_scaled" not in found["segmenter_guide"]["val"]
+    assert found["about"]["temperature"] == {"segmenter_guide": None}  # train was not predicted
+    table = (project.root / "data/scores/segment/reliability_guide.tsv").read_text()
+    assert table == f"confidence\taccuracy\tcount\n{100 * chance:.2f}\t100.00\t1200\n"
+
+
+def test_a_segmenter_that_predicted_train_gets_a_temperature(project):
+    write_logits(project, p0=1, p1=-1, p3=1)
+    found = evaluate(project, "segment")
+    assert found["about"]["temperature"] == {"segmenter_guide": 0.05}  # p0 alone: all is right
+    assert found["segmenter_guide"]["val"]["ECE_scaled"] == 0
+    assert set(found["segmenter_guide"]["train"]) == {"ECE"}
 
 
 def test_difficult_tags_reach_the_classifiers_score(project):
@@ -102,10 +180,11 @@ def test_guide(project):
 
 
 def test_segment(project):
-    scores = evaluate(project, "segment")
-    assert set(scores) == {"segmenter_guide", "refined_guide", "about"}
-    assert scores["segmenter_guide"]["val"]["mIoU"] == 33.33  # background right, cat for dog
-    assert scores["refined_guide"]["val"]["boundary_IoU"] == 100.0
+    found = evaluate(project, "segment")
+    assert set(found) == {"segmenter_guide", "refined_guide", "about"}
+    assert "ECE" not in found["segmenter_guide"]["val"]  # no logits
+    assert found["segmenter_guide"]["val"]["mIoU"] == 33.33  # background right, cat for dog
+    assert found["refined_guide"]["val"]["boundary_IoU"] == 100.0
     table = (project.root / "data/scores/segment/images.csv").read_text()
     assert table == (
         "link,split,id,mIoU\nrefined_guide,val,p3,100.00\nsegmenter_guide,val,p3,33.33\n"
@@ -174,8 +253,9 @@ def test_with_masks_the_report_has_every_part(project):
     for group in STAGES:
         evaluate(project, group)
     html, widths = report(project)
-    for part in ("Link by link", "IoU per class, segmenter + CRF", ">95 %</th>", "Errors:",
-                 "<span>truth</span>", "<h2>Best</h2>", "on 4 images with masks"):  # fmt: skip
+    for part in ("Link by link", "Reliability, classifier", "IoU per class, segmenter + CRF",
+                 ">95 %</th>", "Errors:", "<span>truth</span>", "<h2>Best</h2>",
+                 "on 4 images with masks"):  # fmt: skip
         assert part in html
     assert widths == {8 * 200 + 7 * 4}
 

@@ -221,3 +221,15 @@ def full_supervision_share(weak_miou: Float | float, full_miou: Float | float) -
     """
     full = np.asarray(full_miou, float)
     return np.divide(weak_miou, full, out=np.full_like(full, np.nan), where=full > 0)
+
+
+def area_under_roc(score_N: Float, positive_N: Mask) -> float:
+    """Return the chance that a random positive scores above a random negative; ties count half.
+
+    It is in [0, 1]; nan if either kind is missing.
+    """
+    positive, negative = score_N[positive_N], np.sort(score_N[~positive_N])
+    if not (len(positive) and len(negative)):
+        return float("nan")
+    below, up_to = (np.searchsorted(negative, positive, side=side) for side in ("left", "right"))
+    return float((below + up_to).mean() / 2 / len(negative))

@@ -11,8 +11,8 @@ from pipeline.guide import labels, seed_rule
 from pipeline.guide.config import Fuse
 
 RULE = Fuse(
-    rule="g2", evidence="maps", unlabelled="background", seed_threshold=0.2, saliency_threshold=0.5,
-    min_seed_area_px=0, min_saliency_fraction=0,
+    rule="g2", evidence="maps", unlabelled="background", seed_rule="threshold", seed_threshold=0.2,
+    saliency_threshold=0.5, min_seed_area_px=0, min_saliency_fraction=0,
 )  # fmt: skip
 CHANCE = (0, "a")
 CLASSES = np.array([3], np.uint8)

@@ -19,7 +19,8 @@ CRF = Crf(
 
 def fuse(seed, salient, min_seed=0, min_fraction=0.0, rule="g2", tags=(1, 2, 3), **options):
     how = Fuse(
-        rule=rule, evidence="maps", seed_threshold=0.2, saliency_threshold=0.5,
+        rule=rule, evidence="maps", seed_rule="threshold", seed_threshold=0.2,
+        saliency_threshold=0.5,
         min_seed_area_px=min_seed, min_saliency_fraction=min_fraction,
         **{"unlabelled": "background"} | options,
     )  # fmt: skip

@@ -11,8 +11,8 @@ from pipeline.guide.config import Diffuse, Fuse
 
 CRF = Crf(iterations=3, smooth_w=1, smooth_sxy=2, bilateral_w=3, bilateral_sxy=4, bilateral_srgb=5)
 RULE = Fuse(
-    rule="g2", evidence="maps", unlabelled="background", seed_threshold=0.2, saliency_threshold=0.5,
-    min_seed_area_px=0, min_saliency_fraction=0,
+    rule="g2", evidence="maps", unlabelled="background", seed_rule="threshold", seed_threshold=0.2,
+    saliency_threshold=0.5, min_seed_area_px=0, min_saliency_fraction=0,
 )  # fmt: skip
 
 

@@ -59,6 +59,21 @@ def test_equal_confidence_keeps_the_order_of_the_answers():
         assert metrics.average_precision(score, right) == pytest.approx(1 / rank)
 
 
+def test_area_under_roc_by_hand():
+    """Positives at 3 and 1, negatives at 2 and 1: of four pairs, two are right and one is a tie."""
+    score, positive = np.array([3, 1, 2, 1.0]), np.array([True, True, False, False])
+    assert metrics.area_under_roc(score, positive) == pytest.approx(2.5 / 4)
+    assert np.isnan(metrics.area_under_roc(score, np.ones(4, bool)))
+    assert np.isnan(metrics.area_under_roc(score, np.zeros(4, bool)))
+
+
+def test_area_under_roc_equals_a_loop_over_pairs(rng):
+    score, positive = rng.integers(0, 9, 40) / 8, rng.random(40) < 0.3
+    pairs = [(p, n) for p in score[positive] for n in score[~positive]]
+    expected = np.mean([1.0 if p > n else 0.5 if p == n else 0.0 for p, n in pairs])
+    assert metrics.area_under_roc(score, positive) == pytest.approx(expected)
+
+
 def test_average_precision_by_hand():
     score = np.array([0.9, 0.8, 0.7, 0.6])
     hit = np.array([True, False, True, False])

