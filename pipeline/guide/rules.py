@@ -73,8 +73,9 @@ class Parts:
 def g2(parts: Parts) -> UInt8:
     """Give each saliency component the class of the seeds that overlap it.
 
-    Two or more classes make it CONTESTED, and without a seed it is background. A seed component
-    that overlaps no saliency component keeps its class. One that overlaps loses its pixels outside.
+    A component with seeds of two or more classes becomes CONTESTED. One without seeds becomes
+    background. A seed component that overlaps no saliency component keeps its class. One that
+    overlaps keeps no pixel outside saliency.
     """
     counts = _votes(parts)
     winner = np.where((counts > 0).sum(1) > 1, CONTESTED, counts.argmax(1)).astype(np.uint8)

@@ -87,7 +87,8 @@ def run(
         done: ids whose results exist. A batch is skipped only if all its ids are done. In a smaller
             batch, the other images would be rounded differently.
         compute: computes the outputs of a batch; by default, the network does.
-        offset_px: how far the outputs lie from what they show, see `alignment`.
+        offset_px: by how many px, down and right, the outputs lie beside what they show. The
+            pictures are moved to correct it (`alignment`).
     """
     runtime.keep_memory()
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()

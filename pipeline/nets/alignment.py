@@ -24,11 +24,11 @@ BATCH = 8
 def measure_offset(compute: Callable[[Tensor], Tensor], image_N3HW: Tensor) -> Offset:
     """Measure how far, down and right, the maps of `compute` lie from their evidence.
 
-    Evidence at p is painted at p + d. In the mirror image it is painted on the other side, at p - d
-    once the map is mirrored back. So the two maps agree best where one is read at p + d and the
-    other at p - d. The correlation is taken over all images, channels and inner cells. What depends
-    on the image's border does not move with the picture and draws the result towards 0. So the
-    picture is moved by the offset, and the rest is measured, until nothing is left.
+    The map of an image shows evidence at p too far by d. The map of the mirror image, mirrored
+    back, shows it too far by -d. So the result is the d for which the first map, read at p + d,
+    agrees best with the second, read at p - d. The correlation is taken over all images, channels
+    and inner cells. Effects of the image's border pull the result towards 0. So the picture is
+    moved by the result, the rest is measured and added, at most ROUNDS times.
 
     Args:
         compute: from images (N, 3, H, W) to maps (N, C, h, w).
