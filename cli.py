@@ -197,15 +197,19 @@ def download(
 
 @app.command()
 def table(
-    name: Annotated[str | None, typer.Argument(help="T1 to T8; all of them without.")] = None,
+    name: Annotated[str | None, typer.Argument(help="T1 to T10; without it, T1 to T9.")] = None,
     row: Annotated[list[str] | None, typer.Option(help="Run this row alone.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Run this random seed alone.")] = None,
 ) -> None:
-    """Run what a paper's table still needs, and write it as Markdown, CSV and LaTeX."""
+    """Run what a paper's table still needs, and write it as Markdown, CSV and LaTeX.
+
+    If its rows have class maps, their precision-recall curves are drawn beside it.
+    """
     spec, ablation = read_yaml(LAYOUT.tables), read_yaml(LAYOUT.ablation)
     if name and name not in spec:
         raise UserError(f"no table '{name}'; there are {', '.join(spec)}")
-    chosen = [tables.read(n, spec[n]) for n in spec if name in (None, n)]
+    known = [tables.read(n, spec[n]) for n in spec]
+    chosen = [t for t in known if (t.name == name if name else not t.by_name)]
     rows = dict.fromkeys(r for t in chosen for r in t.rows if not row or r in row)
     if not rows:
         raise UserError(f"no row {row} in {name or 'the tables'}")

@@ -21,7 +21,7 @@ class Table:
     `columns`: title -> path into a cell's scores; "share of ROW" in place of a path: in percent of
     that row's value in the column before. A path to several numbers (one a class) makes a column
     of each. `paper`: row -> title -> value. `others`: method ->
-    title -> value, for methods we do not run.
+    title -> value, for methods we do not run. `by_name`: the table runs only if it is named.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Table:
     paper: dict[str, dict[str, float]]
     others: dict[str, dict[str, float]]
     note: str
+    by_name: bool
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def read(name: str, spec: dict[str, Any]) -> Table:
         paper=spec.get("paper", {}),
         others=spec.get("others", {}),
         note=spec.get("note", ""),
+        by_name=spec.get("by_name", False),
     )
 
 

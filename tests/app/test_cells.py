@@ -96,7 +96,7 @@ def test_a_record_of_other_params_or_code_is_not_in_the_table(recorded, tmp_path
 
 
 def test_curves_are_written_where_there_are_some_and_only_there(recorded, tmp_path):
-    path = Layout(tmp_path).table("T9", "curves.tsv")
+    paths = [Layout(tmp_path).table("T9", name) for name in ("curves.tsv", "curves.png")]
     for curve in ([["0.50"] * len(seed_scores.CURVE)], []):
         recorded(curve=curve)
-        assert path.exists() == bool(curve)
+        assert [path.exists() for path in paths] == [bool(curve)] * 2

@@ -24,6 +24,10 @@ def table():
     return tables.read("T9", SPEC)
 
 
+def test_a_table_runs_unnamed_unless_it_says_otherwise(table):
+    assert not table.by_name and tables.read("T10", SPEC | {"by_name": True}).by_name
+
+
 def test_one_seed_shows_the_interval_and_the_difference(table):
     records = {"g1": [cell(40.0)], "g2": [cell(50.0, mIoU_low=45.0, mIoU_high=55.0)]}
     head, g1, g2, sec = tables.grid(table, records)
