@@ -23,6 +23,7 @@ SEGMENTERS = {
 LINES = (
     ("classifier", "mAP", "classifier"),
     ("maps", "best_mIoU", "class maps, threshold chosen on truth"),
+    ("map_labels", "mIoU", "class maps of predicted tags + CRF"),
     ("seeds", "mIoU", "seeds, using true tags"),
     ("saliency", "IoU", "saliency, at fuse's threshold"),
     ("saliency_half", "IoU", "saliency, at half its maximum"),

@@ -30,6 +30,7 @@ MAY_IMPORT = {
 # arrays in, arrays out: no I/O, and nothing of ours but array types, configs and each other
 ARRAYS_ONLY = (
     "core/maps", "crf/dense", "guide/rules", "guide/diffusion", "guide/labels", "guide/seed_rule",
+    "guide/map_labels",
     "seeds/pooling", "scores/shared/metrics", "scores/seed/localise", "scores/seed/seed_curve",
     "scores/saliency/saliency_scores", "scores/shared/percent",
 )  # fmt: skip

@@ -83,7 +83,9 @@ def layout_paths():
     known |= {here.labels(s).as_posix() for s in SUPERVISIONS}
     known |= {here.segmenter(s).as_posix() for s in ROUNDS.values()}
     known |= {
-        path(g).as_posix() for g in layout.SCORED for path in (here.scores, here.score_tables)
+        path(g).as_posix()
+        for g in (*layout.SCORED, *layout.SCORED_BY_NAME)
+        for path in (here.scores, here.score_tables)
     }
     for path in (here.logits, here.predictions, here.refined):
         known |= {path("guide").as_posix(), path("full").as_posix()}
@@ -156,11 +158,11 @@ def test_presets_are_valid_over_the_base(path):
 
 
 def test_every_group_of_links_has_its_stage_and_part_of_the_chain_can_be_scored_alone():
-    for group in layout.SCORED:
+    for group in (*layout.SCORED, *layout.SCORED_BY_NAME):
         outs = entries(f"evaluate_{group}", "outs") | entries(f"evaluate_{group}", "metrics")
         assert outs == {f"data/scores/{group}", f"data/scores/{group}.json"}
     for group, later in (("seed", "segment|saliency/"), ("saliency", "segment|maps"),
-                         ("guide", "segment|maps")):  # fmt: skip
+                         ("guide", "segment|maps"), ("maps", "segment|saliency/")):  # fmt: skip
         assert not [d for d in entries(f"evaluate_{group}", "deps") if re.search(later, d)]
 
 
