@@ -230,27 +230,39 @@ def predict(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
     crf: Annotated[bool, typer.Option(help="Refine by the dense CRF.")] = True,
     model: Annotated[Path | None, typer.Option(help="Folder of a trained segmenter.")] = None,
+    maps: Annotated[bool, typer.Option("--maps", help="Draw class maps instead.")] = False,
+    classifier: Annotated[
+        Path | None, typer.Option(help="With --maps: folder of a trained classifier.")
+    ] = None,
 ) -> None:
     """Segment any photographs: NAME.png (class indices, palette) and NAME_overlay.jpg.
+
+    With --maps, it draws NAME_maps.jpg instead: class maps of the five most probable classes.
 
     Stopped and started again, it goes on. A folder takes the results of one network, and one call
     at a time; its made_of.json names the classes.
     """
-    from app import predict
+    from app import predict, predict_maps
 
-    chosen = load_params(LAYOUT.params)
-    done = predict.segment(
-        model or LAYOUT.segmenter(chosen.segment.supervision[0]),
-        predict.find(images),
-        output,
-        how=chosen.segment.predict,
-        refine=chosen.crf[chosen.refine.crf] if crf else None,
-    )
+    if (maps and (model or not crf)) or (classifier and not maps):
+        raise UserError("--maps goes with --classifier, and not with --model or --no-crf")
+    chosen, photos = load_params(LAYOUT.params), predict.find(images)
+    if maps:
+        folder = classifier or LAYOUT.seed_model
+        done = predict_maps.draw(folder, photos, output, infer_as=chosen.seed.maps)
+    else:
+        done = predict.segment(
+            model or LAYOUT.segmenter(chosen.segment.supervision[0]),
+            photos,
+            output,
+            how=chosen.segment.predict,
+            refine=chosen.crf[chosen.refine.crf] if crf else None,
+        )
     for line in done.bad:
         out.print(f"skipped: {line}")
     names = ", ".join(f"{i} {name}" for i, name in enumerate(done.classes))
     before = f" ({done.kept} of them from before)" if done.kept else ""
-    out.print(f"{done.done} images in {output}{before}; indices: {names}")
+    out.print(f"{done.done} images in {output}{before}" + (f"; indices: {names}" if names else ""))
     if done.bad:
         raise typer.Exit(1)
 

@@ -23,12 +23,16 @@ from pipeline.report import drawing
 from pipeline.segment.deeplab import DeepLab
 
 RECORD = "made_of.json"  # among the results: of which network, params and files they were made
+ENDINGS = ("_overlay.jpg", ".png")  # of an image's results; the last one is written last
 CHUNK = 8  # images a process refines before the network goes on
 
 
 @dataclass(frozen=True)
 class Applied:
-    """How many images have results and how many had them before, classes, a line a bad file."""
+    """How many images have results and how many had them before, and a line for each bad file.
+
+    `classes` are the names of the masks' indices; empty if there are no masks.
+    """
 
     done: int
     kept: int
@@ -62,14 +66,13 @@ def segment(
         UserError: nothing was trained yet, or `out` holds the images, files made elsewhere, or
             the results of another network or other params.
     """
-    for path in images:
-        if path.parent.resolve() == out.resolve():
-            raise UserError(f"{out}: holds {path.name}; choose another folder for the results")
+    refuse_folder_of(images, out)
     net, spec = checkpoint.load(model, DeepLab.from_spec)
-    samples, bad = _readable(images)
+    samples, bad = readable(images)
     classes = ("background", *spec["classes"])
     made_by = fingerprint(formats.digest(model), how, refine or "")
-    kept = _begin(out, samples, {"made_by": made_by, "classes": [*classes]}) if samples else set()
+    about = {"made_by": made_by, "classes": [*classes]}
+    kept = begin(out, samples, about, ENDINGS) if samples else set()
     found = infer.run(net, samples, how, title="predict", done=kept)
     count = max(1, min(runtime.workers(), len(samples) - len(kept)))
     with runtime.processes(count, initializer=_alone) as pool:
@@ -80,7 +83,18 @@ def segment(
     return Applied(len(samples), len(kept), classes, tuple(bad))
 
 
-def _readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
+def refuse_folder_of(images: Sequence[Path], out: Path) -> None:
+    """Check that `out` holds none of the images.
+
+    Raises:
+        UserError: it holds one.
+    """
+    for path in images:
+        if path.parent.resolve() == out.resolve():
+            raise UserError(f"{out}: holds {path.name}; choose another folder for the results")
+
+
+def readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
     """The images as samples, and a line for each that cannot be one."""
     samples: dict[str, Photo] = {}
     bad = []
@@ -103,15 +117,23 @@ def _size(path: Path) -> tuple[int, int] | str:
     return height, width
 
 
-def _begin(out: Path, samples: Sequence[Photo], about: dict[str, Any]) -> set[str]:
+def begin(
+    out: Path, samples: Sequence[Photo], about: dict[str, Any], endings: Sequence[str]
+) -> set[str]:
     """The ids that have their results already; the results of another image are removed.
+
+    Args:
+        out: the folder of the results and their record.
+        samples: the images.
+        about: what the record says of their making: `made_by` and the classes.
+        endings: what an image's results add to its id.
 
     Raises:
         UserError: a file that is not on record would be overwritten.
     """
     record, now = out / RECORD, {s.id: _identity(s.image) for s in samples}
     old = _on_record(record, about["made_by"])
-    results = {i: (out / f"{i}_overlay.jpg", out / f"{i}.png") for i in now}
+    results = {i: [out / f"{i}{ending}" for ending in endings] for i in now}
     for path in (p for i in now.keys() - old.keys() for p in results[i]):
         if path.exists():
             raise UserError(f"{path}: not made by predict; choose another folder")

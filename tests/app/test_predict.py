@@ -33,7 +33,7 @@ def test_bad_and_double_images_are_a_line_each(tmp_path, monkeypatch):
     photo(tmp_path / "more/a.png", size=(20, 10))
     (tmp_path / "b.png").write_bytes(b"no image")
     paths = [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "more/a.png"]
-    (sample,), (bad, double) = predict._readable(paths)
+    (sample,), (bad, double) = predict.readable(paths)
     assert sample == Photo("a", tmp_path / "a.png", 30, 40)
     assert "b.png: cannot be decoded" in bad
     assert f"{tmp_path / 'more/a.png'}: another image is already called 'a'" in double
@@ -54,7 +54,7 @@ def out(tmp_path):
 def begin(out, *keys, made_by="x"):
     images = {k: out.parent / f"photos/{k}.png" for k in keys}
     samples = [Photo(k, p, 30, 40) for k, p in images.items()]
-    return predict._begin(out, samples, {"made_by": made_by, "classes": []})
+    return predict.begin(out, samples, {"made_by": made_by, "classes": []}, predict.ENDINGS)
 
 
 def test_results_of_the_same_image_are_kept_and_others_stay_on_record(out):

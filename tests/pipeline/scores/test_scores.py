@@ -192,7 +192,7 @@ def test_report_escapes_names():
         }},
         per_class=[{"link": "refined_guide", "split": "val", "class": "<cat>", "iou": "4"}],
         classes=["<cat>"], columns=["image"],
-        shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>")],
+        shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>", "<dog> 0.90")],
     )  # fmt: skip
     assert "<cat>" not in html and "&lt;cat&gt;" in html and "&lt;id&gt;" in html
     assert "80.0" in html and "bootstrap interval over the images" in html
