@@ -16,12 +16,12 @@ try:
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
-from app import cells, doctor, dvc_process, fetch, graph, tables
+from app import cells, doctor, dvc_process, fetch, graph, presets, tables
 from pipeline.core import formats, runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED, Layout
-from pipeline.core.params import differences, lay_over, read_yaml, validate
-from pipeline.params import Params, load_params
+from pipeline.core.params import read_yaml
+from pipeline.params import load_params
 from pipeline.report import links
 
 app = typer.Typer(
@@ -32,7 +32,6 @@ app = typer.Typer(
 )
 out = Console(soft_wrap=True, highlight=False)
 LAYOUT = Layout()
-BASE = Path("presets/shapes.yaml")
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -123,23 +122,7 @@ def _print_scores(groups: Sequence[str]) -> None:
 @app.command()
 def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")]) -> None:
     """Make params.yaml the scenario PRESET; prints every value that changed, keeps the old file."""
-    path = Path("presets") / f"{preset}.yaml"
-    if not path.exists():
-        there = ", ".join(sorted(p.stem for p in Path("presets").glob("*.yaml")))
-        raise UserError(f"no preset '{preset}'; there are {there}")
-    yaml = YAML()
-    yaml.width, before = 110, read_yaml(LAYOUT.params)
-    base = yaml.load(BASE)
-    lay_over(base, read_yaml(path))
-    validate(Params, base, where=str(path))
-    LAYOUT.params_before.parent.mkdir(parents=True, exist_ok=True)
-    LAYOUT.params_before.write_text(LAYOUT.params.read_text())
-    if path == BASE:
-        LAYOUT.params.write_text(BASE.read_text())
-    else:
-        with LAYOUT.params.open("w") as f:
-            yaml.dump(base, f)
-    for name, old, new in differences(before, read_yaml(LAYOUT.params)):
+    for name, old, new in presets.use(LAYOUT, preset):
         out.print(f"{name}: {old} -> {new}")
     out.print(f"params.yaml is now the preset '{preset}'; as it was: {LAYOUT.params_before}")
 
@@ -265,6 +248,24 @@ def predict(
     out.print(f"{done.done} images in {output}{before}" + (f"; indices: {names}" if names else ""))
     if done.bad:
         raise typer.Exit(1)
+
+
+@app.command("export-voc")
+def export(
+    predictions: Annotated[Path, typer.Argument(help="A folder that `predict` wrote.")],
+    images: Annotated[Path, typer.Option("--list", help="VOC's list of test images, test.txt.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The archive.")] = Path(
+        "results.tgz"
+    ),
+    competition: Annotated[
+        str, typer.Option(help="comp6: trained with other data too, such as ImageNet; or comp5.")
+    ] = "comp6",
+) -> None:
+    """Pack predictions of VOC 2012's test images into the archive that its server takes."""
+    from app.export import export_voc
+
+    count = export_voc(predictions, images, output, competition=competition)
+    out.print(f"{count} predictions in {output}, for {competition}")
 
 
 def main() -> None:
