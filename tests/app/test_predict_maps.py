@@ -1,5 +1,7 @@
 """`predict --maps`, with a classifier that was not trained."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -88,7 +90,9 @@ def test_pictures_are_kept_and_not_mixed_with_those_of_another_network(
     predict_maps.draw(model, photos, out, infer_as=maps)
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     (out / "y_maps.jpg").unlink()
+    os.utime(out / "x_maps.jpg", (1, 1))
     assert predict_maps.draw(model, photos, out, infer_as=maps).kept == 1
+    assert (out / "x_maps.jpg").stat().st_mtime == 1  # not drawn again
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
     other = maps.model_copy(update={"flip": not maps.flip})
     with pytest.raises(UserError, match="made by another network or params"):
