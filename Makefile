@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 help:
 	@echo "make demo     install, generate data, run the whole chain, print its scores"
 	@echo "make test     install, then run the linter, the type checker and the quick tests"
-	@echo "make slow     run the tests that train or kill; minutes"
+	@echo "make slow     run the slow tests, which train networks or kill processes"
 	@echo "make mutants  break the array code one place at a time: do its tests fail?"
 	@echo "make bench    measure what docs/benchmarks.md shows on this machine; takes an hour"
 	@echo "make lint     run the linter and the type checker"

@@ -1,7 +1,5 @@
-"""GuideLabel on the command line: what people type. DVC never calls this file."""
+"""The commands that people type. DVC never calls this file."""
 
-import json
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -16,8 +14,8 @@ try:
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
-from app import cells, doctor, dvc_process, fetch, graph, presets, tables
-from pipeline.core import formats, runtime
+from app import cells, chain, doctor, dvc_process, fetch, graph, msra, presets, status, tables
+from pipeline.core import runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED, Layout
 from pipeline.core.params import read_yaml
@@ -25,228 +23,238 @@ from pipeline.params import load_params
 from pipeline.report import links
 
 app = typer.Typer(
-    help="From image tags to a pixel-accurate segmenter.",
+    help="Train a segmenter from image tags.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 out = Console(soft_wrap=True, highlight=False)
 LAYOUT = Layout()
-Overrides = Annotated[
+STOPPED = "\nStopped. All finished results are kept."
+Changes = Annotated[
     list[str] | None,
     typer.Option(
-        "-S", "--set-param", help="Set a param (it stays set) and keep the run as a DVC experiment."
+        "-S",
+        "--set-param",
+        metavar="NAME=VALUE",
+        help="Set a param, such as seed.train.epochs=2, and record the run as a DVC experiment. "
+        "The param stays set.",
     ),
 ]
 
 
 def _dvc(*args: str) -> int:
-    """Run dvc; its exit code."""
+    """Run DVC and return its exit code."""
     code = dvc_process.dvc(*args, say=lambda line: print(line, end="", flush=True))
     if code is None:
-        out.print("\nStopped; what was finished is kept. Run it again to go on.")
+        out.print(f"{STOPPED} To resume, run the same command again.")
         raise typer.Exit(130)
     return code
 
 
 @app.command()
 def run(
-    target: Annotated[str | None, typer.Argument(help="Stop after this stage.")] = None,
-    set_param: Overrides = None,
+    target: Annotated[
+        str | None, typer.Argument(metavar="STAGE", help="Stop after this stage.")
+    ] = None,
+    set_param: Changes = None,
     nproc: Annotated[
-        int | None, typer.Option(min=1, help="Processes, or GPUs, that share a stage.")
+        int | None, typer.Option(min=1, help="Number of processes, or GPUs, that share a stage.")
     ] = None,
 ) -> None:
-    """Run the chain, or what is needed up to TARGET; what did not change is not run again."""
-    if nproc:
-        if os.environ.get("GUIDELABEL_LAUNCH"):
-            raise UserError("GUIDELABEL_LAUNCH already says how many; unset it or leave --nproc")
-        os.environ["GUIDELABEL_NPROC"] = str(nproc)
-    if target or set_param:
-        load_params(LAYOUT.params)
-    else:
-        doctor.require_inputs(LAYOUT)
-        if few := doctor.few_steps(LAYOUT):
-            out.print(f"note: {few}\n")
-    names = [graph.address(target, load_params(LAYOUT.params))] if target else []
-    if set_param:
-        changes = [part for change in set_param for part in ("-S", change)]
-        code = _dvc("exp", "run", *changes, *names)
-    else:
-        code = _dvc("repro", *names)
-    if code:
-        out.print(
-            "\nStopped; what was finished is kept. Mend what the error names, then run again."
-        )
+    """Run the chain, or only as far as STAGE. A stage runs only if its inputs have changed."""
+    chain.set_nproc(nproc)
+    arguments = chain.prepare(LAYOUT, target=target, changes=set_param or [])
+    if not target and not set_param and (advice := doctor.advise_epochs(LAYOUT)):
+        out.print(f"note: {advice}\n")
+    if _dvc(*arguments):
+        out.print(f"{STOPPED} Fix what the error above names, then run the same command again.")
         raise typer.Exit(1)
     if not target:
-        scores()
-    elif target.startswith("evaluate_"):  # the other links may be older
+        show_scores()
+    elif target.startswith("evaluate_"):  # the scores of other links may be older
         _print_scores([target.removeprefix("evaluate_")])
 
 
-@app.command()
-def scores() -> None:
-    """Print the scores of the last run, link by link."""
+@app.command("scores")
+def show_scores() -> None:
+    """Print the scores of each link of the chain, from the last run."""
     _print_scores(SCORED)
 
 
 def _print_scores(groups: Sequence[str]) -> None:
-    found = links.read_scores(map(LAYOUT.scores, groups))
-    if not found:
+    scores = links.read_scores(map(LAYOUT.scores, groups))
+    if not scores:
         raise UserError("no scores yet; run `python cli.py run` first")
-    table = Table(box=None, pad_edge=False)
-    for name in ("link", "score"):
-        table.add_column(name)
-    for name in ("train", "val", "95 %"):
-        table.add_column(name, justify="right")
-    lines = links.lines(found)
-    if not any(line.score == "mIoU" for line in lines):  # no masks: what the tags tell
-        lines += links.lines(found, links.TAGGED)
+    table = _table("link", "score", numbers=("train", "val", "95 %"))
+    lines = links.lines(scores)
+    if not any(line.score == "mIoU" for line in lines):  # no masks: show what the tags tell
+        lines += links.lines(scores, links.TAGGED)
     for line in lines:
         columns = (links.number(line.train), links.number(line.val), links.interval(line))
         table.add_row(line.name, line.score, *columns)
-    if "FS%" in found:
-        table.add_row("share of full supervision", "FS%", "", str(found["FS%"]))
     out.print(table)
     out.print()
     if any(line.low is not None for line in lines):
-        out.print("95 %: bootstrap over the images of val (of train where there is no val)")
-    about = found["about"]
-    if "saliency" in about:
-        out.print(f"saliency: {about['saliency']} (learned from: {about['saliency_trained_on']})")
+        out.print("95 %: bootstrap interval over the images of val (of train if there is no val)")
+    record = scores["about"]
+    if "saliency" in record:
+        out.print(f"saliency: {record['saliency']} (trained on: {record['saliency_trained_on']})")
     if groups == SCORED:
         out.print(f"pictures: {LAYOUT.report / 'index.html'}")
 
 
+def _table(*texts: str, numbers: Sequence[str] = ()) -> Table:
+    """Return an empty table with columns of texts, then columns of numbers."""
+    table = Table(box=None, pad_edge=False)
+    for name in texts:
+        table.add_column(name)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
 @app.command()
-def use(preset: Annotated[str, typer.Argument(help="A file of presets/, without .yaml.")]) -> None:
-    """Make params.yaml the scenario PRESET; prints every value that changed, keeps the old file."""
+def use(
+    preset: Annotated[str, typer.Argument(help="Name of a file in presets/, without .yaml.")],
+) -> None:
+    """Replace params.yaml by a preset, and print each value that changes. Keep the old file."""
     for name, old, new in presets.use(LAYOUT, preset):
         out.print(f"{name}: {old} -> {new}")
-    out.print(f"params.yaml is now the preset '{preset}'; as it was: {LAYOUT.params_before}")
+    out.print(f"params.yaml is now the preset '{preset}'; the old one is {LAYOUT.params_before}")
 
 
-@app.command()
-def status() -> None:
-    """Show which links are up to date, which must run again and why or follow, and the scores."""
-    load_params(LAYOUT.params)  # a wrong param is named before DVC stops at it
-    dag = dvc_process.ask("dag", "--dot", graph.LAST)
-    changed = json.loads(dvc_process.ask("status", "--json", "dvc.yaml", graph.OPTIONAL))
-    table = Table(box=None, pad_edge=False)
-    for name in ("stage", "state", "time", "memory"):
-        table.add_column(name)
-    states = graph.states(changed, graph.parse(dag))
-    for stage, why in states:
-        log = LAYOUT.log / f"{stage.split(':')[-1].replace('@', '_')}.json"
-        ran = formats.read_json(log) if log.exists() else {}
-        time, memory = ran.get("seconds"), ran.get("peak_mib")
-        table.add_row(
-            stage, why, f"{time:.0f} s" if time else "", f"{memory} MiB" if memory else ""
-        )
+@app.command("status")
+def show_status() -> None:
+    """Show the state, time and memory of each stage, and the scores."""
+    stages = status.read(LAYOUT)
+    table = _table("stage", "state", "time", "memory")
+    for stage in stages:
+        seconds = f"{stage.seconds:.0f} s" if stage.seconds else ""
+        memory = f"{stage.peak_mib} MiB" if stage.peak_mib else ""
+        table.add_row(stage.name, stage.state, seconds, memory)
     out.print(table)
     if any(LAYOUT.scores(group).exists() for group in SCORED):
-        old = any(why != graph.UP_TO_DATE for _, why in states)
-        out.print("\nof the last run, before what must run now:\n" if old else "")
-        scores()
+        old = any(stage.state != graph.UP_TO_DATE for stage in stages)
+        out.print("\nThese scores are of the last run. Some stages must run now.\n" if old else "")
+        show_scores()
 
 
 @app.command("config")
 def show_config() -> None:
-    """Print params.yaml as the stages will see it, validated."""
+    """Check params.yaml, and print the params as the stages read them."""
     YAML().dump(load_params(LAYOUT.params).model_dump(mode="json"), sys.stdout)
 
 
 @app.command("doctor")
 def check_machine() -> None:
-    """Check python, torch, device, CRF, data and weights, each with its fix."""
-    found = doctor.examine(LAYOUT)
-    for check in found:
-        out.print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<8} {check.said}")
-    if not all(check.ok for check in found):
+    """Check machine, params, data and weights. Say how to fix what is missing."""
+    checks = doctor.examine(LAYOUT)
+    for check in checks:
+        out.print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<8} {check.message}")
+    if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
 
 @app.command("fetch")
 def download(
-    dataset: Annotated[str, typer.Argument(help=" | ".join(fetch.DATASETS))],
-    root: Annotated[Path, typer.Option(help="Where to put it.")] = Path("data/raw"),
+    dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(fetch.DATASETS)}.")],
+    root: Annotated[Path, typer.Option(help="Folder for the download.")] = Path("data/raw"),
 ) -> None:
-    """Download a data set or a saliency network, with checksum; it goes on where it was."""
+    """Download a data set or a saliency network, and verify its checksum.
+
+    A broken download resumes when you type the command again.
+    """
     if dataset not in fetch.DATASETS:
-        raise UserError(f"no data set '{dataset}'; there are {', '.join(fetch.DATASETS)}")
+        raise UserError(f"no data set '{dataset}'; choose one of {', '.join(fetch.DATASETS)}")
     out.print(fetch.fetch(dataset, root))
 
 
 @app.command()
-def table(
-    name: Annotated[str | None, typer.Argument(help="T1 to T10; without it, T1 to T9.")] = None,
-    row: Annotated[list[str] | None, typer.Option(help="Run this row alone.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Run this random seed alone.")] = None,
+def convert(
+    dataset: Annotated[str, typer.Argument(help="msra")],
+    annotations: Annotated[list[Path], typer.Argument(help="The data set's text files of boxes.")],
+    root: Annotated[Path, typer.Option(help="The folder that holds images/.")] = Path(
+        "data/raw/msra_boxes"
+    ),
 ) -> None:
-    """Run what a paper's table still needs, and write it as Markdown, CSV and LaTeX.
+    """Write boxes.json, from which the saliency network learns, out of a data set's own files."""
+    if dataset != "msra":
+        raise UserError(f"no converter for '{dataset}'; there is msra")
+    out.print(msra.convert(annotations, root))
 
-    If its rows have class maps, their precision-recall curves are drawn beside it.
+
+@app.command()
+def table(
+    name: Annotated[
+        str | None, typer.Argument(help="T1 to T10, or boxes. Without a name, all except T10.")
+    ] = None,
+    row: Annotated[
+        list[str] | None, typer.Option(help="Run only this row. Repeat it for several.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Run only this random seed. Repeat it for several.")
+    ] = None,
+) -> None:
+    """Run the missing cells of the papers' tables. Write Markdown, CSV and LaTeX.
+
+    If rows have class maps, a PNG in the same folder draws their precision-recall curves.
     """
-    spec, ablation = read_yaml(LAYOUT.tables), read_yaml(LAYOUT.ablation)
-    if name and name not in spec:
-        raise UserError(f"no table '{name}'; there are {', '.join(spec)}")
-    known = [tables.read(n, spec[n]) for n in spec]
-    chosen = [t for t in known if (t.name == name if name else not t.by_name)]
-    rows = dict.fromkeys(r for t in chosen for r in t.rows if not row or r in row)
-    if not rows:
-        raise UserError(f"no row {row} in {name or 'the tables'}")
-    seeds = seed or ablation["random_seeds"]
-    cells_of = (tables.address(ablation, r, s) for r in rows for s in seeds)
-    code = _dvc("repro", "--keep-going", *cells_of)
-    base = read_yaml(LAYOUT.params)
-    for each in chosen:
-        out.print(cells.write_table(LAYOUT, each, base, ablation), markup=False)
+    ablation = read_yaml(LAYOUT.ablation)
+    chosen = tables.choose(read_yaml(LAYOUT.tables), name)
+    addresses = tables.addresses(chosen, ablation, rows=row, seeds=seed)
+    code = _dvc("repro", "--keep-going", *addresses)
+    params = read_yaml(LAYOUT.params)
+    for chosen_table in chosen:
+        out.print(cells.write_table(LAYOUT, chosen_table, params, ablation), markup=False)
     if code:
-        out.print("Some cells failed: see above; they are missing in the table.")
+        out.print("Some cells failed, and the tables show them as missing. See the errors above.")
         raise typer.Exit(1)
 
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of images.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    crf: Annotated[bool, typer.Option(help="Refine by the dense CRF.")] = True,
-    model: Annotated[Path | None, typer.Option(help="Folder of a trained segmenter.")] = None,
+    crf: Annotated[bool, typer.Option(help="Refine the masks by the dense CRF.")] = True,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a trained segmenter. By default, that of the last run."),
+    ] = None,
     maps: Annotated[bool, typer.Option("--maps", help="Draw class maps instead.")] = False,
     classifier: Annotated[
         Path | None, typer.Option(help="With --maps: folder of a trained classifier.")
     ] = None,
 ) -> None:
-    """Segment any photographs: NAME.png (class indices, palette) and NAME_overlay.jpg.
+    """Segment photographs. Write NAME.png (palette PNG of class indices) and NAME_overlay.jpg.
 
-    With --maps, it draws NAME_maps.jpg instead: class maps of the five most probable classes.
+    With --maps, write NAME_maps.jpg instead: class maps of the five most probable classes.
 
-    Stopped and started again, it goes on. A folder takes the results of one network, and one call
-    at a time; its made_of.json names the classes.
+    A stopped call resumes when you type the command again. Use another output folder for each
+    network and each set of params. made_of.json in the output folder lists the classes.
     """
     from app import predict, predict_maps
 
     if (maps and (model or not crf)) or (classifier and not maps):
         raise UserError("--maps goes with --classifier, and not with --model or --no-crf")
-    chosen, photos = load_params(LAYOUT.params), predict.find(images)
+    params, photos = load_params(LAYOUT.params), predict.list_images(images)
     if maps:
-        folder = classifier or LAYOUT.seed_model
-        done = predict_maps.draw(folder, photos, output, infer_as=chosen.seed.maps)
+        model = classifier or LAYOUT.seed_model
+        results = predict_maps.draw(model, photos, output, params.seed.maps)
     else:
-        done = predict.segment(
-            model or LAYOUT.segmenter(chosen.segment.supervision[0]),
+        results = predict.segment(
+            model or LAYOUT.segmenter(params.segment.supervision[0]),
             photos,
             output,
-            how=chosen.segment.predict,
-            refine=chosen.crf[chosen.refine.crf] if crf else None,
+            params.segment.predict,
+            crf=params.crf[params.refine.crf] if crf else None,
         )
-    for line in done.bad:
-        out.print(f"skipped: {line}")
-    names = ", ".join(f"{i} {name}" for i, name in enumerate(done.classes))
-    before = f" ({done.kept} of them from before)" if done.kept else ""
-    out.print(f"{done.done} images in {output}{before}" + (f"; indices: {names}" if names else ""))
-    if done.bad:
+    for message in results.skipped:
+        out.print(f"skipped: {message}")
+    names = ", ".join(f"{i} {name}" for i, name in enumerate(results.classes))
+    kept = f" ({results.kept} of them from an earlier call)" if results.kept else ""
+    out.print(f"{results.count} images in {output}{kept}" + (names and f"; class indices: {names}"))
+    if results.skipped:
         raise typer.Exit(1)
 
 
@@ -269,7 +277,7 @@ def export(
 
 
 def main() -> None:
-    """Run the app; bad input is one line and exit code 1."""
+    """Run a command. A UserError is printed as one line, and the exit code is 1."""
     threading.excepthook = runtime.forgive_pool
     try:
         app()

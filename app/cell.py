@@ -1,4 +1,4 @@
-"""`python -m app.cell ROW SEED STAGE...`: the chain with the params of one row of a table."""
+"""`python -m app.cell ROW SEED STAGE...`: run the chain with the params of one row of a table."""
 
 import os
 import shutil
@@ -17,26 +17,26 @@ from pipeline.params import Params
 
 
 def run(layout: Layout, row: str, seed: int, targets: Sequence[str]) -> None:
-    """Run `dvc repro TARGETS` in a copy of the project and write its scores.
+    """Run `dvc repro TARGETS` in a copy of the project, write its scores and remove the copy.
 
     Raises:
         UserError: the row is unknown or invalid, or a stage failed.
     """
     home, cell = Path.cwd(), layout.cell(row, seed)
     ablation = read_yaml(layout.ablation)
-    values = cells.row_params(read_yaml(layout.params), ablation, row, seed)
-    validate(Params, values, where=f"row '{row}'")
-    work = cells.folder_in(cell, values)
+    params = cells.row_params(read_yaml(layout.params), ablation, row, seed)
+    validate(Params, params, where=f"row '{row}'")
+    work = cells.copy_folder(cell, params)
     work.mkdir(parents=True, exist_ok=True)
-    cells.prepare(work, home, values, made=(layout.shapes, layout.shapes_boxed))
+    cells.prepare(work, home, params, generated=(layout.shapes, layout.shapes_boxed))
     _dvc(work, targets)
     record: dict[str, Any] = {
-        "scores": cells.gather(work),
-        "curve": cells.curve(work),
+        "scores": cells.read_scores(work),
+        "curve": cells.read_curve(work),
         "row": row,
         "random_seed": seed,
-        "params": cells.params_name(values),
-        "code": cells.code(home),
+        "params": cells.params_key(params),
+        "code": cells.code_key(home),
         "data": formats.digest(work / layout.samples, work / layout.truth)[:12],
     }
     formats.write_json(layout.cell_scores(row, seed), record)
@@ -45,9 +45,9 @@ def run(layout: Layout, row: str, seed: int, targets: Sequence[str]) -> None:
 
 def _dvc(work: Path, targets: Sequence[str]) -> None:
     command = [sys.executable, "-m", "dvc", "repro", *targets]
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("DVC_")}
-    if subprocess.run(command, cwd=work, check=False, env=clean).returncode:
-        raise UserError(f"the chain stopped in {work}; fix what the error above names, run again")
+    env = {k: v for k, v in os.environ.items() if not k.startswith("DVC_")}
+    if subprocess.run(command, cwd=work, check=False, env=env).returncode:
+        raise UserError(f"the chain stopped in {work}; fix what the error above names and rerun")
 
 
 def main() -> None:

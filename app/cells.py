@@ -1,7 +1,7 @@
-"""One cell of a table: a copy of the project in which the chain runs with other params.
+"""A cell of a table: a copy of the project in which the chain runs with the params of a row.
 
-The copy shares the project's cache: what the chain, or another cell, has made from the same inputs
-comes out of it and is not made again.
+The copy shares the project's cache. So DVC takes from the cache what the chain or another cell
+has already made from the same inputs.
 """
 
 import copy
@@ -33,53 +33,53 @@ CONFIG = """[core]
 
 
 def row_params(base: dict[str, Any], ablation: dict[str, Any], row: str, seed: int) -> Any:
-    """params.yaml of a cell: the project's, `over` for all cells, the row's own, the seed.
+    """Lay over `base` first `over`, which all rows share, then the row's params and the seed.
 
     Raises:
         UserError: the row is not defined.
     """
     if row not in ablation["rows"]:
-        raise UserError(f"ablation/params.yaml: rows: no row '{row}'")
+        raise UserError(f"ablation/params.yaml: no row '{row}' in section rows; add it there")
     for changes in (ablation["over"], ablation["rows"][row] or {}, {"random_seed": seed}):
         lay_over(base, changes)
     return base
 
 
-def params_name(values: dict[str, Any]) -> str:
-    """A short name of a cell's params: cells of the same name can be compared."""
-    return fingerprint(json.dumps(values, sort_keys=True))
+def params_key(params: dict[str, Any]) -> str:
+    """Return a fingerprint of a cell's params. A table shows only cells of today's params."""
+    return fingerprint(json.dumps(params, sort_keys=True))
 
 
-def code(home: Path) -> str:
-    """A short name of the code: cells of other code are not shown beside each other."""
+def code_key(home: Path) -> str:
+    """Return a fingerprint of the code. A table shows only cells of today's code."""
     return formats.digest(
         *sorted(home.glob("pipeline/**/*.py")), *sorted(home.glob("stages/**/*.py"))
     )
 
 
-def folder_in(cell: Path, values: dict[str, Any]) -> Path:
-    """Where in the cell's folder the copy lies: so deep that ../ in a param stays in the cell."""
-    up = [Path(text).parts.count("..") for text in _texts(values)]
+def copy_folder(cell: Path, params: dict[str, Any]) -> Path:
+    """Return where the copy goes: deep enough that `../` in a param stays in the cell's folder."""
+    up = [Path(text).parts.count("..") for text in _texts(params)]
     return cell.joinpath(*["project"] * (1 + max(up, default=0)))
 
 
-def prepare(work: Path, home: Path, values: dict[str, Any], *, made: tuple[Path, ...]) -> None:
-    """Lay out the project `home` in `work` with the params `values`.
+def prepare(work: Path, home: Path, params: dict[str, Any], *, generated: tuple[Path, ...]) -> None:
+    """Copy the project `home` to `work`, with other params.
 
     Args:
-        work: the cell's folder; one that a killed run left is used again, with what it holds.
+        work: the folder of the copy. What a killed run left there is used again.
         home: the project.
-        values: the whole of params.yaml.
-        made: files that the chain itself makes, which the cell is not given.
+        params: all of params.yaml.
+        generated: paths that the chain itself makes. The copy gets no link to them.
     """
     for name in CODE:
         _copy(home / name, work / name)
-    paths = {Path(text) for text in _texts(values) if text and (home / text).exists()}
-    for path in sorted(paths):  # a folder before what is in it
-        if not any(path.is_relative_to(own) for own in made):
+    paths = {Path(text) for text in _texts(params) if text and (home / text).exists()}
+    for path in sorted(paths):  # so a folder comes before its content
+        if not any(path.is_relative_to(folder) for folder in generated):
             _link(path, home, work)
     with (work / "params.yaml").open("w", encoding="utf-8") as f:
-        YAML().dump(values, f)
+        YAML().dump(params, f)
     (work / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
     (work / ".dvcignore").write_text((home / ".dvcignore").read_text())
     (work / ".dvc/config").write_text(CONFIG.format(cache=(home / ".dvc/cache").resolve()))
@@ -94,86 +94,93 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _texts(values: Any) -> Iterator[str]:
-    """Every text in nested params: the paths are among them."""
-    if isinstance(values, dict):
-        for value in values.values():
+def _texts(params: Any) -> Iterator[str]:
+    """Yield every text in nested params. All paths are among them."""
+    if isinstance(params, dict):
+        for value in params.values():
             yield from _texts(value)
-    elif isinstance(values, str):
-        yield values
+    elif isinstance(params, str):
+        yield params
 
 
 def _link(path: Path, home: Path, work: Path) -> None:
-    """Make the relative `path` name in `work` what it names in `home`, by a symbolic link.
+    """Link the relative `path` in `work` to the same path in `home`.
 
-    Its parents are folders of the cell's own: what the chain makes in them stays in the cell.
+    Its parent folders are real folders in the cell, so what the chain makes in them stays there.
     """
-    here = Path(os.path.normpath(work / path))
-    if not path.is_absolute() and not here.exists():
-        here.parent.mkdir(parents=True, exist_ok=True)
-        here.symlink_to((home / path).resolve())
+    link = Path(os.path.normpath(work / path))
+    if not path.is_absolute() and not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to((home / path).resolve())
 
 
-def gather(work: Path) -> dict[str, Any]:
-    """The scores of every group that the cell's chain reached, with each class's IoU."""
-    found: dict[str, Any] = {}
+def read_scores(work: Path) -> dict[str, Any]:
+    """Read all scores that the cell's chain computed, with the IoU of each class."""
+    scores: dict[str, Any] = {}
     for path in sorted((work / "data/scores").glob("*.json")):
-        lay_over(found, formats.read_json(path))
+        lay_over(scores, formats.read_json(path))
     for path in sorted((work / "data/scores").glob("*/iou.tsv")):
         for row in formats.read_table(path, columns=("link", "split", "class", "iou"), sep="\t"):
-            each = found[row["link"]][row["split"]].setdefault("IoU", {})
+            class_ious = scores[row["link"]][row["split"]].setdefault("IoU", {})
             if row["iou"] != "nan":
-                each[row["class"]] = float(row["iou"])
-    return found
+                class_ious[row["class"]] = float(row["iou"])
+    return scores
 
 
-def curve(work: Path) -> list[list[str]]:
-    """The points of the class maps' curve, `scores.CURVE`; none where seeds were not scored."""
+def read_curve(work: Path) -> list[list[str]]:
+    """Read the curve of the class maps, one row a threshold; empty if seeds were not scored.
+
+    The columns are `seed_scores.CURVE`.
+    """
     path = work / "data/scores/seed/curve.tsv"
     rows = formats.read_table(path, columns=seed_scores.CURVE, sep="\t") if path.exists() else []
     return [[row[c] for c in seed_scores.CURVE] for row in rows]
 
 
-def _cell(
+def _read_cell(
     layout: Layout, base: dict[str, Any], ablation: dict[str, Any], row: str, seed: int
 ) -> dict[str, Any] | None:
-    """A cell's record; None if it did not run, or ran with other params or code."""
+    """Read a cell's record. Return None if it did not run, or ran with other params or code."""
     if not (path := layout.cell_scores(row, seed)).exists():
         return None
-    found: dict[str, Any] = formats.read_json(path)
-    values = row_params(copy.deepcopy(base), ablation, row, seed)
-    fits = found["params"] == params_name(values) and found["code"] == code(layout.root)
-    return found if fits else None
+    record: dict[str, Any] = formats.read_json(path)
+    params = row_params(copy.deepcopy(base), ablation, row, seed)
+    fits = record["params"] == params_key(params) and record["code"] == code_key(layout.root)
+    return record if fits else None
 
 
 def write_table(
     layout: Layout, table: tables.Table, base: dict[str, Any], ablation: dict[str, Any]
 ) -> str:
-    """Write a table in every form out of the cells of today's params and code; its Markdown."""
+    """Write a table in every format, from the cells of today's params and code.
+
+    Returns:
+        The table as Markdown.
+    """
     seeds = ablation["random_seeds"]
     records = {
-        row: [c for seed in seeds if (c := _cell(layout, base, ablation, row, seed))]
+        row: [r for seed in seeds if (r := _read_cell(layout, base, ablation, row, seed))]
         for row in table.rows
     }
     table = tables.expand(table, records)
-    lines, about = tables.grid(table, records), tables.identity(records)
+    lines, identity = tables.grid(table, records), tables.identity(records)
     for suffix, write in tables.WRITERS.items():
         path = layout.table(table.name, suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(write(table, lines, about), encoding="utf-8")
+        path.write_text(write(table, lines, identity), encoding="utf-8")
     formats.write_json(layout.table(table.name, "json"), {"params": base, "cells": records})
     _write_curves(layout.table(table.name, "curves.tsv"), records)
     figures.write_curves(layout.table(table.name, "curves.png"), table, records)
-    return tables.markdown(table, lines, about)
+    return tables.markdown(table, lines, identity)
 
 
 def _write_curves(path: Path, records: tables.Records) -> None:
-    """The class maps' curve of every cell; no file where no cell scored its seeds."""
+    """Write the class maps' curve of every cell; no file if no cell scored its seeds."""
     curves = [
-        (row, cell["random_seed"], *point)
-        for row, found in records.items()
-        for cell in found
-        for point in cell["curve"]
+        (row, record["random_seed"], *point)
+        for row, row_records in records.items()
+        for record in row_records
+        for point in record["curve"]
     ]
     path.unlink(missing_ok=True)
     if curves:

@@ -1,4 +1,4 @@
-"""What a run needs from the machine, each with its fix."""
+"""Checks of what a run needs. Each error says how to fix it."""
 
 import sys
 from collections import Counter
@@ -16,22 +16,25 @@ from pipeline.dataset import sources
 from pipeline.params import load_params
 from pipeline.saliency.config import SaliencyNet
 
-FEW_STEPS = 150  # of a training
+FEW_STEPS = 150  # a training with fewer steps learns little
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding."""
+    """The result of a check, and what `doctor` prints about it."""
 
     name: str
     ok: bool
-    said: str
+    message: str
 
 
 def _python(_: Layout) -> str:
     version = sys.version.split()[0]
     if sys.version_info < (3, 11):  # noqa: UP036
-        raise UserError(f"{version}; needs 3.11 or newer: install it and remove .venv")
+        raise UserError(
+            f"Python {version} is older than 3.11; install a newer one, remove .venv and run "
+            "`make install`"
+        )
     return version
 
 
@@ -43,23 +46,24 @@ def _torch(_: Layout) -> str:
 
 
 def _device(_: Layout) -> str:
-    about = runtime.describe()
-    return f"{about['device']}, {about['precision']}, {runtime.workers()} workers"
+    machine = runtime.describe()
+    return f"{machine['device']}, {machine['precision']}, {runtime.workers()} workers"
 
 
 def _crf(_: Layout) -> str:
     from pipeline.crf.config import Crf
     from pipeline.crf.dense import dense_crf
 
-    rule = Crf(
+    crf = Crf(
         iterations=1, smooth_w=3, smooth_sxy=3, bilateral_w=4, bilateral_sxy=9, bilateral_srgb=5
     )
-    found = dense_crf(np.zeros((8, 8, 3), np.uint8), np.zeros((2, 8, 8), np.float32), rule)
-    if not np.isclose(found.sum(0), 1).all():
+    marginals = dense_crf(np.zeros((8, 8, 3), np.uint8), np.zeros((2, 8, 8), np.float32), crf)
+    if not np.isclose(marginals.sum(0), 1).all():
         raise UserError(
-            "the dense CRF gives wrong marginals; pip install --force-reinstall pydensecrf2"
+            "the marginals of the dense CRF do not sum to 1; run "
+            "`pip install --force-reinstall pydensecrf2==1.1`"
         )
-    return "dense CRF works"
+    return "the dense CRF works"
 
 
 def _params(layout: Layout) -> str:
@@ -69,40 +73,40 @@ def _params(layout: Layout) -> str:
 
 def _data(layout: Layout) -> str:
     data = load_params(layout.params).data
-    made = data.root == layout.shapes  # by the chain itself, which also mends it
-    if made and (data.tags.is_relative_to(data.root) or not data.root.exists()):
-        return "shapes: the chain makes them"
+    generated = data.root == layout.shapes  # the chain makes these files, or repairs them
+    if generated and (data.tags.is_relative_to(data.root) or not data.root.exists()):
+        return "shapes: the chain generates them"
     for path in (data.root, data.tags):
         if not path.exists():
-            hint = ", or `python cli.py fetch voc2012`" if data.source == "voc" else ""
-            raise UserError(f"{path} not found; correct data.root and data.tags{hint}")
-    found = sources.read(data)
-    tags = Counter(tag for entry in found.entries for tag in entry.tags)
-    classes = ", ".join(f"{name} {tags[name]}" for name in found.classes)
-    return f"{data.source}: {data.root}, {len(found.entries)} images; {classes}"
+            hint = ", or run `python cli.py fetch voc2012`" if data.source == "voc" else ""
+            raise UserError(f"{path}: not found; correct data.root and data.tags{hint}")
+    content = sources.read(data)
+    tags = Counter(tag for entry in content.entries for tag in entry.tags)
+    classes = ", ".join(f"{name} {tags[name]}" for name in content.classes)
+    return f"{data.source}: {data.root}, {len(content.entries)} images; {classes}"
 
 
 def _weights(layout: Layout) -> str:
-    chosen = load_params(layout.params)
-    nets: list[tuple[str, Net]] = [("seed", chosen.seed), ("segment", chosen.segment)]
-    option = chosen.saliency.option()
+    params = load_params(layout.params)
+    nets: list[tuple[str, Net]] = [("seed", params.seed), ("segment", params.segment)]
+    option = params.saliency.option()
     if isinstance(option, SaliencyNet):
         nets.append(("saliency.options.net", option))
     for section, net in nets:
         if net.weights not in ("imagenet", "none") and not Path(net.weights).is_file():
-            raise UserError(f"{net.weights} not found; correct {section}.weights")
+            raise UserError(f"{net.weights}: not found; correct {section}.weights")
     return ", ".join(f"{section}: {net.backbone} {net.weights}" for section, net in nets)
 
 
 def _saliency(layout: Layout) -> str:
-    chosen = load_params(layout.params)
-    name, option = chosen.saliency.source, chosen.saliency.option()
+    params = load_params(layout.params)
+    name, option = params.saliency.source, params.saliency.option()
     needed = {"root": getattr(option, "root", None), "file": getattr(option, "file", None)}
     for field, path in needed.items():
-        generated = path == layout.shapes_boxed and chosen.data.root == layout.shapes
+        generated = path == layout.shapes_boxed and params.data.root == layout.shapes
         if path is not None and not path.exists() and not generated:
-            hint = ", or `python cli.py fetch u2netp`" if name == "onnx" else ""
-            raise UserError(f"{path} not found; correct saliency.options.{name}.{field}{hint}")
+            hint = ", or run `python cli.py fetch u2netp`" if name == "onnx" else ""
+            raise UserError(f"{path}: not found; correct saliency.options.{name}.{field}{hint}")
     return name
 
 
@@ -118,37 +122,42 @@ CHECKS: dict[str, Callable[[Layout], str]] = {
 }
 
 
-def few_steps(layout: Layout) -> str:
-    """What to raise if a training on photographs is too short to learn much; else nothing.
+def advise_epochs(layout: Layout) -> str:
+    """Say which epochs to raise, if a training on photographs is too short. Else return "".
 
-    With 150 and 200 steps 510 photographs were learned well, with 21 steps 120 were not.
+    510 photographs were learned well with 150 and 200 steps. 120 photographs were not learned
+    with 21 steps.
     """
-    chosen = load_params(layout.params)
-    if chosen.data.source != "folder":  # the other presets are made for their data
+    params = load_params(layout.params)
+    if params.data.source != "folder":  # the epochs of the other presets fit their data
         return ""
-    images = sum(entry.split == "train" for entry in sources.read(chosen.data).entries)
+    images = sum(entry.split == "train" for entry in sources.read(params.data).entries)
     short = []
-    for section, train in (("seed", chosen.seed.train), ("segment", chosen.segment.train)):
+    for section, train in (("seed", params.seed.train), ("segment", params.segment.train)):
         steps = images // train.batch * train.epochs
         if steps < FEW_STEPS:
             enough = -(-FEW_STEPS // max(1, images // train.batch))
             short.append(f"{section}.train.epochs to {enough} ({steps:.0f} steps now)")
-    return f"few images for so few epochs; raise {' and '.join(short)}" if short else ""
+    return f"too few training steps to learn much; raise {' and '.join(short)}" if short else ""
 
 
 def require_inputs(layout: Layout) -> None:
-    """Raise the first UserError about params, data, weights or saliency, before anything runs."""
+    """Check params, data, weights and saliency before anything runs.
+
+    Raises:
+        UserError: the first of these checks that fails.
+    """
     for check in (_params, _data, _weights, _saliency):
         check(layout)
 
 
 def examine(layout: Layout) -> list[Check]:
-    """Run every check; none stops the others."""
-    found = []
+    """Run every check, also after one that fails."""
+    checks = []
     for name, check in CHECKS.items():
         try:
-            found.append(Check(name, True, check(layout)))
+            checks.append(Check(name, True, check(layout)))
         except (UserError, ImportError) as e:
             fix = "" if isinstance(e, UserError) else "; run `make install`"
-            found.append(Check(name, False, f"{e}{fix}"))
-    return found
+            checks.append(Check(name, False, f"{e}{fix}"))
+    return checks

@@ -1,6 +1,7 @@
-"""DVC as a child: its lines as they come, without its hints; stopped by Ctrl-C and SIGTERM."""
+"""DVC as a child process: relay its lines without its hints; stop it on Ctrl-C and SIGTERM."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,9 @@ import psutil
 
 from pipeline.core.errors import UserError
 
-HINTS = (  # of dvc, which has no setting to leave them out
+RWLOCK = Path(".dvc/tmp/rwlock")  # where DVC records which process uses which path
+BUSY = "another run is using this folder; wait until it ends, or stop it"
+HINTS = (  # lines that DVC prints and has no setting to leave out
     "Generating lock file",
     "Updating lock file",
     "To track the changes with git, run:",
@@ -25,15 +28,20 @@ HINTS = (  # of dvc, which has no setting to leave them out
 
 
 def dvc(*args: str, say: Callable[[str], None]) -> int | None:
-    """Run dvc, its stages with this very Python: the environment need not be activated.
+    """Run DVC with this Python, also for its stages. So nobody has to activate the environment.
 
     Args:
-        args: of dvc.
-        say: takes each line of its stdout; progress and errors are on stderr.
+        args: DVC's arguments.
+        say: receives each line of its stdout. Progress and errors go to stderr.
 
     Returns:
-        Its exit code, or None if it was stopped; it and its stage have then ended.
+        DVC's exit code, or None if it was stopped. DVC and its stage have then ended.
+
+    Raises:
+        UserError: another run is using this folder.
     """
+    if _busy():
+        raise UserError(BUSY)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "dvc", *args]
     env = {**os.environ, "PATH": path}
@@ -42,32 +50,46 @@ def dvc(*args: str, say: Callable[[str], None]) -> int | None:
         try:
             _relay(cast(IO[str], process.stdout), say)
             return process.wait()
-        except KeyboardInterrupt:  # dvc and its stage got it too
+        except KeyboardInterrupt:  # DVC and its stage received it too
             if "--keep-going" in args:
-                process.kill()  # it would go on with the next cell
-            process.communicate()  # until the last of them has ended
+                process.kill()  # else it would go on with the next cell
+            process.communicate()  # wait until the last of them has ended
             return None
 
 
 def ask(*args: str) -> str:
-    """What dvc prints, for a question that changes nothing.
+    """Return what DVC prints in answer to a question, which changes nothing.
 
     Raises:
         UserError: another run holds DVC's lock, or DVC cannot read the project.
     """
     command = [sys.executable, "-m", "dvc", *args]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "is busy" in done.stderr or "Unable to acquire lock" in done.stderr:
-        raise UserError("another run is at work in this folder; wait for its end, or stop it")
-    if done.returncode:
-        raise UserError(done.stderr.strip().splitlines()[0])
-    return done.stdout
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "is busy" in answer.stderr or "Unable to acquire lock" in answer.stderr:
+        raise UserError(BUSY)
+    if answer.returncode:
+        raise UserError(answer.stderr.strip().splitlines()[0])
+    return answer.stdout
+
+
+def _busy() -> bool:
+    """Whether a running process has locked a path of this folder.
+
+    DVC would find the lock, too. But its message suggests to remove the lock.
+    """
+    try:
+        locks = json.loads(RWLOCK.read_text())
+    except (FileNotFoundError, ValueError):  # no run yet, or DVC is writing the file
+        return False
+    readers = [reader for path_readers in locks.get("read", {}).values() for reader in path_readers]
+    users = [*locks.get("write", {}).values(), *readers]
+    return any(psutil.pid_exists(user["pid"]) for user in users)
 
 
 def _interrupt(*_: object) -> None:
-    """Make of SIGTERM what Ctrl-C is: all that was started here ends, and is waited for."""
+    """Treat SIGTERM like Ctrl-C: interrupt all children, so that the caller can wait for them."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as `&` in a script has it
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # so it is after `&` in a script
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
@@ -75,6 +97,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _relay(lines: Iterable[str], say: Callable[[str], None]) -> None:
+    """Pass on all lines but the hints, and only one of several blank lines."""
     blank = False
     for line in lines:
         if not line.startswith(HINTS) and not (blank and line.isspace()):

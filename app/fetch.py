@@ -1,4 +1,4 @@
-"""Downloads: addresses and checksums are torchvision's and rembg's; a broken download goes on."""
+"""Download data sets and weights, with the addresses and checksums of torchvision and rembg."""
 
 import urllib.error
 import urllib.request
@@ -17,10 +17,10 @@ U2NETP_MD5 = "8e83ca70e441ab06c318d82300c84806"
 
 
 def download(url: str, path: Path, md5: str) -> None:
-    """Download `url` to `path`, from where an earlier try stopped, and check its md5.
+    """Download `url` to `path`, and verify its md5. An incomplete download resumes.
 
     Raises:
-        UserError: no connection, or the file that came is not the one expected.
+        UserError: there is no connection, it broke off, or the checksum is wrong.
     """
     from torchvision.datasets.utils import check_integrity
 
@@ -28,28 +28,30 @@ def download(url: str, path: Path, md5: str) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    have, total = part.stat().st_size if part.exists() else 0, 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    start, remaining = part.stat().st_size if part.exists() else 0, 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             resumed = answer.status == 206
-            total = int(answer.headers.get("Content-Length", 0))
-            have = have if resumed else 0
+            remaining = int(answer.headers.get("Content-Length", 0))
+            start = start if resumed else 0
             with part.open("ab" if resumed else "wb") as f:
                 chunks = iter(lambda: answer.read(CHUNK), b"")
-                for chunk in runtime.track(chunks, total=-(-total // CHUNK), title=path.name):
+                for chunk in runtime.track(chunks, total=-(-remaining // CHUNK), title=path.name):
                     f.write(chunk)
     except urllib.error.HTTPError as e:
-        if e.code != 416:  # nothing left to send: the part is whole
+        if e.code != 416:  # 416: nothing is left to send, so the file is complete
             raise UserError(f"{url}: the server answers {e.code}; try again later") from e
     except OSError as e:
-        said = f"{url}: {e}; check the connection and run again, it goes on"
-        raise UserError(f"{said}, or put the file at {path} yourself") from e
-    if part.stat().st_size < have + total:
-        raise UserError(f"{url}: the connection broke off; run again, it goes on")
+        raise UserError(
+            f"{url}: {e}; check the connection and run the command again to resume, or save the "
+            f"file as {path} yourself"
+        ) from e
+    if part.stat().st_size < start + remaining:
+        raise UserError(f"{url}: the connection broke off; run the command again to resume")
     if not check_integrity(str(part), md5):
         part.unlink()
-        raise UserError(f"{path}: the checksum is wrong; run again, it starts anew")
+        raise UserError(f"{path}: wrong checksum; run the command again to download it again")
     part.rename(path)
 
 
@@ -68,33 +70,36 @@ def _voc2012(root: Path) -> str:
 
 
 def _sbd(root: Path) -> str:
-    """SBD's masks as SegmentationClassAug/ and train_aug.txt inside the VOC 2012 folder."""
+    """Download SBD, and add SegmentationClassAug/ and train_aug.txt to the VOC 2012 folder."""
     from torchvision.datasets import SBDataset
     from torchvision.datasets.utils import extract_archive
 
     voc = root / "VOCdevkit/VOC2012"
     if not voc.is_dir():
-        raise UserError(f"{voc} not found; run `python cli.py fetch voc2012` first")
+        raise UserError(f"{voc}: not found; run `python cli.py fetch voc2012` first")
     archive = root / SBDataset.filename
     download(SBDataset.url, archive, SBDataset.md5)
     runtime.say(f"unpacking {archive}")
     extract_archive(str(archive), str(root))
     convert_sbd(root / "benchmark_RELEASE/dataset", voc)
-    return f"SBD's masks are in {voc}; the list train_aug names the images"
+    return f"SBD's masks are in {voc}; to use them, set data.options.voc.train_list to train_aug"
 
 
 def _u2netp(root: Path) -> str:
     path = root / U2NETP.rsplit("/", 1)[-1]
     download(U2NETP, path, U2NETP_MD5)
-    return f"{path} is the small U2-Net; saliency.options.onnx.file is to name it"
+    return f"the small U2-Net is {path}; set saliency.options.onnx.file to it"
 
 
 def convert_sbd(sbd: Path, voc: Path) -> None:
-    """MAT files to label PNGs; train_aug is VOC train and all of SBD without VOC val."""
+    """Convert MAT files to label PNGs, and write the list train_aug.
+
+    It holds VOC train, and all SBD images that are not in VOC val.
+    """
     lists = voc / "ImageSets/Segmentation"
     train, val = ((lists / f"{s}.txt").read_text().split() for s in ("train", "val"))
-    both = {line for s in ("train", "val") for line in (sbd / f"{s}.txt").read_text().split()}
-    extra = sorted(both - set(train) - set(val))
+    sbd_keys = {key for s in ("train", "val") for key in (sbd / f"{s}.txt").read_text().split()}
+    extra = sorted(sbd_keys - set(train) - set(val))
     for key, label in runtime.track(_sbd_labels(sbd, extra), total=len(extra), title="sbd"):
         formats.write_label(voc / "SegmentationClassAug" / f"{key}.png", label)
     (lists / "train_aug.txt").write_text("\n".join([*train, *extra]) + "\n")
@@ -112,5 +117,5 @@ DATASETS: dict[str, Callable[[Path], str]] = {"voc2012": _voc2012, "sbd": _sbd, 
 
 
 def fetch(dataset: str, root: Path) -> str:
-    """Fetch one of DATASETS into `root`; says where it is and what params name it."""
+    """Download one of DATASETS into `root`. Return where it is and which param to set."""
     return DATASETS[dataset](root)

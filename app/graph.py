@@ -1,4 +1,4 @@
-"""The chosen chain as DVC sees it: its stages in order, and how each of them stands."""
+"""The chosen chain as DVC sees it: its stages in order, and the state of each stage."""
 
 import re
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from pipeline.core.params import read_yaml
 from pipeline.params import Params
 
 OPTIONAL = "optional/dvc.yaml"
-LAST = "report"  # the stage that everything chosen leads to
+LAST = "report"  # the last stage; everything chosen leads to it
 UP_TO_DATE = "up to date"
 Graph = Mapping[str, set[str]]  # stage -> the stages whose outputs it reads
 
 
-def address(target: str, chosen: Params) -> str:
-    """DVC's name of a stage: those of optional/dvc.yaml carry their file.
+def address(target: str, params: Params) -> str:
+    """Return DVC's name of a stage. Names of stages in optional/dvc.yaml start with that file.
 
     Raises:
         UserError: there is no such stage.
     """
     main, optional = (read_yaml(Path(file))["stages"] for file in ("dvc.yaml", OPTIONAL))
     if target == "saliency":
-        target = f"saliency_{chosen.saliency.source}"
-    name = target.split("@")[0]  # one of a matrix, such as predict@full
+        target = f"saliency_{params.saliency.source}"
+    name = target.split("@")[0]  # of a matrix stage such as predict@full
     if name in main:
         return target
     if name in optional:
@@ -35,7 +35,7 @@ def address(target: str, chosen: Params) -> str:
 
 
 def parse(dot: str) -> Graph:
-    """The graph that `dvc dag --dot` prints, in the order in which the stages can run."""
+    """Read the graph that `dvc dag --dot` prints. Each stage comes after those that it reads."""
     nodes = re.findall(r'^"([^"]+)";$', dot, re.M)
     edges = re.findall(r'^"([^"]+)" -> "([^"]+)";$', dot, re.M)
     before = {node: {a for a, b in edges if b == node} for node in nodes}
@@ -43,18 +43,18 @@ def parse(dot: str) -> Graph:
 
 
 def states(changed: Mapping[str, Any], graph: Graph) -> list[tuple[str, str]]:
-    """(stage, state) of the chosen chain.
+    """List (stage, state) of the chosen chain.
 
-    DVC names the stages that changed by themselves. A stage that reads the outputs of one that
-    must run follows it; it is skipped in the end if these come out the same.
+    DVC reports only the stages that themselves changed. A stage that reads their outputs runs
+    after them. DVC skips it if these outputs come out the same.
 
     Args:
-        changed: what `dvc status --json` prints.
+        changed: the output of `dvc status --json`.
         graph: the chosen chain, in order.
     """
     rows = dict[str, str]()
     for stage, before in graph.items():
-        state = _why(changed.get(stage))
+        state = _reason(changed.get(stage))
         pending = [s for s in rows if s in before and rows[s] != UP_TO_DATE]
         if state == UP_TO_DATE and pending:
             state = f"runs after {pending[-1].rpartition(':')[2]}"
@@ -62,8 +62,8 @@ def states(changed: Mapping[str, Any], graph: Graph) -> list[tuple[str, str]]:
     return list(rows.items())
 
 
-def _why(changes: list[Any] | None) -> str:
-    """DVC's reasons as one short text."""
+def _reason(changes: list[Any] | None) -> str:
+    """Shorten DVC's reasons to one short text. Without outputs, the reasons do not matter."""
     if not changes:
         return UP_TO_DATE
     reasons = []
@@ -72,11 +72,12 @@ def _why(changes: list[Any] | None) -> str:
             reasons.append(change)
             continue
         for kind, files in change.items():
+            outs = kind == "changed outs"
+            if outs and any(state in ("deleted", "not in cache") for state in files.values()):
+                return "not run yet"
             reasons += [
-                f"{name}: {how}" if isinstance(how, str) else f"{name}: changed"
-                for name, how in files.items()
-                if kind != "changed outs" or how
+                f"{name}: {state}" if isinstance(state, str) else f"{name}: changed"
+                for name, state in files.items()
+                if not outs or state
             ]
-    if all("deleted" in r or "new" in r for r in reasons):
-        return "not run yet"
     return "must run: " + ", ".join(reasons[:2]) + (", ..." if len(reasons) > 2 else "")

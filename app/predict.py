@@ -1,4 +1,4 @@
-"""A trained segmenter on any photographs: label PNG and overlay for each."""
+"""Apply a trained segmenter to any photographs: a label PNG and an overlay for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,65 +22,82 @@ from pipeline.nets import checkpoint
 from pipeline.report import drawing
 from pipeline.segment.deeplab import DeepLab
 
-RECORD = "made_of.json"  # among the results: of which network, params and files they were made
+RECORD = "made_of.json"  # in the output folder: network, params and files behind the results
 ENDINGS = ("_overlay.jpg", ".png")  # of an image's results; the last one is written last
-CHUNK = 8  # images a process refines before the network goes on
+CHUNK = 8  # images that each process refines before the network continues
 
 
 @dataclass(frozen=True)
-class Applied:
-    """How many images have results and how many had them before, and a line for each bad file.
+class Results:
+    """What a call made.
 
-    `classes` are the names of the masks' indices; empty if there are no masks.
+    `count` images have results, and `kept` of them had results before. `classes` starts with the
+    background, and is empty if there are no masks. `skipped` holds a message for each file
+    without results.
     """
 
-    done: int
+    count: int
     kept: int
     classes: tuple[str, ...]
-    bad: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
-def find(paths: Sequence[Path]) -> list[Path]:
-    """The image files that `paths` name; a folder stands for the images in it."""
-    found: list[Path] = []
+def list_images(paths: Sequence[Path]) -> list[Path]:
+    """List the files of `paths`. A folder counts as the images in it, without its subfolders.
+
+    Raises:
+        UserError: there is no image.
+    """
+    images: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
+            images += [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
         else:
-            found.append(path)
-    if not found:
-        said = f"holds no image ({', '.join(SUFFIXES)}); subfolders are not read"
-        raise UserError(f"{paths[0]}: {said}")
-    return found
+            images.append(path)
+    if not images:
+        suffixes = ", ".join(SUFFIXES)
+        raise UserError(f"{paths[0]}: holds no image ({suffixes}); subfolders are not read")
+    return images
 
 
 def segment(
-    model: Path, images: Sequence[Path], out: Path, *, how: Infer, refine: Crf | None
-) -> Applied:
+    model: Path, images: Sequence[Path], out: Path, options: Infer, *, crf: Crf | None
+) -> Results:
     """Write NAME.png (class indices, VOC palette) and NAME_overlay.jpg into `out`.
 
-    A file that cannot be decoded, or whose name was taken, is skipped and named. What an earlier
-    call made of the same file stays.
+    Results that an earlier call made of the same file stay. A file is skipped if it cannot be
+    decoded, or if another image has the same name.
+
+    Args:
+        model: the folder of a trained segmenter.
+        images: the files.
+        out: the output folder.
+        options: size, scales and flip.
+        crf: the parameters of the CRF that refines the masks; None switches it off.
 
     Raises:
-        UserError: nothing was trained yet, or `out` holds the images, files made elsewhere, or
-            the results of another network or other params.
+        UserError: no segmenter was trained; or `out` holds the images, results of another network
+            or other params, or files that predict did not make.
     """
     refuse_folder_of(images, out)
     net, spec = checkpoint.load(model, DeepLab.from_spec)
-    samples, bad = readable(images)
+    photos, skipped = readable(images)
     classes = ("background", *spec["classes"])
-    made_by = fingerprint(formats.digest(model), how, refine or "")
-    about = {"made_by": made_by, "classes": [*classes]}
-    kept = begin(out, samples, about, ENDINGS) if samples else set()
-    found = infer.run(net, samples, how, title="predict", done=kept)
-    count = max(1, min(runtime.workers(), len(samples) - len(kept)))
-    with runtime.processes(count, initializer=_alone) as pool:
-        # in turn, as a network and a CRF beside each other fight for the cores
-        while some := list(islice(found, CHUNK * count)):
-            jobs = [(s, infer.merge([o[None] for o in each])[0].numpy()) for s, each in some]
-            list(pool.map(_write, [(*job, out, refine) for job in jobs if job[0].id not in kept]))
-    return Applied(len(samples), len(kept), classes, tuple(bad))
+    made_by = fingerprint(formats.digest(model), options, crf or "")
+    header = {"made_by": made_by, "classes": [*classes]}
+    kept = begin(out, photos, header, ENDINGS) if photos else set()
+    outputs = infer.run(net, photos, options, title="predict", done=kept)
+    count = max(1, min(runtime.workers(), len(photos) - len(kept)))
+    with runtime.processes(count, initializer=_start_worker) as pool:
+        # The network and the CRF take turns: at the same time they would compete for the cores.
+        while chunk := list(islice(outputs, CHUNK * count)):
+            jobs = [
+                (photo, infer.merge([scale[None] for scale in scales])[0].numpy(), out, crf)
+                for photo, scales in chunk
+                if photo.id not in kept
+            ]
+            list(pool.map(_write, jobs))
+    return Results(len(photos), len(kept), classes, tuple(skipped))
 
 
 def refuse_folder_of(images: Sequence[Path], out: Path) -> None:
@@ -95,21 +112,22 @@ def refuse_folder_of(images: Sequence[Path], out: Path) -> None:
 
 
 def readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
-    """The images as samples, and a line for each that cannot be one."""
-    samples: dict[str, Photo] = {}
-    bad = []
-    for path, size in zip(images, runtime.pool_map(_size, list(images), title="open"), strict=True):
+    """Return the images that can be decoded, and a message for each of the others."""
+    photos: dict[str, Photo] = {}
+    skipped = []
+    sizes = runtime.pool_map(_size, list(images), title="open")
+    for path, size in zip(images, sizes, strict=True):
         if isinstance(size, str):
-            bad.append(size)
-        elif path.stem in samples:
-            bad.append(f"{path}: another image is already called '{path.stem}'; rename it")
+            skipped.append(size)
+        elif path.stem in photos:
+            skipped.append(f"{path}: another image is already called '{path.stem}'; rename it")
         else:
-            samples[path.stem] = Photo(path.stem, path, *size)
-    return list(samples.values()), bad
+            photos[path.stem] = Photo(path.stem, path, *size)
+    return list(photos.values()), skipped
 
 
 def _size(path: Path) -> tuple[int, int] | str:
-    """Height and width in px, or why the file has none."""
+    """Return height and width in px, or the reason why the file cannot be read."""
     try:
         height, width, _ = formats.read_image(path).shape
     except UserError as e:
@@ -118,62 +136,68 @@ def _size(path: Path) -> tuple[int, int] | str:
 
 
 def begin(
-    out: Path, samples: Sequence[Photo], about: dict[str, Any], endings: Sequence[str]
+    out: Path, photos: Sequence[Photo], header: dict[str, Any], endings: Sequence[str]
 ) -> set[str]:
-    """The ids that have their results already; the results of another image are removed.
+    """Return the ids that already have results. Remove outdated results, and update the record.
 
     Args:
-        out: the folder of the results and their record.
-        samples: the images.
-        about: what the record says of their making: `made_by` and the classes.
-        endings: what an image's results add to its id.
+        out: the output folder.
+        photos: the images.
+        header: what else the record says: `made_by` and `classes`.
+        endings: the ends of the names of an image's results, after its id.
 
     Raises:
         UserError: a file that is not on record would be overwritten.
     """
-    record, now = out / RECORD, {s.id: _identity(s.image) for s in samples}
-    old = _on_record(record, about["made_by"])
+    record, now = out / RECORD, {p.id: _identity(p.image) for p in photos}
+    before = _read_record(record, header["made_by"])
     results = {i: [out / f"{i}{ending}" for ending in endings] for i in now}
-    for path in (p for i in now.keys() - old.keys() for p in results[i]):
+    for path in (p for i in now.keys() - before.keys() for p in results[i]):
         if path.exists():
-            raise UserError(f"{path}: not made by predict; choose another folder")
-    kept = {i for i in now if old.get(i) == now[i] and all(p.exists() for p in results[i])}
+            raise UserError(f"{path}: was not made by predict; choose another folder")
+    kept = {i for i in now if before.get(i) == now[i] and all(p.exists() for p in results[i])}
     for path in (p for i in now.keys() - kept for p in results[i]):
         path.unlink(missing_ok=True)
-    formats.write_json(record, {**about, "files": old | now})
+    formats.write_json(record, {**header, "files": before | now})
     return kept
 
 
 def _identity(image: Path) -> list[str | int]:
-    about = image.stat()
-    return [str(image.resolve()), about.st_size, about.st_mtime_ns]
+    """Return what identifies a file: its path, size and time."""
+    stat = image.stat()
+    return [str(image.resolve()), stat.st_size, stat.st_mtime_ns]
 
 
-def _on_record(record: Path, made_by: str) -> dict[str, Any]:
-    """What each result was made of."""
+def _read_record(record: Path, made_by: str) -> dict[str, Any]:
+    """Return the identity of the image behind each result.
+
+    Raises:
+        UserError: the record is damaged, or names another network or other params.
+    """
     if not record.exists():
         return {}
     try:
-        before = formats.read_json(record)
-        files, same = dict(before["files"]), before["made_by"] == made_by
+        content = formats.read_json(record)
+        files, fits = dict(content["files"]), content["made_by"] == made_by
     except (UserError, TypeError, KeyError, ValueError) as e:
-        raise UserError(f"{record}: damaged; remove it and the results beside it") from e
-    if not same:
+        raise UserError(f"{record}: damaged; remove it and the results in its folder") from e
+    if not fits:
         raise UserError(
-            f"{record.parent}: made by another network or params; choose another folder"
+            f"{record.parent}: holds results of another network or other params; choose another "
+            "folder"
         )
     return files
 
 
-def _alone() -> None:
+def _start_worker() -> None:
     runtime.leave_with_parent()
     cv2.setNumThreads(0)
 
 
 def _write(job: tuple[Photo, Float, Path, Crf | None]) -> None:
-    """The label comes last: where it is, the overlay is whole."""
-    sample, logits, out, refine = job
-    image = formats.read_image(sample.image)
-    label = dense.label_of(image, logits, refine)
-    formats.write_image(out / f"{sample.id}_overlay.jpg", drawing.overlay(image, label))
-    formats.write_label(out / f"{sample.id}.png", label)
+    """Write the label last, so that an image with a label also has a complete overlay."""
+    photo, logits, out, crf = job
+    image = formats.read_image(photo.image)
+    label = dense.label_of(image, logits, crf)
+    formats.write_image(out / f"{photo.id}_overlay.jpg", drawing.overlay(image, label))
+    formats.write_label(out / f"{photo.id}.png", label)

@@ -25,29 +25,29 @@ HEIGHT_PX = 300  # of a tile
 ENDING = "_maps.jpg"
 
 
-def draw(model: Path, images: Sequence[Path], out: Path, *, infer_as: SeedMaps) -> predict.Applied:
+def draw(model: Path, images: Sequence[Path], out: Path, options: SeedMaps) -> predict.Results:
     """Write NAME_maps.jpg into `out`: the photograph and the maps of its most probable classes.
 
-    They are class maps, whatever `infer_as.kind` is. Files are skipped and kept as by `segment`.
+    They are class maps, whatever `options.kind` is. Files are skipped and kept as by `segment`.
 
     Raises:
-        UserError: no classifier is in `model`, or `out` holds the images, files made elsewhere, or
-            the results of another network or other params.
+        UserError: no classifier was trained; or `out` holds the images, results of another network
+            or other params, or files that predict did not make.
     """
     predict.refuse_folder_of(images, out)
     net, spec = checkpoint.load(model, Classifier.from_spec)
-    photos, bad = predict.readable(images)
-    about = {
-        "made_by": fingerprint(formats.digest(model), infer_as, "maps"),
+    photos, skipped = predict.readable(images)
+    header = {
+        "made_by": fingerprint(formats.digest(model), options, "maps"),
         "classes": spec["classes"],
     }
-    kept = predict.begin(out, photos, about, (ENDING,)) if photos else set()
-    for photo, outputs in infer.run(net, photos, infer_as, title="predict maps", done=kept):
+    kept = predict.begin(out, photos, header, (ENDING,)) if photos else set()
+    for photo, outputs in infer.run(net, photos, options, title="predict maps", done=kept):
         if photo.id not in kept:
             image = formats.read_image(photo.image)
-            picture = _picture(net, image, outputs, infer_as.scales, spec["classes"])
+            picture = _picture(net, image, outputs, options.scales, spec["classes"])
             _write(out / f"{photo.id}{ENDING}", picture)
-    return predict.Applied(len(photos), len(kept), (), tuple(bad))
+    return predict.Results(len(photos), len(kept), (), tuple(skipped))
 
 
 def _picture(

@@ -1,4 +1,4 @@
-"""Scenarios that replace params.yaml: the files of presets/."""
+"""Presets: whole scenarios that replace params.yaml."""
 
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,22 @@ from pipeline.core.layout import Layout
 from pipeline.core.params import differences, lay_over, read_yaml, validate
 from pipeline.params import Params
 
-BASE = Path("presets/shapes.yaml")  # all of params.yaml; the others hold what differs from it
+BASE = Path("presets/shapes.yaml")  # all of params.yaml; the other presets hold what differs
 
 
 def use(layout: Layout, preset: str) -> list[tuple[str, Any, Any]]:
-    """Make params.yaml the scenario `preset`, and keep the old file.
+    """Make params.yaml the scenario `preset`. The old file stays as `layout.params_before`.
 
     Returns:
-        Each param that changed: its name, its old value and its new value.
+        (dotted name, old value, new value) of every param that changed.
 
     Raises:
         UserError: there is no such preset, or it is not valid.
     """
-    path = Path("presets") / f"{preset}.yaml"
+    path = BASE.with_stem(preset)
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in Path("presets").glob("*.yaml")))
-        raise UserError(f"no preset '{preset}'; there are {known}")
+        names = ", ".join(sorted(p.stem for p in BASE.parent.glob("*.yaml")))
+        raise UserError(f"no preset '{preset}'; choose one of {names}")
     yaml = YAML()
     yaml.width, before = 110, read_yaml(layout.params)
     base = yaml.load(BASE)

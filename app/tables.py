@@ -1,4 +1,4 @@
-"""The papers' tables: our cells beside the published numbers, as Markdown, CSV and LaTeX."""
+"""The papers' tables: our values and the published ones, as Markdown, CSV and LaTeX."""
 
 import csv
 import io
@@ -10,18 +10,20 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 
-LISTS = {"classifier": "classifiers", "guide": "guides", "segmenter": "segmenters"}  # stage: rows
-Records = Mapping[str, Sequence[dict[str, Any]]]  # row -> its cells, one a random seed
+# stage of ablation/dvc.yaml -> the list in ablation/params.yaml that holds its rows
+LISTS = {"classifier": "classifiers", "guide": "guides", "segmenter": "segmenters"}
+Records = Mapping[str, Sequence[dict[str, Any]]]  # row -> the records of its cells, one per seed
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a table of ablation/tables.yaml holds.
+    """A table as ablation/tables.yaml defines it.
 
-    `columns`: title -> path into a cell's scores; "share of ROW" in place of a path: in percent of
-    that row's value in the column before. A path to several numbers (one a class) makes a column
-    of each. `paper`: row -> title -> value. `others`: method ->
-    title -> value, for methods we do not run. `by_name`: the table runs only if it is named.
+    `rows`: row -> the name that the table shows. `columns`: title -> path of the number in a
+    cell's scores. A path to several numbers, one for each class, gives a column for each. "share
+    of ROW" instead of a path gives the value of the column to the left, in percent of ROW's value
+    there. `paper`: row -> title -> published value. `others`: the same for methods that we do not
+    run, by their names. `by_name`: the table runs only if it is named.
     """
 
     name: str
@@ -36,14 +38,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Value:
-    """Mean over seeds; spread where there are several, or one seed's bootstrap interval."""
+    """The mean over the seeds, with its standard deviation; or one seed's value and interval."""
 
     mean: float
     spread: float | None = None
     interval: tuple[float, float] | None = None
 
     def text(self) -> str:
-        """As it stands in a table."""
+        """Format the value for a table."""
         if self.spread is not None:
             return f"{self.mean:.1f} ± {self.spread:.1f}"
         if self.interval is not None:
@@ -52,7 +54,7 @@ class Value:
 
 
 def read(name: str, spec: dict[str, Any]) -> Table:
-    """One entry of ablation/tables.yaml."""
+    """Read one entry of ablation/tables.yaml."""
     return Table(
         name=name,
         title=spec["title"],
@@ -65,65 +67,99 @@ def read(name: str, spec: dict[str, Any]) -> Table:
     )
 
 
-def address(ablation: dict[str, Any], row: str, seed: int) -> str:
-    """DVC's name of a cell.
+def choose(specs: dict[str, Any], name: str | None) -> list[Table]:
+    """Read the table `name` of ablation/tables.yaml; None means all but those `by_name`.
 
     Raises:
-        UserError: the row stands in no list, or the seed is not listed.
+        UserError: there is no such table.
+    """
+    if name and name not in specs:
+        raise UserError(f"no table '{name}'; choose one of {', '.join(specs)}")
+    tables = [read(n, specs[n]) for n in specs if name in (None, n)]
+    return [table for table in tables if name or not table.by_name]
+
+
+def addresses(
+    tables: Sequence[Table],
+    ablation: dict[str, Any],
+    *,
+    rows: Sequence[str] | None,
+    seeds: Sequence[int] | None,
+) -> list[str]:
+    """List DVC's names of the tables' cells, of all rows and seeds or of the given ones.
+
+    Raises:
+        UserError: no table has such a row, or a row or seed is in no list.
+    """
+    names = dict.fromkeys(row for table in tables for row in table.rows if not rows or row in rows)
+    if not names:
+        given = ", ".join(f"'{row}'" for row in rows or ())
+        known = ", ".join(row for table in tables for row in table.rows)
+        raise UserError(f"no row {given} in this table; choose one of {known}")
+    return [address(ablation, row, s) for row in names for s in seeds or ablation["random_seeds"]]
+
+
+def address(ablation: dict[str, Any], row: str, seed: int) -> str:
+    """Return DVC's name of a cell.
+
+    Raises:
+        UserError: the row or the seed is in no list.
     """
     stage = next((s for s, name in LISTS.items() if row in ablation[name]), None)
     if stage is None:
         lists = ", ".join(LISTS.values())
-        raise UserError(f"ablation/params.yaml: row '{row}' is in none of the lists {lists}")
+        raise UserError(
+            f"ablation/params.yaml: row '{row}' is in none of the lists {lists}; add it to one"
+        )
     if seed not in ablation["random_seeds"]:
         raise UserError(f"ablation/params.yaml: random_seeds: add {seed} to the list")
     return f"ablation/dvc.yaml:{stage}@{row}-{seed}"
 
 
 def expand(table: Table, records: Records) -> Table:
-    """The same table, with a column for each number where a path leads to several."""
+    """Replace each column whose path leads to several numbers by a column for each number."""
     columns: dict[str, str] = {}
     for title, path in table.columns.items():
-        found = (look_up(c["scores"], path) for cells in records.values() for c in cells)
-        several = next((f for f in found if isinstance(f, dict)), None)
-        each = {k: f"{path}.{k}" for k in several} if several else {title: path}
-        columns |= each
+        scores = (look_up(c["scores"], path) for cells in records.values() for c in cells)
+        numbers = next((score for score in scores if isinstance(score, dict)), None)
+        columns |= {k: f"{path}.{k}" for k in numbers} if numbers else {title: path}
     return replace(table, columns=columns)
 
 
 def look_up(scores: Any, path: str) -> Any:
-    """What stands at the path LINK.SPLIT.SCORE[.CLASS]; None where there is nothing.
+    """Return the score at the path LINK.SPLIT.SCORE[.CLASS], or None if there is no such score.
 
-    The link may be a pattern, such as `refined_*`; a class may have dots in its name.
+    The link may be a pattern, such as `refined_*`. A class may have dots in its name.
 
     Raises:
-        ValueError: two links match, and which is meant nobody knows.
+        ValueError: the pattern matches more than one link.
     """
     link, *rest = path.split(".", 3)
     keys = [k for k in scores if fnmatch(k, link)]
     if len(keys) > 1:
         raise ValueError(f"{path}: {' and '.join(keys)} match")
-    found = scores[keys[0]] if keys else None
+    score = scores[keys[0]] if keys else None
     for part in rest:
-        found = (found or {}).get(part)
-    return found
+        score = (score or {}).get(part)
+    return score
 
 
 def value(cells: Sequence[dict[str, Any]], path: str) -> Value | None:
-    """A row's value in one column, over its cells."""
-    found = [v for c in cells if (v := look_up(c["scores"], path)) is not None]
-    if not found:
+    """Compute a row's value in one column from its cells; None if no cell has the score."""
+    scores = [v for c in cells if (v := look_up(c["scores"], path)) is not None]
+    if not scores:
         return None
-    if len(found) > 1:
-        return Value(statistics.mean(found), spread=statistics.stdev(found))
+    if len(scores) > 1:
+        return Value(statistics.mean(scores), spread=statistics.stdev(scores))
     low, high = (look_up(cells[0]["scores"], f"{path}_{end}") for end in ("low", "high"))
-    return Value(found[0], interval=(low, high) if low is not None and high is not None else None)
+    return Value(scores[0], interval=(low, high) if low is not None and high is not None else None)
 
 
 def grid(table: Table, records: Records) -> list[list[str]]:
-    """Header and rows as texts: ours, the paper's value and the difference where it has one.
+    """Format the header and the rows: our values, and the published ones with the difference.
 
-    The command names the random seeds that the row's values stand on; without any it runs all.
+    The last column is the command that runs the row. It names the random seeds of the row's
+    values. Without any, it runs all seeds.
     """
     head = ["row"]
     for title in table.columns:
@@ -143,27 +179,29 @@ def grid(table: Table, records: Records) -> list[list[str]]:
     for label, values in table.others.items():
         line = [label]
         for title in table.columns:
-            given = f"{values[title]:.1f}" if title in values else ""
-            line += ["", given, ""] if _published(table, title) else [""]
+            paper_text = f"{values[title]:.1f}" if title in values else ""
+            line += ["", paper_text, ""] if _published(table, title) else [""]
         lines.append([*line, ""])
     return lines
 
 
 def _published(table: Table, title: str) -> bool:
+    """Whether a column has published values."""
     return any(title in values for values in (*table.paper.values(), *table.others.values()))
 
 
 def _ours(table: Table, records: Records, row: str, title: str) -> Value | None:
+    """Return our value of a row in a column, if the row has run."""
     path = table.columns[title]
     if not path.startswith("share of "):
         return value(records.get(row, ()), path)
-    before = list(table.columns)[list(table.columns).index(title) - 1]
-    mine, whole = (_ours(table, records, r, before) for r in (row, path.removeprefix("share of ")))
-    return Value(100 * mine.mean / whole.mean) if mine and whole else None
+    left = list(table.columns)[list(table.columns).index(title) - 1]
+    part, whole = (_ours(table, records, r, left) for r in (row, path.removeprefix("share of ")))
+    return Value(100 * part.mean / whole.mean) if part and whole else None
 
 
 def markdown(table: Table, lines: Sequence[Sequence[str]], identity: Sequence[str]) -> str:
-    """The table with its title, note, and what identifies params and data."""
+    """Format the table as Markdown, with its title, its note and the lines of `identity`."""
     head, *rows = lines
     text = [f"## {table.name}: {table.title}", ""]
     text += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -174,25 +212,25 @@ def markdown(table: Table, lines: Sequence[Sequence[str]], identity: Sequence[st
 
 
 def comma_separated(table: Table, lines: Sequence[Sequence[str]], identity: Sequence[str]) -> str:
-    """The table alone."""
+    """Format the table as CSV, without title and note."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(lines)
     return out.getvalue()
 
 
 def latex(table: Table, lines: Sequence[Sequence[str]], identity: Sequence[str]) -> str:
-    """A tabular without the commands, for booktabs."""
-    kept = [[_escape(c) for c in line[:-1]] for line in lines]
-    body = [" & ".join(line) + r" \\" for line in kept]
+    """Format the table as a LaTeX tabular for booktabs, without the column of commands."""
+    rows = [[_escape(c) for c in line[:-1]] for line in lines]
+    body = [" & ".join(row) + r" \\" for row in rows]
     text = [f"% {table.name}: {table.title}", *(f"% {i}" for i in identity)]
-    text += [r"\begin{tabular}{l" + "r" * (len(kept[0]) - 1) + "}", r"\toprule", body[0]]
+    text += [r"\begin{tabular}{l" + "r" * (len(rows[0]) - 1) + "}", r"\toprule", body[0]]
     text += [r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}"]
     return "\n".join(text) + "\n"
 
 
 def _escape(text: str) -> str:
-    for mark in "&%_#":
-        text = text.replace(mark, "\\" + mark)
+    for character in "&%_#":
+        text = text.replace(character, "\\" + character)
     return text.replace("±", r"$\pm$")
 
 
@@ -204,7 +242,7 @@ WRITERS: dict[str, Callable[[Table, Sequence[Sequence[str]], Sequence[str]], str
 
 
 def identity(records: Records) -> list[str]:
-    """Lines that tell two runs apart: data, params of each row, random seeds."""
+    """Say in a line what the values come from: data, random seeds, and the params of each row."""
     cells = [cell for row in records.values() for cell in row]
     data = sorted({cell["data"] for cell in cells})
     seeds = sorted({cell["random_seed"] for cell in cells})

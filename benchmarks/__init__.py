@@ -1,1 +1,1 @@
-"""Repeatable measurements: ours, a named peer and the limit, in one run. `python -m benchmarks`."""
+"""Repeatable measurements of our code against a named peer, in one run: `python -m benchmarks`."""

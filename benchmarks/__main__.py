@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: measure, print, and write data/benchmarks/."""
+"""`python -m benchmarks [NAME ...]`: measure, print the results, and write data/benchmarks/."""
 
 import json
 import sys
@@ -18,14 +18,15 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
 }
 
 
-OUT = Path("data/benchmarks")  # docs/benchmarks.md is one such run with our remarks
+OUT = Path("data/benchmarks")  # docs/benchmarks.md shows one run of all benchmarks, with comments
 
 
 def main(names: list[str]) -> None:
-    """Measure the benchmarks `names`, or all of them and how the chain scales."""
+    """Run the benchmarks `names`; by default all of them, and `scale`."""
     names = names or [*BENCHMARKS, "scale"]
     if unknown := set(names) - {*BENCHMARKS, "scale"}:
-        sys.exit(f"no benchmark {unknown.pop()}; there are {', '.join(BENCHMARKS)}, scale")
+        known = ", ".join([*BENCHMARKS, "scale"])
+        sys.exit(f"error: no benchmark '{unknown.pop()}'; choose one of {known}")
     OUT.mkdir(parents=True, exist_ok=True)
     for name in names:
         print(f"-- {name}", file=sys.stderr, flush=True)
@@ -35,15 +36,15 @@ def main(names: list[str]) -> None:
 
 
 def _ratios(name: str) -> str:
-    found = record(BENCHMARKS[name]())
-    (OUT / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
-    return markdown(found)
+    results = record(BENCHMARKS[name]())
+    (OUT / f"{name}.json").write_text(json.dumps(results, indent=2) + "\n")
+    return markdown(results)
 
 
 def _scale() -> str:
-    grown = scale.measure(OUT / "scale.json")
-    scale.plot(grown, OUT / "scale.png")
-    return scale.markdown(grown)
+    runs = scale.measure(OUT / "scale.json")
+    scale.plot(runs, OUT / "scale.png")
+    return scale.markdown(runs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Generated photographs in a temporary project: what every measurement runs on."""
+"""The data of the measurements: generated photographs in a temporary project."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ CLASSES = ["disc", "square", "triangle", "cross", "train"]
 def project(
     count: int, *, size_px: int = 500, seed: int = 0
 ) -> Iterator[tuple[Layout, list[Sample]]]:
-    """A layout in a temporary folder with `count` train images, their masks and samples.csv."""
+    """Make a temporary project with `count` train images, their masks and samples.csv."""
     with TemporaryDirectory(prefix="benchmark") as name:
         layout, samples, truth = Layout(Path(name)), [], []
         scenes = shapes.labelled(count, size_px=size_px, random_seed=seed, part=0)
@@ -39,7 +39,7 @@ def project(
 
 
 def cues(label_HW: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Seeds and saliency as they look out of networks: parts of the objects, blurred foreground."""
+    """Imitate a network's seeds (parts of the objects) and saliency (blurred foreground)."""
     import cv2
 
     known = np.where(label_HW == 255, 0, label_HW)
@@ -51,10 +51,10 @@ def cues(label_HW: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
 
 @contextlib.contextmanager
 def inside(folder: Path) -> Iterator[None]:
-    """Work in `folder`."""
-    here = Path.cwd()
+    """Use `folder` as the working folder."""
+    before = Path.cwd()
     os.chdir(folder)
     try:
         yield
     finally:
-        os.chdir(here)
+        os.chdir(before)

@@ -1,4 +1,4 @@
-"""A comparison: warm-up, then both sides in turn, median and quartiles of the ratios."""
+"""Compare the speed of two sides: warm-up, both sides in turn, median and quartiles of ratios."""
 
 import os
 import platform
@@ -12,12 +12,16 @@ from typing import Any
 from pipeline.core import runtime
 
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pydensecrf2", "dvc")
-Side = Callable[[], int]  # does its work once; how many items that was
+Side = Callable[[], int]  # does its work once, and returns the number of items
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison; `ratio` is ours over the peer in items a second, unless `unit` says more."""
+    """One comparison. `what` is measured, `ratio` is our speed divided by the peer's.
+
+    `ours` and `theirs` are the median speeds in `unit`. `low` and `high` are the quartiles of the
+    ratios. `reach` is the ratio that we aim at.
+    """
 
     what: str
     peer: str
@@ -36,9 +40,10 @@ def compare(
     what: str, ours: Side, theirs: Side, *, peer: str, unit: str, reach: str, repeats: int = 7,
     note: str = "",
 ) -> Row:  # fmt: skip
-    """Run both sides once to warm up, then in turn, first one and then the other in front.
+    """Run both sides once to warm up, then in turn. Which side goes first alternates.
 
-    The machine's speed drifts, so a ratio is taken of neighbours and the median of the ratios.
+    The machine's speed drifts. So each ratio compares two neighbouring runs, and `ratio` is the
+    median of these ratios.
     """
     for side in (ours, theirs):
         side()
@@ -48,13 +53,14 @@ def compare(
         speeds.append((pair[ours], pair[theirs]))
     ratios = [a / b for a, b in speeds]
     low, _, high = statistics.quantiles(ratios, n=4)
-    mine, other = (statistics.median(column) for column in zip(*speeds, strict=True))
+    our_speed, peer_speed = (statistics.median(column) for column in zip(*speeds, strict=True))
     ratio = statistics.median(ratios)
-    return Row(what, peer, unit, mine, other, ratio, low, high, reach, repeats, note)
+    return Row(what, peer, unit, our_speed, peer_speed, ratio, low, high, reach, repeats, note)
 
 
 def _speed(side: Side) -> float:
-    runtime.keep_memory()  # what the other side has left goes back: both begin as a stage does
+    """Items a second of one run."""
+    runtime.keep_memory()  # frees what the other side left, so that each begins as a stage does
     start = time.perf_counter()
     items = side()
     _synchronise()
@@ -69,7 +75,7 @@ def _synchronise() -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """Describe the machine: processor, memory, GPU, and versions of packages."""
     import torch
 
     return {
@@ -84,18 +90,18 @@ def machine() -> dict[str, Any]:
 
 
 def record(rows: list[Row]) -> dict[str, Any]:
-    """Everything as JSON."""
+    """Return the machine and all comparisons as JSON can hold them."""
     return {"machine": machine(), "rows": [asdict(row) for row in rows]}
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The table of docs/benchmarks.md."""
+def markdown(results: dict[str, Any]) -> str:
+    """Format the results of `record` as the table of docs/benchmarks.md."""
     lines = ["| what | ours | compared with | theirs | ratio (quartiles) | to reach |"]
     lines.append("|" + "---|" * 6)
-    for r in found["rows"]:
+    for r in results["rows"]:
         spread = f"**{r['ratio']:.2f}** ({r['low']:.2f} to {r['high']:.2f})"
         cells = (r["what"], f"{r['ours']:.3g} {r['unit']}", r["peer"], f"{r['theirs']:.3g}")
         lines.append("| " + " | ".join((*cells, spread, r["reach"])) + " |")
-    about = ", ".join(f"{k} {v}" for k, v in found["machine"].items())
-    notes = [f"- {r['what']}: {r['note']}" for r in found["rows"] if r["note"]]
-    return "\n".join([*lines, "", f"Measured on: {about}.", "", *notes]) + "\n"
+    machine_text = ", ".join(f"{k} {v}" for k, v in results["machine"].items())
+    notes = [f"- {r['what']}: {r['note']}" for r in results["rows"] if r["note"]]
+    return "\n".join([*lines, "", f"Measured on: {machine_text}.", "", *notes]) + "\n"

@@ -1,4 +1,4 @@
-"""Training steps and class maps against the bare networks."""
+"""Training steps and class maps, against the bare networks and other ways to compute the same."""
 
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
@@ -25,7 +25,7 @@ from pipeline.training import fit, optim
 from pipeline.training.views import Views, tag_vectors
 
 BASE = read_yaml(Path("presets/shapes.yaml"))
-STEPS = 24  # fewer would measure how a loader starts
+STEPS = 24  # with fewer steps, most of the time would be the start of the loader
 IMAGES = {"efficientnet_lite0": 64, "resnet50": 24}
 
 
@@ -39,20 +39,21 @@ def _classifier(name: str = "efficientnet_lite0") -> classifier.Classifier:
 
 
 def _train(size_px: int, batch: int) -> Train:
-    epochs = {"epochs": 1, "size_px": size_px, "batch": batch, "frozen_stages": 2}
-    return Train.model_validate(BASE["seed"]["train"] | epochs)
+    changes = {"epochs": 1, "size_px": size_px, "batch": batch, "frozen_stages": 2}
+    return Train.model_validate(BASE["seed"]["train"] | changes)
 
 
 def _bare(net: torch.nn.Module, loss_of: fit.LossOf, train: Train, target: torch.Tensor) -> int:
-    """Forward, backward and the optimizer on one batch in memory."""
-    on = runtime.device()
+    """Train STEPS steps on one batch in memory: forward pass, backward pass, optimiser."""
+    device = runtime.device()
     net.trunk.freeze(train.frozen_stages)
-    net.to(on).to(memory_format=torch.channels_last).train()
+    net.to(device).to(memory_format=torch.channels_last).train()
     optimizer = optim.optimizer_for(net, train)
     image = torch.randint(0, 255, (train.batch, 3, train.size_px, train.size_px), dtype=torch.uint8)
-    image, target = image.to(on).contiguous(memory_format=torch.channels_last), target.to(on)
+    image = image.to(device).contiguous(memory_format=torch.channels_last)
+    target = target.to(device)
     for _ in range(STEPS):
-        with runtime.autocast(on):
+        with runtime.autocast(device):
             loss = loss_of(net, image, target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -62,7 +63,7 @@ def _bare(net: torch.nn.Module, loss_of: fit.LossOf, train: Train, target: torch
 
 
 def training() -> list[Row]:
-    """One epoch of `fit` from JPEG files, loader and checkpoint included, against the bare net."""
+    """Compare an epoch of `fit`, with JPEG files, loader and checkpoint, to the bare steps."""
     train = _train(320, 16)
     rows = []
     with project(train.batch * STEPS) as (layout, samples):
@@ -101,7 +102,7 @@ def training() -> list[Row]:
 
 
 def interleaved() -> list[Row]:
-    """A step through the dilated stages of EfficientNet-Lite0: interleaved against dilated."""
+    """Compare a step through the dilated stages of EfficientNet-Lite0, interleaved and dilated."""
     image = torch.randn(16, 112, 20, 20).contiguous(memory_format=torch.channels_last)
     ours, plain = _trunk(True).stages[-1], _trunk(True).stages[-1]
     rewrite.interleave(ours)
@@ -120,8 +121,11 @@ def interleaved() -> list[Row]:
                     peer="dilated convolutions", unit="images/s", reach="")]  # fmt: skip
 
 
-def _write(layout: Layout, net: classifier.Classifier, samples: list[Sample], how: Infer) -> int:
-    for sample, outputs in infer.run(net, samples, how, title="bench"):
+def _write(
+    layout: Layout, net: classifier.Classifier, samples: list[Sample], options: Infer
+) -> int:
+    """Write class maps as the stage `seed` does."""
+    for sample, outputs in infer.run(net, samples, options, title="bench"):
         merged = infer.merge([o[None].relu() for o in outputs])[0]
         formats.write_maps(
             layout.maps / f"{sample.id}.npz", merged.numpy(), np.arange(1, 6, dtype=np.uint8)
@@ -131,6 +135,7 @@ def _write(layout: Layout, net: classifier.Classifier, samples: list[Sample], ho
 
 @torch.inference_mode()
 def _passes(net: torch.nn.Module, views: list[torch.Tensor], times: int) -> int:
+    """Only the forward passes, on views in memory."""
     for _ in range(times):
         for view in views:
             with runtime.autocast(view.device):
@@ -140,7 +145,7 @@ def _passes(net: torch.nn.Module, views: list[torch.Tensor], times: int) -> int:
 
 @torch.inference_mode()
 def _one_by_one(name: str, layout: Layout, samples: list[Sample], scales: tuple[float, ...]) -> int:
-    """An image and a scale at a time, with its mirror image, in float32, as irn and others do."""
+    """Take one image and scale at a time, with its mirror image, in float32, as irn does."""
     net = _classifier(name).eval().to(runtime.device())
     for sample in samples:
         image = (
@@ -164,22 +169,22 @@ def _one_by_one(name: str, layout: Layout, samples: list[Sample], scales: tuple[
 
 
 def class_maps() -> list[Row]:
-    """Class maps at four scales with flip, from files to files."""
-    how = Infer(size_px=320, scales=(0.5, 1.0, 1.5, 2.0), flip=True)
+    """Compare class maps at four scales with flip, from files to files."""
+    options = Infer(size_px=320, scales=(0.5, 1.0, 1.5, 2.0), flip=True)
     with project(max(IMAGES.values())) as (layout, samples):
-        _, batches = whole.whole_batches(samples[: whole.INFER_BATCH], how, stride=16)
+        _, batches = whole.whole_batches(samples[: whole.INFER_BATCH], options, stride=16)
         views = [torch.cat([v, v.flip(3)]).to(runtime.device(), memory_format=torch.channels_last)
                  for v in next(iter(batches))[1]]  # fmt: skip
         rows = []
-        # a process of its own, in which memory is not kept between layers
+        # The plain way gets its own process, where memory is not kept between layers.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as plain:
             for name, count in IMAGES.items():
-                rows += _class_maps_of(name, layout, samples[:count], how, views, plain)
+                rows += _class_maps_of(name, layout, samples[:count], options, views, plain)
         return rows
 
 
 def _class_maps_of(
-    name: str, layout: Layout, samples: list[Sample], how: Infer, views: list[torch.Tensor],
+    name: str, layout: Layout, samples: list[Sample], options: Infer, views: list[torch.Tensor],
     plain: Executor,
 ) -> list[Row]:  # fmt: skip
     net = _classifier(name).eval().to(runtime.device(), memory_format=torch.channels_last)
@@ -187,7 +192,7 @@ def _class_maps_of(
     times = len(samples) // (len(views[0]) // 2)
 
     def ours() -> int:
-        return _write(layout, net, samples, how)
+        return _write(layout, net, samples, options)
 
     def bare() -> int:
         return _passes(folded, views, times)
@@ -196,7 +201,7 @@ def _class_maps_of(
         return _passes(net, views, times)
 
     def one_by_one() -> int:
-        return plain.submit(_one_by_one, name, layout, samples, how.scales).result()
+        return plain.submit(_one_by_one, name, layout, samples, options.scales).result()
 
     maps, passes = f"class maps, 4 scales, flip, {name}", f"test-time passes, {name}"
     return [

@@ -1,4 +1,4 @@
-"""Guide labels, dense CRF and evaluation against the plain ways."""
+"""Guide labels, dense CRF and evaluation, each against a plain way to compute the same."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ DEEPLAB = Crf.model_validate(BASE["crf"]["deeplab"])
 
 
 def _plain_guide(image: np.ndarray, seeds: np.ndarray, salient: np.ndarray) -> np.ndarray:
-    """The release's way: every pair of components by itself, a CRF over every image."""
+    """Compute guide labels as the released code does: pair by pair, and a CRF on every image."""
     out = np.zeros(seeds.shape, np.uint8)
     regions = number(salient, connectivity=2)
     parts = []
@@ -45,7 +45,7 @@ def _plain_guide(image: np.ndarray, seeds: np.ndarray, salient: np.ndarray) -> n
             out[region] = claims[0]
     classes = np.unique(seeds[seeds > 0])
     if len(classes):
-        maps = np.stack([rules._blurred(seeds == c, DIFFUSE.blur_sigma_px) for c in classes])
+        maps = np.stack([diffusion._blurred(seeds == c, DIFFUSE.blur_sigma_px) for c in classes])
         winner = classes[dense.dense_crf(image, -maps, DEEPLAB).argmax(0)]
         contested = (out == 0) & salient
         out[contested] = winner[contested]
@@ -53,7 +53,7 @@ def _plain_guide(image: np.ndarray, seeds: np.ndarray, salient: np.ndarray) -> n
 
 
 def guides() -> list[Row]:
-    """Fusion and diffusion, from arrays to labels."""
+    """Compare fusion and diffusion, from arrays to labels."""
     with project(24) as (layout, samples):
         rng, work = np.random.default_rng(0), []
         for s in samples:
@@ -72,11 +72,11 @@ def guides() -> list[Row]:
                 _plain_guide(image, seeds, salient)
             return len(work)
 
-        doubt = sum((rules.fuse(b, c, FUSE, tags=[1], rng=rng).label_HW == CONTESTED).any()
-                    for _, b, c in work)  # fmt: skip
+        contested = sum((rules.fuse(b, c, FUSE, tags=[1], rng=rng).label_HW == CONTESTED).any()
+                        for _, b, c in work)  # fmt: skip
         return [compare("guide labels", ours, plain, peer="pairs of components, CRF everywhere",
                         unit="images/s", reach="10", repeats=5,
-                        note=f"{doubt} of {len(work)} images need the CRF")]  # fmt: skip
+                        note=f"{contested} of {len(work)} images need the CRF")]  # fmt: skip
 
 
 def _refine(job: tuple[Path, Path]) -> None:
@@ -85,7 +85,7 @@ def _refine(job: tuple[Path, Path]) -> None:
 
 
 def crf_pool() -> list[Row]:
-    """The dense CRF over a split: a process pool against one process."""
+    """Compare the dense CRF over a split, in a process pool and in one process."""
     with project(24) as (layout, samples):
         rng = np.random.default_rng(0)
         jobs = []
@@ -106,7 +106,7 @@ def crf_pool() -> list[Row]:
 
 
 def _crf_of_21(samples: list[Sample]) -> Row:
-    """Logits of 21 classes, as on VOC, of which an image shows 5."""
+    """Compare the CRF over the 5 classes that an image shows, and over all 21 of VOC."""
     rng, likely = np.random.default_rng(0), [0, 3, 8, 12, 15]
     work = []
     for s in samples:
@@ -125,14 +125,14 @@ def _crf_of_21(samples: list[Sample]) -> Row:
             out.append(dense.dense_crf(image, dense.energy_of(p), DEEPLAB).argmax(0))
         return out
 
-    unlike = np.mean([(a != b).mean() for a, b in zip(present(), every(), strict=True)])
+    differing = np.mean([(a != b).mean() for a, b in zip(present(), every(), strict=True)])
     return compare("dense CRF, 5 of 21 classes present", lambda: len(present()),
                    lambda: len(every()), peer="over all 21", unit="images/s", reach="", repeats=3,
-                   note=f"{unlike:.2e} of the pixels differ")  # fmt: skip
+                   note=f"{differing:.2e} of the pixels differ")  # fmt: skip
 
 
 def evaluation() -> list[Row]:
-    """Decode, count, sum up, against decoding the PNGs alone; one process each."""
+    """Compare evaluation with decoding the PNGs alone, each in one process."""
     with project(64) as (layout, _), inside(layout.root):
         scored = read_scored(layout.samples, layout.truth)
         folders = {"guide": layout.labels("full")}
@@ -148,9 +148,9 @@ def evaluation() -> list[Row]:
                     np.asarray(Image.open(mask))
             return 2 * len(scored)
 
-        what = {"evaluation": False, "evaluation with boundary IoU": True}
+        names = {"evaluation": False, "evaluation with boundary IoU": True}
         return [
             compare(name, lambda boundary=boundary: ours(boundary), decode, unit="PNGs/s",
                     peer="decoding the PNGs", reach="" if boundary else "0.7")
-            for name, boundary in what.items()
+            for name, boundary in names.items()
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The whole chain on more and more images: time, memory, and what DVC itself costs."""
+"""The whole chain on more and more images: time, memory, and the time that DVC itself takes."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from pipeline.core.params import lay_over, read_yaml
 
 COUNTS = (250, 500, 1000, 2000, 4000, 5000)
 MEMORY = (500, 5000)
-OWN_CACHE = """[core]  # a shared one would hand results back instead of making them
+OWN_CACHE = """[core]  # with a shared cache, stages would not run
     analytics = false
     check_update = false
     no_scm = true
@@ -40,7 +40,7 @@ SMALL: dict[str, Any] = {
 
 
 def run_chain(count: int) -> dict[str, Any]:
-    """Run the chain once on `count` train images; seconds and peak MiB of each stage."""
+    """Run the chain once on `count` train images. Return seconds and peak MiB of each stage."""
     home, layout = Path.cwd(), Layout()
     values = read_yaml(Path("presets/shapes.yaml"))
     lay_over(values, SMALL)
@@ -48,20 +48,20 @@ def run_chain(count: int) -> dict[str, Any]:
     values["data"]["options"]["shapes"] = size
     with TemporaryDirectory(prefix="benchmark") as name:
         work = Path(name)
-        cells.prepare(work, home, values, made=(layout.shapes, layout.shapes_boxed))
+        cells.prepare(work, home, values, generated=(layout.shapes, layout.shapes_boxed))
         (work / ".dvc/config").write_text(OWN_CACHE)
         start = time.perf_counter()
-        with (work / "said.txt").open("w") as said:
+        with (work / "dvc.txt").open("w") as output:
             command = [sys.executable, "-m", "dvc", "repro"]
-            subprocess.run(command, cwd=work, stdout=said, stderr=said, check=True)
+            subprocess.run(command, cwd=work, stdout=output, stderr=output, check=True)
         wall = time.perf_counter() - start
         logs = {p.stem: formats.read_json(p) for p in sorted((work / layout.log).glob("*.json"))}
         files = sum(p.is_file() for p in (work / "data").rglob("*"))
     return {"wall": wall, "files": files, "stages": logs}
 
 
-def imports(stages: list[str]) -> float:
-    """Seconds that Python takes to start these stages and import what they need."""
+def startup(stages: list[str]) -> float:
+    """Measure the seconds that Python takes to start and to import these stages."""
     start = time.perf_counter()
     for stage in stages:
         module = stage if Path(f"stages/{stage}.py").exists() else stage.rpartition("_")[0]
@@ -70,53 +70,54 @@ def imports(stages: list[str]) -> float:
 
 
 def measure(record: Path, counts: tuple[int, ...] = COUNTS) -> dict[str, Any]:
-    """The chain at each count; `record` grows with every one."""
-    found: dict[str, Any] = {}
+    """Run the chain at each count, and write the results to `record` after each run."""
+    runs: dict[str, Any] = {}
     for count in counts:
-        run = found[str(count)] = run_chain(count)
+        run = runs[str(count)] = run_chain(count)
         stages = sum(stage["seconds"] for stage in run["stages"].values())
-        run["startup"] = imports(list(run["stages"]))
+        run["startup"] = startup(list(run["stages"]))
         run["dvc"] = run["wall"] - stages - run["startup"]
         print(f"{count} images: {run['wall']:.0f} s", file=sys.stderr, flush=True)
-        record.write_text(json.dumps(found, indent=2) + "\n")
-    return found
+        record.write_text(json.dumps(runs, indent=2) + "\n")
+    return runs
 
 
-def exponent(found: dict[str, Any], stage: str, least: int = 1000) -> float:
-    """Slope of log seconds over log images, from `least` images on: 1 is linear."""
-    points = [(int(n), run["stages"][stage]["seconds"]) for n, run in found.items()]
+def exponent(runs: dict[str, Any], stage: str, least: int = 1000) -> float:
+    """Fit the slope of log seconds over log images, from `least` images on; 1 means linear."""
+    points = [(int(n), run["stages"][stage]["seconds"]) for n, run in runs.items()]
     logs = np.log([(n, max(s, 0.05)) for n, s in points if n >= least])
     return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """Seconds by images, the exponent, and peak memory at two counts."""
+def markdown(runs: dict[str, Any]) -> str:
+    """Format a table of the seconds at each count, the exponent, and peak memory at two counts."""
     small, large = (str(n) for n in MEMORY)
-    head = [*(f"{n} images, s" for n in found), "exponent", f"MiB at {small}", f"at {large}"]
+    head = [*(f"{n} images, s" for n in runs), "exponent", f"MiB at {small}", f"at {large}"]
     lines = ["| stage | " + " | ".join(head) + " |", "|---|" + "---:|" * len(head)]
-    for stage in found[large]["stages"]:
-        seconds = [f"{run['stages'][stage]['seconds']:.1f}" for run in found.values()]
-        peaks = [str(found[n]["stages"][stage]["peak_mib"]) for n in (small, large)]
-        cells_of = [stage, *seconds, f"{exponent(found, stage):.2f}", *peaks]
-        lines.append("| " + " | ".join(cells_of) + " |")
-    own = [f"{run['dvc']:.1f}" for run in found.values()]
-    files = [str(run["files"]) for run in found.values()]
-    lines.append("| DVC itself | " + " | ".join([*own, "", "", ""]) + " |")
+    for stage in runs[large]["stages"]:
+        seconds = [f"{run['stages'][stage]['seconds']:.1f}" for run in runs.values()]
+        peaks = [str(runs[n]["stages"][stage]["peak_mib"]) for n in (small, large)]
+        texts = [stage, *seconds, f"{exponent(runs, stage):.2f}", *peaks]
+        lines.append("| " + " | ".join(texts) + " |")
+    dvc_seconds = [f"{run['dvc']:.1f}" for run in runs.values()]
+    files = [str(run["files"]) for run in runs.values()]
+    lines.append("| DVC itself | " + " | ".join([*dvc_seconds, "", "", ""]) + " |")
     lines.append("| files in data/ | " + " | ".join([*files, "", "", ""]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def plot(found: dict[str, Any], path: Path) -> None:
-    """Seconds over images, both axes logarithmic, a line a stage."""
+def plot(runs: dict[str, Any], path: Path) -> None:
+    """Plot seconds over images on logarithmic axes, with a line for each stage."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    counts = [int(n) for n in found]
-    for i, stage in enumerate(found[str(counts[-1])]["stages"]):
-        seconds = [run["stages"][stage]["seconds"] for run in found.values()]
+    counts = [int(n) for n in runs]
+    for i, stage in enumerate(runs[str(counts[-1])]["stages"]):
+        seconds = [run["stages"][stage]["seconds"] for run in runs.values()]
         if seconds[-1] >= 1:
-            axes.loglog(counts, seconds, "o-" if i < 10 else "^--", label=stage)  # ten colours
+            marks = "o-" if i < 10 else "^--"  # the ten colours repeat after ten lines
+            axes.loglog(counts, seconds, marks, label=stage)
     axes.loglog(counts, [n / 50 for n in counts], "k:", linewidth=3, label="linear")
     axes.set_xticks(counts, [str(n) for n in counts], minor=False)
     axes.set_xticks([], minor=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.boxes.config import Boxes
 from pipeline.core.config import Frozen
 from pipeline.core.params import read_yaml, validate
 from pipeline.crf.config import CrfSets, Refine
@@ -30,6 +31,7 @@ class Params(Frozen):
     fuse: Fuse
     diffuse: Diffuse
     relabel: Relabel
+    boxes: Boxes
     segment: Segment
     refine: Refine
     crf: CrfSets
@@ -39,6 +41,7 @@ class Params(Frozen):
     def _check_crf(self) -> Self:
         options = self.saliency.option()
         crf_names = {"diffuse.crf": self.diffuse.crf, "refine.crf": self.refine.crf}
+        crf_names["boxes.rounds.crf"] = self.boxes.rounds.crf
         if isinstance(options, SaliencyNet):
             crf_names["saliency.options.net.denoise.crf"] = options.denoise.crf
         for param, name in crf_names.items():

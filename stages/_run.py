@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _run_stage(layout: Layout) -> None:
-    stage, *variant = _words()
+    stage, *variant = _words() or [""]
     module = _module(stage)
     if getattr(module, "SHARED", False) and (launcher := ranks.launcher()):
         _become([*launcher, "-m", "stages", *_words()])
@@ -62,7 +62,7 @@ def _words() -> list[str]:
 
 def run_name() -> str:
     """The stage and its variant as one word. It names the log and the folder of unfinished work."""
-    return "_".join(_words())
+    return "_".join(_words()) or "stages"
 
 
 def _module(stage: str) -> ModuleType:
@@ -73,7 +73,8 @@ def _module(stage: str) -> ModuleType:
     """
     known = sorted(p.stem for p in Path(__file__).parent.glob("[a-z]*.py"))
     if stage not in known:
-        raise UserError(f"no such stage; choose one of {', '.join(known)}")
+        problem = "no such stage" if stage else "no stage is named"
+        raise UserError(f"{problem}; choose one of {', '.join(known)}")
     return importlib.import_module(f"stages.{stage}")
 
 
@@ -81,13 +82,17 @@ def slices_of(module: ModuleType, *variant: str) -> Slices:
     """Return the slices of params.yaml that a stage takes, or those that its variant takes.
 
     Raises:
-        UserError: the stage does not have this variant.
+        UserError: the stage does not have this variant, or has no variants.
     """
     slices: Any = module.SLICES
+    name = " ".join(variant)
     if not any(isinstance(s, Mapping) for s in slices.values()):
+        if variant:
+            raise UserError(f"this stage has no variants; leave out '{name}'")
         return slices
-    if (name := " ".join(variant)) not in slices:
-        raise UserError(f"no variant '{name}'; choose one of {', '.join(slices)}")
+    if name not in slices:
+        problem = f"no variant '{name}'" if variant else "no variant is named"
+        raise UserError(f"{problem}; choose one of {', '.join(slices)}")
     return slices[name]
 
 
@@ -97,6 +102,19 @@ def load(layout: Layout, slices: Slices) -> dict[str, Any]:
     return {key: section(values, name, model) for key, (name, model) in slices.items()}
 
 
+def require(*paths: Path) -> None:
+    """Check that the outputs of earlier stages exist.
+
+    A stage needs this only where it would read a missing file as "nothing to do".
+
+    Raises:
+        MissingFileError: a path does not exist. `main` adds which stage makes it.
+    """
+    for path in paths:
+        if not path.exists():
+            raise MissingFileError(path)
+
+
 def _become(command: list[str]) -> None:
     """Replace this process by the launcher of the ranks, which share the cores."""
     if not os.environ.get("GUIDELABEL_LAUNCH") and (count := os.environ["GUIDELABEL_NPROC"]):
@@ -104,7 +122,9 @@ def _become(command: list[str]) -> None:
     try:
         os.execvp(command[0], command)
     except FileNotFoundError as e:
-        raise UserError(f"GUIDELABEL_LAUNCH: no command '{command[0]}'") from e
+        raise UserError(
+            f"GUIDELABEL_LAUNCH: no command '{command[0]}'; correct the name or the PATH"
+        ) from e
 
 
 def _print_error(error: UserError) -> None:
@@ -115,10 +135,11 @@ def _print_error(error: UserError) -> None:
 
 
 def _with_maker(missing: MissingFileError) -> str:
-    """The error's message; it names the stage whose outs in dvc.yaml hold the file, if any."""
+    """The message of the error. If a stage of dvc.yaml makes the file, the message names it."""
     for dvc_file in ("dvc.yaml", "optional/dvc.yaml"):
-        for stage, body in read_yaml(Path(dvc_file))["stages"].items():
-            for out in body.get("do", body).get("outs", ()):
+        for stage, entry in read_yaml(Path(dvc_file))["stages"].items():
+            body = entry.get("do", entry)  # `do` is the body of a foreach
+            for out in [*body["outs"], *body.get("metrics", ())]:
                 pattern = "[^/]+".join(map(re.escape, re.split(r"\$\{[^}]+\}", out)))
                 if re.match(rf"{pattern}(/|$)", missing.path.as_posix()):
                     return f"{missing.path}: not found; run `python cli.py run {stage}` first"

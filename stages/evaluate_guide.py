@@ -14,16 +14,18 @@ SLICES: _run.Slices = {}
 
 
 def run(layout: Layout) -> None:
-    """Write guide.json, and a table of the classes and one of the images."""
+    """Write guide.json, a table of the classes, one of the images, and their pixel counts."""
     classes = ["background", *formats.read_json(layout.classes)]
     scored = read_scored(layout.samples, layout.truth)
     folders = {"seeds": layout.seeds, "fused": layout.fused, "guide": layout.labels("guide")}
+    _run.require(*folders.values())
     tallies = counting.count(folders, scored, classes=len(classes), title="evaluate guide")
     folder, per_class = layout.score_tables("guide"), label_scores.per_class(tallies, classes)
     formats.write_table(folder / "iou.tsv", per_class, columns=label_scores.IOU, sep="\t")
     formats.write_table(
         folder / "images.csv", label_scores.per_image(tallies), columns=label_scores.IMAGES
     )
+    formats.write_arrays(folder / "counts.npz", label_scores.image_counts(tallies))
     scores: dict[str, Any] = {"guide": {}, **label_scores.labels(tallies)}
     samples = read_samples(layout.samples)
     classes_shown = counting.shown(layout.labels("guide"), samples, title="classes in guide labels")

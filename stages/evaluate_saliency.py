@@ -32,6 +32,7 @@ def _measure(job: tuple[Path, Path]) -> tuple[Int, float]:
 def run(layout: Layout, *, saliency_threshold: float, source: str) -> None:
     """Write saliency.json, and the curve of the maps of val (of train if val has no masks)."""
     scored = read_scored(layout.samples, layout.truth)
+    _run.require(layout.saliency(source))
     jobs = [(layout.saliency(source) / f"{sample.id}.png", mask) for sample, mask in scored]
     measures = list(runtime.pool_map(_measure, jobs, title="evaluate saliency"))
     scores, curve = defaultdict[str, Any](dict), list[Row]()

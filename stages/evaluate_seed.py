@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import formats, runtime
-from pipeline.core.arrays import Float, Int, Mask
+from pipeline.core.arrays import Int, Mask
 from pipeline.core.layout import Layout
 from pipeline.core.maps import normalise, resize, strongest
 from pipeline.core.samples import Sample, read_samples, read_tag_scores
+from pipeline.scores.calibration import calibrated, reliability
 from pipeline.scores.seed import localise, seed_curve, seed_scores
 from pipeline.scores.shared.percent import Row, mean, percent
 from pipeline.scores.shared.scored import read_scored
@@ -39,14 +40,10 @@ def _count(layout: Layout, classes: list[str]) -> list[Counted]:
     return [(sample, *pair) for (sample, _), pair in zip(scored, counts, strict=True)]
 
 
-def _score_classifier(
-    layout: Layout, samples: list[Sample], probability: dict[str, Float], classes: list[str]
-) -> Float:
-    """Compute the average precision of each class."""
+def _read_difficult(layout: Layout) -> dict[str, list[str]]:
+    """Read the tags that do not count, by image id."""
     rows = formats.read_table(layout.difficult, columns=("id", "tags"))
-    difficult = {r["id"]: r["tags"].split() for r in rows}
-    tags = {s.id: s.tags for s in samples}
-    return seed_scores.classifier(probability, tags, classes, difficult=difficult)
+    return {r["id"]: r["tags"].split() for r in rows}
 
 
 def run(layout: Layout) -> None:
@@ -56,12 +53,17 @@ def run(layout: Layout) -> None:
     """
     classes: list[str] = formats.read_json(layout.classes)
     samples, probability = read_samples(layout.samples), read_tag_scores(layout.tag_scores, classes)
+    difficult = _read_difficult(layout)
     counted, scores = _count(layout, classes), defaultdict[str, Any](dict)
     curve, table = list[Row](), list[Row]()
+    calibration = calibrated.classifier(samples, probability, classes, difficult=difficult)
+    ece = calibration.scores()
     for split in sorted({s.split for s in samples}):
-        in_split = [s for s in samples if s.split == split]
-        ap = _score_classifier(layout, in_split, probability, classes)
-        scores["classifier"][split] = {"mAP": percent(mean(ap))}
+        tags = {s.id: s.tags for s in samples if s.split == split}
+        ap = seed_scores.classifier(probability, tags, classes, difficult=difficult)
+        scores["classifier"][split] = {"mAP": percent(mean(ap)), **ece[split]}
+        if no_class := seed_scores.no_class(probability, tags):
+            scores["no_class"][split] = no_class
         point_ap = np.full(len(classes), np.nan)
         if with_mask := [c for c in counted if c[0].split == split]:
             scores["maps"][split], curve = seed_scores.maps(
@@ -75,6 +77,13 @@ def run(layout: Layout) -> None:
     folder = layout.score_tables("seed")
     formats.write_table(folder / "curve.tsv", curve, columns=seed_scores.CURVE, sep="\t")
     formats.write_table(folder / "per_class.tsv", table, columns=seed_scores.AP, sep="\t")
+    formats.write_table(
+        folder / "reliability.tsv", calibration.diagram(), columns=reliability.COLUMNS, sep="\t"
+    )
     spec = formats.read_json(layout.seed_model / "net.json")
-    scores["about"] = {"images_scored": len(counted), "run_on": {"classifier": spec["trained_on"]}}
+    scores["about"] = {
+        "images_scored": len(counted),
+        "run_on": {"classifier": spec["trained_on"]},
+        "temperature": {"classifier": calibration.rounded_temperature},
+    }
     formats.write_json(layout.scores("seed"), scores)

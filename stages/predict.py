@@ -5,6 +5,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import read_samples
+from pipeline.core.supervision import SUPERVISIONS
 from pipeline.crf import dense
 from pipeline.inference import infer
 from pipeline.nets import checkpoint
@@ -12,9 +13,12 @@ from pipeline.segment.config import Predict
 from pipeline.segment.deeplab import DeepLab
 from stages import _resume, _run
 
-SLICES: _run.Slices = {
-    "predict": ("segment.predict", Predict),
-    "shard": _run.SHARD,
+SLICES: dict[str, _run.Slices] = {
+    name: {
+        "predict": ("segment.predict", Predict),
+        "shard": _run.SHARD,
+    }
+    for name in SUPERVISIONS
 }
 SHARED = True
 

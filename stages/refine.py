@@ -6,14 +6,18 @@ from pipeline.core import formats, shards
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
+from pipeline.core.supervision import SUPERVISIONS
 from pipeline.crf import dense
 from pipeline.crf.config import Crf, CrfSets, Refine
 from stages import _resume, _run
 
-SLICES: _run.Slices = {
-    "refine": ("refine", Refine),
-    "sets": ("crf", CrfSets),
-    "shard": _run.SHARD,
+SLICES: dict[str, _run.Slices] = {
+    name: {
+        "refine": ("refine", Refine),
+        "sets": ("crf", CrfSets),
+        "shard": _run.SHARD,
+    }
+    for name in SUPERVISIONS
 }
 SHARED = True
 

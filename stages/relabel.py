@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core import formats, ranks
+from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
@@ -45,7 +46,16 @@ SHARED = True
 
 
 def run(layout: Layout, supervision: str, **slices: Any) -> None:
-    """Write the label of every train image."""
+    """Write the label of every train image.
+
+    Raises:
+        UserError: the guide rule is G1, which has no scores of this saliency's components.
+    """
+    if "fuse" in slices and slices["fuse"].rule == "g1":
+        raise UserError(
+            f"params.yaml: segment.supervision: {supervision} cannot use fuse.rule g1, which has "
+            "scores only for the components of saliency.source; remove it, or choose another rule"
+        )
     if supervision == "seed":
         _write_cues(layout, **slices)
     elif supervision == "oracle":
@@ -84,8 +94,8 @@ def _write_guide_label(
         foreground = formats.read_logits(foregrounds / f"{sample.id}.npz")[0]
         saliency = labels.next_saliency(foreground, saliency)
     chance = (guide.random_seed, sample.id)
-    fused = labels.fused(maps, classes, saliency, guide.fuse, chance=chance)
     image = formats.read_image(sample.image)
+    fused = labels.fused(maps, classes, saliency, guide.fuse, chance=chance, image_HW3=image)
     label = diffusion.diffuse(image, fused, guide.diffuse, guide.crf)
     formats.write_label(work.labels(guide.supervision) / f"{sample.id}.png", label)
 

@@ -32,24 +32,26 @@ def run(
 ) -> None:
     """Write index.html and its pictures. They show the first supervision."""
     samples, truth = {s.id: s for s in read_samples(layout.samples)}, read_truth(layout.truth)
+    _run.require(*map(layout.scores, SCORED))
     picks = pick([*samples.values()], _scored_images(layout), report, random_seed=random_seed)
     chains = (_read_chain(layout, samples[p.id], source, supervision[0], truth) for p in picks)
     tiles = [drawing.tiles(chain, height_px=HEIGHT_PX) for chain in chains]
     filled = [any(t is not None for t in column) for column in zip(*tiles, strict=True)]
     classes: list[str] = formats.read_json(layout.classes)
     probability = read_tag_scores(layout.tag_scores, classes)
-    shown = []
+    panels = []
     for picked, row in zip(picks, tiles, strict=True):
         file, tags = f"panels/{picked.group}_{picked.id}.jpg", " ".join(samples[picked.id].tags)
         formats.write_image(layout.report / file, drawing.panel([*compress(row, filled)]))
         predicted = _predicted(probability[picked.id], classes)
-        shown.append(page.Shown(picked.group, picked.id, file, picked.miou, tags, predicted))
+        panels.append(page.Shown(picked.group, picked.id, file, picked.miou, tags, predicted))
     html = page.render(
         scores=links.read_scores(map(layout.scores, SCORED)),
         per_class=_read_tables(layout, "iou.tsv", sep="\t"),
         classes=classes,
-        shown=shown,
+        shown=panels,
         columns=[*compress(drawing.TILES, filled)],
+        reliability=_read_reliability(layout, supervision[0]),
     )
     layout.report.mkdir(parents=True, exist_ok=True)
     (layout.report / "index.html").write_text(html, encoding="utf-8")
@@ -64,6 +66,17 @@ def _read_tables(layout: Layout, name: str, *, sep: str = ",") -> list[dict[str,
     """Read the rows of a table on labels: those of the segmenters and those of the guide labels."""
     files = [layout.score_tables(group) / name for group in ("segment", "guide")]
     return [row for f in files for row in formats.read_table(f, columns=("link", "split"), sep=sep)]
+
+
+def _read_reliability(layout: Layout, supervision: str) -> dict[str, list[dict[str, str]]]:
+    """Read the reliability diagrams of the classifier and of one segmenter."""
+    files = {
+        "classifier": layout.score_tables("seed") / "reliability.tsv",
+        f"segmenter_{supervision}": layout.score_tables("segment")
+        / f"reliability_{supervision}.tsv",
+    }
+    columns = ("confidence", "accuracy", "count")
+    return {net: formats.read_table(f, columns=columns, sep="\t") for net, f in files.items()}
 
 
 def _scored_images(layout: Layout) -> list[dict[str, str]]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline.core import formats, ranks, runtime
+from pipeline.core import formats, ranks, runtime, shards
 from pipeline.core.arrays import VOID, Float
 from pipeline.core.config import NoOptions
-from pipeline.core.errors import UserError
+from pipeline.core.errors import MissingFileError, UserError
 from pipeline.core.layout import Layout
 from pipeline.core.maps import normalise, resize
 from pipeline.core.params import fingerprint
@@ -48,7 +48,9 @@ def _classical(layout: Layout, samples: list[Sample], options: SaliencyClassical
 
 def _folder(layout: Layout, samples: list[Sample], options: SaliencyFolder) -> Maps:
     for sample in runtime.track(samples, total=len(samples), title="saliency"):
-        grey = formats.read_grey(options.root / f"{sample.id}.png")
+        if not shards.exists(path := options.root / f"{sample.id}.png"):
+            raise MissingFileError(path, "add it, or correct saliency.options.folder.root")
+        grey = formats.read_grey(path)
         yield sample, resize(grey, height_px=sample.height_px, width_px=sample.width_px)
 
 

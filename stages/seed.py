@@ -76,7 +76,8 @@ def _compute_maps(
     done: Container[str],
 ) -> Iterator[tuple[Sample, list[Tensor], list[Tensor]]]:
     """Yield each sample with its class maps and its maps of the chosen kind, at every scale."""
-    class_pass = infer.run(net, samples, maps, title="seed", done=done)
+    offset_px = net.offset_px
+    class_pass = infer.run(net, samples, maps, title="seed", done=done, offset_px=offset_px)
     if maps.kind == "class_maps":
         yield from ((sample, class_maps, class_maps) for sample, class_maps in class_pass)
         return
@@ -102,7 +103,15 @@ def _gradient_maps(
         with torch.inference_mode(False), torch.enable_grad():
             return maps_from_gradients(net, image.clone(), tags)
 
-    return infer.run(net, samples, maps, title=f"seed ({maps.kind})", compute=compute, done=done)
+    return infer.run(
+        net,
+        samples,
+        maps,
+        title=f"seed ({maps.kind})",
+        done=done,
+        compute=compute,
+        offset_px=net.offset_px if maps.kind in gradients.AT_NETWORK_STRIDE else (0, 0),
+    )
 
 
 def _probability(

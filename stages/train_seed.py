@@ -1,16 +1,17 @@
 """Train the image classifier on tags alone."""
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.core import formats, runtime
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
-from pipeline.nets import checkpoint
+from pipeline.nets import alignment, checkpoint
 from pipeline.seeds import classifier
 from pipeline.seeds.config import SeedModel
 from pipeline.training import fit
-from pipeline.training.views import Views, balanced, tag_vectors
+from pipeline.training.views import Views, balanced, fixed, tag_vectors
 from stages import _resume, _run
 
 SLICES: _run.Slices = {
@@ -18,6 +19,7 @@ SLICES: _run.Slices = {
     "random_seed": ("random_seed", int),
 }
 SHARED = True
+PICTURES = 32  # enough for whole px; a few seconds
 
 
 def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
@@ -51,4 +53,14 @@ def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
         title="train_seed",
         val=views(val, balance=False) if val else None,
     )
+    spec["offset_px"] = _measure_offset(net, fixed(views(train, balance=False)))
     checkpoint.save(layout.seed_model, net, spec, epochs)
+
+
+@torch.inference_mode()
+def _measure_offset(net: nn.Module, views: Views) -> alignment.Offset:
+    """Measure how far the class maps lie from what they show, on the first train images."""
+    pictures = torch.stack([views[0, i][0] for i in range(min(PICTURES, len(views)))])
+    device = runtime.device()
+    with runtime.autocast(device):
+        return alignment.measure_offset(net, pictures.to(device))

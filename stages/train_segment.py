@@ -10,6 +10,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
+from pipeline.core.supervision import SUPERVISIONS
 from pipeline.nets import checkpoint
 from pipeline.segment import deeplab, sec
 from pipeline.segment.config import Sec, SegmentModel
@@ -17,9 +18,12 @@ from pipeline.training import fit
 from pipeline.training.views import Views, tag_vectors
 from stages import _resume, _run
 
-SLICES: _run.Slices = {
-    "segment": ("segment", SegmentModel),
-    "random_seed": ("random_seed", int),
+SLICES: dict[str, _run.Slices] = {
+    name: {
+        "segment": ("segment", SegmentModel),
+        "random_seed": ("random_seed", int),
+    }
+    for name in SUPERVISIONS
 }
 SHARED = True
 
@@ -45,11 +49,15 @@ LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": _cross_entropy, "se
 def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed: int) -> None:
     """Write the weights, the description and the losses of the segmenter of one supervision."""
     classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
+    _run.require(labels)
     labelled = shards.ids(labels)
     samples = [s for s in read_samples(layout.samples) if s.id in labelled]
     train, val = ([s for s in samples if s.split == name] for name in ("train", "val"))
     if not train:
-        raise UserError(f"{labels}: no label of a train image; supervision 'full' needs masks")
+        raise UserError(
+            f"{labels}: no train image has a label; add masks of train images, or remove "
+            f"{supervision} from segment.supervision"
+        )
     runtime.say(f"train_segment: {len(train)} images, labels {labels}, {runtime.describe()}")
     runtime.seed_all(random_seed)
     spec = deeplab.deeplab_spec(segment, head=segment.head, classes=classes)

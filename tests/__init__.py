@@ -1,4 +1,4 @@
-"""The tests; what they start takes one thread, so that two can run beside each other."""
+"""The tests. Each process that they start has one thread, so that two tests can run in parallel."""
 
 import os
 

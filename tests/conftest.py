@@ -1,4 +1,4 @@
-"""Small data sets the tests make, and copies of the project to run in."""
+"""Small data sets, and copies of the project in which tests run the chain."""
 
 import contextlib
 import fcntl
@@ -31,19 +31,19 @@ def rng():
 
 @pytest.fixture
 def params():
-    """params.yaml as plain dicts, free to change."""
+    """The params of the demo as plain dicts. A test may change them."""
     return read_yaml(ROOT / "presets/shapes.yaml")
 
 
 @pytest.fixture
 def real_data():
     if not (REAL / "voc_animals").is_dir():
-        pytest.skip(f"no real photographs in {REAL}; set GUIDELABEL_REAL_DATA to have this test")
+        pytest.skip(f"no real photographs in {REAL}; set GUIDELABEL_REAL_DATA to run this test")
     return REAL
 
 
 def photo(path: Path, *, size=(40, 30), seed=0) -> None:
-    """A noise photograph of `size` (width, height)."""
+    """Write an image of noise with the size (width, height)."""
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise).save(path)
@@ -51,7 +51,7 @@ def photo(path: Path, *, size=(40, 30), seed=0) -> None:
 
 @pytest.fixture
 def folder_set(tmp_path):
-    """A folder source of four images with masks: classes cat and dog."""
+    """The data of a folder source: four images with masks of the classes cat and dog."""
     root = tmp_path / "photos"
     for i in range(4):
         photo(root / "images" / f"p{i}.png", seed=i)
@@ -65,7 +65,7 @@ def folder_set(tmp_path):
 
 @pytest.fixture
 def folder_params(params, folder_set):
-    """The `data` section for `folder_set`."""
+    """The params for `folder_set`."""
     params["data"] |= {
         "source": "folder",
         "root": str(folder_set),
@@ -77,7 +77,7 @@ def folder_params(params, folder_set):
 
 @pytest.fixture
 def devkit(tmp_path):
-    """A VOC devkit of three images: VOC's own indices, XML annotations, SBD-style masks."""
+    """A VOC devkit of three images: masks with VOC's indices, one as SBD has it, and XML tags."""
     root = tmp_path / "VOC2012"
     tags = {"a": ["dog", "person"], "b": ["cat"], "c": ["sofa"]}
     for i, (key, names) in enumerate(tags.items()):
@@ -99,7 +99,7 @@ def devkit(tmp_path):
 
 @contextlib.contextmanager
 def made_once(tmp_path_factory, name):
-    """A folder that all pytest-xdist workers of a run share; the first to come makes it."""
+    """Yield a folder that all pytest-xdist workers of a run share. The first worker makes it."""
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with (base / f"{name}.lock").open("w") as lock:
@@ -109,35 +109,38 @@ def made_once(tmp_path_factory, name):
 
 @pytest.fixture(scope="session")
 def cloned(tmp_path_factory):
-    """The project before its first run. No test changes it."""
+    """The project before its first run, shared by all tests. No test may change it."""
     with made_once(tmp_path_factory, "cloned") as root:
         return Project(root) if root.exists() else Project.clone(root)
 
 
 @pytest.fixture
 def copy(cloned, tmp_path):
-    """The project before its first run."""
+    """A copy of the project before its first run."""
     return cloned.copy(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, cloned):
-    """The project after one whole tiny run by DVC. No test changes it."""
+    """The project after one whole tiny run by DVC, shared by all tests. No test may change it.
+
+    `first_run` lists the stages that ran.
+    """
     with made_once(tmp_path_factory, "finished") as root:
-        ran = root.with_suffix(".json")
-        if not ran.exists():
+        stages = root.with_suffix(".json")
+        if not stages.exists():
             project = cloned.copy(root)
             project.change(TINY)
             project.commit()
-            formats.write_json(ran, project.repro())
+            formats.write_json(stages, project.repro())
     project = Project(root)
-    project.first_run = formats.read_json(ran)
+    project.first_run = formats.read_json(stages)
     return project
 
 
 @pytest.fixture
 def project(finished, tmp_path, monkeypatch):
-    """The project after one whole tiny run, as the working folder."""
+    """A copy of the project after one whole tiny run. It is the working folder."""
     project = finished.copy(tmp_path / "project")
     monkeypatch.chdir(project.root)
     return project

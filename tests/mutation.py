@@ -1,4 +1,4 @@
-"""Mutation testing: break the code in one place at a time; the module's own tests must fail.
+"""Mutation testing: change the code in one place at a time. The module's own tests must fail.
 
 `python -m tests.mutation` runs every module, `python -m tests.mutation maps dense` these two; with
 `--again` only those mutants run that survived the last time. It prints how many mutants each
@@ -29,7 +29,7 @@ TIMED_OUT = (24, -24, 36, 152, 255)  # exit codes of mutmut
 # A test failed; pytest itself broke; out of time; killed by a signal.
 KILLED = (1, 3, *TIMED_OUT, -9, -11)
 
-# Which tests must kill the mutants of a file. Keep them quick: they run once for each mutant.
+# File -> the tests that must kill its mutants. They must be quick, as they run for each mutant.
 TESTS = {
     "pipeline/guide/rules.py": [
         "tests/pipeline/guide/test_rules.py", "tests/pipeline/guide/test_values.py",
@@ -46,6 +46,11 @@ TESTS = {
         "tests/pipeline/core/test_maps.py", "tests/pipeline/crf/test_dense.py",
     ],
     "pipeline/crf/dense.py": ["tests/pipeline/crf/test_dense.py"],
+    "pipeline/boxes/grabcut.py": [
+        "tests/pipeline/boxes/test_grabcut.py", "tests/pipeline/saliency/test_boxes.py",
+    ],
+    "pipeline/boxes/labels.py": ["tests/pipeline/boxes/test_labels.py"],
+    "pipeline/boxes/rounds.py": ["tests/pipeline/boxes/test_rounds.py"],
     "pipeline/saliency/boxes.py": ["tests/pipeline/saliency/test_boxes.py"],
     "pipeline/seeds/pooling.py": ["tests/pipeline/seeds/test_pooling.py"],
     "pipeline/scores/shared/metrics.py": ["tests/pipeline/scores/test_metrics.py"],
@@ -59,41 +64,41 @@ TESTS = {
 
 
 def folder_of(file: str) -> Path:
-    """Where `file` is mutated."""
+    """Return the folder in which `file` is mutated."""
     return WORK / dotted(file)
 
 
 def dotted(file: str) -> str:
-    """The name of `file` as Python imports it."""
+    """Return the name by which Python imports `file`."""
     return Path(file).with_suffix("").as_posix().replace("/", ".")
 
 
 def copy(file: str) -> None:
-    """Copy what the tests of `file` need, and tell mutmut to change `file` alone."""
+    """Copy what the tests of `file` need, and tell mutmut to change only `file`."""
     folder = folder_of(file)
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("pipeline", "tests", "presets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     text = (ROOT / "pyproject.toml").read_text()
-    here = f"only_mutate = {[file]}\npytest_add_cli_args_test_selection = {TESTS[file]}\n"
+    options = f"only_mutate = {[file]}\npytest_add_cli_args_test_selection = {TESTS[file]}\n"
     head = "[tool.mutmut]\n"
-    (folder / "pyproject.toml").write_text(text.replace(head, head + here))
+    (folder / "pyproject.toml").write_text(text.replace(head, head + options))
 
 
 def results(file: str) -> dict[str, int]:
-    """The exit code of the tests for each mutant that was tried."""
+    """Read the exit code of the tests for each mutant that ran."""
     path = folder_of(file) / "mutants" / f"{file}.meta"
     codes = json.loads(path.read_text())["exit_code_by_key"]
     return {name: code for name, code in codes.items() if code is not None}
 
 
 def survivors(file: str) -> list[str]:
-    """The mutants that no test killed."""
+    """List the mutants that no test killed."""
     return [name for name, code in results(file).items() if code not in KILLED]
 
 
 def mutate(file: str, *, again: bool) -> None:
-    """Run mutmut on `file`; with `again` only on what survived the last run, by today's tests."""
+    """Run mutmut on `file`. With `again`, run today's tests on the survivors of the last run."""
     folder = folder_of(file)
     names: list[str] = []
     if again:
@@ -107,18 +112,18 @@ def mutate(file: str, *, again: bool) -> None:
     with (folder / "log.txt").open("w") as log:
         done = subprocess.run(run, cwd=folder, env=env, stdout=log, stderr=log, check=False)
     if done.returncode:
-        sys.exit(f"mutmut failed on {file}: see {folder / 'log.txt'}")
+        sys.exit(f"error: mutmut failed on {file}; see {folder / 'log.txt'}")
     show = [sys.executable, "-c", SHOW, *survivors(file)]
     shown = subprocess.run(show, cwd=folder, capture_output=True, text=True, check=True)
     (folder / "survivors.txt").write_text(shown.stdout)
 
 
-def main(wanted: list[str], *, again: bool) -> None:
+def main(modules: list[str], *, again: bool) -> None:
     """Print a line for each module and one for all."""
     total = Counter[str]()
     print(f"{'module':44}{'mutants':>8}{'killed':>8}{'timed out':>10}{'survived':>10}{'share':>8}")
     for file in TESTS:
-        if wanted and Path(file).stem not in wanted:
+        if modules and Path(file).stem not in modules:
             continue
         mutate(file, again=again)
         codes = results(file).values()

@@ -1,12 +1,13 @@
-"""What pytest does otherwise in a mutation run: hypothesis stops at the first input that fails.
+"""A pytest plugin for mutation runs: hypothesis stops at the first input that fails.
 
-To look for a simpler one takes seconds, and an input kept from one mutant would help with the next.
+By default, it would search for a simpler input, which takes seconds. It would also keep the input,
+and try it on the next mutant.
 """
 
 from hypothesis import Phase, settings
 
 
 def pytest_configure() -> None:
-    """Before the test files are imported."""
+    """Set the profile before the test files are imported."""
     settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], database=None)
     settings.load_profile("mutants")

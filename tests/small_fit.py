@@ -1,4 +1,4 @@
-"""Train a small net without batch statistics, alone or as one of several ranks.
+"""Train a small net without batch normalisation, in one process or as one of several ranks.
 
 `python -m tests.small_fit FOLDER` reads images I.png and labels lI.png, and writes the weights of
 each rank.

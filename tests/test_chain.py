@@ -1,4 +1,4 @@
-"""The whole chain in a folder of its own, run by dvc as a user runs it."""
+"""The whole chain in a copy of the project, run by dvc as a user runs it."""
 
 import shutil
 import subprocess
@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from app.dvc_process import BUSY
 from pipeline.core import formats
 from pipeline.core.layout import Layout
 from pipeline.core.samples import read_samples
@@ -20,11 +21,11 @@ def test_bare_repro_runs_the_chosen_chain_and_nothing_else(finished):
 def test_a_second_run_runs_nothing_and_git_is_clean(project):
     assert project.repro() == []
     assert project.repro("evaluate_seed") == []
-    said = project.run("git", "status", "--short").stdout.split()
-    assert [w for w in said if len(w) > 2] in ([], ["dvc.lock", "optional/dvc.lock"])
+    changed = project.run("git", "status", "--short").stdout.split()
+    assert [word for word in changed if len(word) > 2] in ([], ["dvc.lock", "optional/dvc.lock"])
 
 
-def test_every_link_has_a_score_and_says_what_it_ran_on(finished):
+def test_every_link_has_a_score_and_records_what_it_ran_on(finished):
     scores = finished.scores()
     for link in ("classifier", "maps", "localisation", "seeds", "saliency", "fused", "guide"):
         assert set(scores[link]) == {"train", "val"}
@@ -32,21 +33,21 @@ def test_every_link_has_a_score_and_says_what_it_ran_on(finished):
         val = scores[link]["val"]
         assert 0 <= val["mIoU_low"] <= val["mIoU"] <= val["mIoU_high"] <= 100
         assert set(val) > {"boundary_IoU", "fwIoU", "pixel_accuracy"}
-    assert scores["about"]["saliency"] == "net" and "FS%" not in scores
+    assert scores["about"]["saliency"] == "net" and "FS%" not in scores["refined_guide"]["val"]
     run_on = scores["about"]["run_on"]
     assert set(run_on) == {"classifier", "segmenter_guide"}
     assert set(run_on["classifier"]) == {"device", "precision", "torch"}
 
 
-def test_guides_hold_only_tags_and_background(finished):
-    here = Layout(finished.root)
-    classes = formats.read_json(here.classes)
-    for s in read_samples(here.samples):
-        found = set(np.unique(formats.read_label(here.labels("guide") / f"{s.id}.png")))
-        assert found <= {0} | {classes.index(t) + 1 for t in s.tags}
+def test_guide_labels_hold_only_tags_and_background(finished):
+    layout = Layout(finished.root)
+    classes = formats.read_json(layout.classes)
+    for s in read_samples(layout.samples):
+        labels = set(np.unique(formats.read_label(layout.labels("guide") / f"{s.id}.png")))
+        assert labels <= {0} | {classes.index(t) + 1 for t in s.tags}
 
 
-def test_report_opens_from_disk(finished):
+def test_the_report_needs_no_server(finished):
     folder = finished.root / "data/report"
     html = (folder / "index.html").read_text()
     pictures = [p.relative_to(folder).as_posix() for p in folder.rglob("*.jpg")]
@@ -54,28 +55,27 @@ def test_report_opens_from_disk(finished):
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_metrics_and_plots_show(project):
-    said = project.python("-m", "dvc", "metrics", "show").stdout
-    assert "refined_guide.val.mIoU" in said
+def test_dvc_shows_metrics_and_plots(project):
+    assert "refined_guide.val.mIoU" in project.python("-m", "dvc", "metrics", "show").stdout
     project.python("-m", "dvc", "plots", "show", "-o", "plots_out")
     assert (project.root / "plots_out/index.html").exists()
 
 
-def test_status_and_scores_read_well(project):
-    said = project.python("cli.py", "status").stdout
-    assert said.count("up to date") == len(CHAIN) and "segmenter + CRF" in said
-    line = next(s for s in said.splitlines() if s.strip().startswith("evaluate_seed"))
+def test_status_and_run_print_states_and_scores(project):
+    status = project.python("cli.py", "status").stdout
+    assert status.count("up to date") == len(CHAIN) and "segmenter + CRF" in status
+    line = next(s for s in status.splitlines() if s.strip().startswith("evaluate_seed"))
     assert " s" in line and "MiB" in line
-    said = project.python("cli.py", "run", "evaluate_saliency").stdout
-    assert "saliency, at half its maximum" in said
+    scores = project.python("cli.py", "run", "evaluate_saliency").stdout
+    assert "saliency, at half its maximum" in scores
 
 
-def test_a_fusion_param_reruns_fuse_and_what_follows(project):
+def test_a_param_of_fuse_reruns_fuse_and_the_stages_after_it(project):
     project.change({"fuse": {"saliency_threshold": 0.95}})
     assert "must run" in project.python("cli.py", "status").stdout
     assert sorted(project.repro()) == sorted(s for s in CHAIN[6:] if s != "evaluate_seed")
     project.change({"fuse": {"saliency_threshold": 0.5}})
-    assert project.repro() == []  # all of it comes from the run cache
+    assert project.repro() == []  # everything comes from the run cache
     assert project.python("cli.py", "status").stdout.count("up to date") == len(CHAIN)
 
 
@@ -83,8 +83,8 @@ def test_a_fusion_param_reruns_fuse_and_what_follows(project):
     ({"refine": {"crf": "seed"}}, "refine@guide"),
     pytest.param({"diffuse": {"blur_sigma_px": 1}}, "diffuse", marks=pytest.mark.slow),
 ])  # fmt: skip
-def test_crf_params_rerun_from_diffuse_or_refine_on(project, changes, first):
-    """What follows may be spared where the changed stage makes the same bytes again."""
+def test_a_crf_param_reruns_the_stages_from_diffuse_or_refine_on(project, changes, first):
+    """A later stage may be skipped, if the changed stage makes the same bytes again."""
     project.change(changes)
     ran = project.repro()
     assert ran[0] == first
@@ -93,7 +93,7 @@ def test_crf_params_rerun_from_diffuse_or_refine_on(project, changes, first):
 
 
 def test_an_edited_pooling_reruns_the_classifier_and_its_maps(project):
-    """What follows reads outputs that came out the same, so it does not run."""
+    """Later stages do not run, because their inputs came out the same."""
     with (project.root / "pipeline/seeds/pooling.py").open("a") as f:
         f.write("# an edit\n")
     assert project.repro() == ["train_seed", "seed"]
@@ -105,7 +105,7 @@ def test_an_edited_page_reruns_the_report(project):
     assert project.repro() == ["report"]
 
 
-def test_only_the_chosen_options_count(project):
+def test_options_of_another_choice_rerun_nothing(project):
     project.change({"saliency": {"options": {"classical": {"superpixels": 99}}}})
     assert project.repro() == []
 
@@ -114,25 +114,34 @@ def test_only_the_chosen_options_count(project):
     "source",
     [pytest.param(s, marks=pytest.mark.slow) for s in ("classical", "oracle")] + ["folder"],
 )
-def test_another_saliency_source_is_another_edge(project, source):
+def test_another_saliency_source_runs_its_own_stage(project, source):
     if source == "folder":
         shutil.copytree(project.root / "data/saliency/net", project.root / "data/raw/saliency")
     project.change({"saliency": {"source": source}})
     assert project.repro("fuse") == [f"optional/dvc.yaml:saliency_{source}", "fuse"]
 
 
+def test_g1_is_another_edge(project):
+    project.change({"fuse": {"rule": "g1", "evidence": "component_scores"}})
+    assert project.repro("fuse") == ["optional/dvc.yaml:component_scores", "fuse"]
+    project.change({"fuse": {"rule": "g2", "evidence": "maps"}})
+    assert project.repro("fuse") == []  # from the run cache
+
+
 @pytest.mark.slow
-def test_full_supervision_adds_the_bound_and_fs(project):
+def test_full_supervision_adds_its_segmenter_and_the_fs_score(project):
     project.change({"segment": {"supervision": ["guide", "full"]}})
     ran = project.repro()
     assert [s for s in ran if "@" in s] == ["train_segment@full", "predict@full", "refine@full"]
     scores = project.scores()
-    guide, full = (scores[f"refined_{name}"]["val"]["mIoU"] for name in ("guide", "full"))
-    assert scores["FS%"] == pytest.approx(100 * guide / full, abs=0.1)
+    for stage in ("segmenter", "refined"):
+        guide, full = (scores[f"{stage}_{name}"]["val"] for name in ("guide", "full"))
+        assert guide["FS%"] == pytest.approx(100 * guide["mIoU"] / full["mIoU"], abs=0.1)
+        assert full["mIoU_minus_guide"] == pytest.approx(full["mIoU"] - guide["mIoU"], abs=0.011)
 
 
 @pytest.mark.slow
-def test_a_second_round_pulls_in_its_labels_and_is_scored(project):
+def test_a_second_round_makes_its_labels_and_is_scored(project):
     project.change({"segment": {"supervision": ["guide", "round2"]}})
     ran = project.repro()
     assert ran == [
@@ -140,21 +149,21 @@ def test_a_second_round_pulls_in_its_labels_and_is_scored(project):
         "refine@round2", "evaluate_segment", "report",
     ]  # fmt: skip
     assert {"segmenter_round2", "refined_round2"} <= set(project.scores())
-    said = project.python("cli.py", "status").stdout
-    assert said.count("up to date") == len(CHAIN) + 4 and "relabel@round2" in said
-    assert "segmenter + CRF, round 2" in said
-    here = Layout(project.root)
-    classes = formats.read_json(here.classes)
-    train = [s for s in read_samples(here.samples) if s.split == "train"]
-    assert len(list(here.labels("round2").iterdir())) == len(train)
+    status = project.python("cli.py", "status").stdout
+    assert status.count("up to date") == len(CHAIN) + 4 and "relabel@round2" in status
+    assert "segmenter + CRF, round 2" in status
+    layout = Layout(project.root)
+    classes = formats.read_json(layout.classes)
+    train = [s for s in read_samples(layout.samples) if s.split == "train"]
+    assert len(list(layout.labels("round2").iterdir())) == len(train)
     for s in train:
-        found = set(np.unique(formats.read_label(here.labels("round2") / f"{s.id}.png")))
-        assert found <= {0} | {classes.index(t) + 1 for t in s.tags}
+        labels = set(np.unique(formats.read_label(layout.labels("round2") / f"{s.id}.png")))
+        assert labels <= {0} | {classes.index(t) + 1 for t in s.tags}
     assert project.repro() == []
 
 
 @pytest.mark.slow
-def test_oracle_and_seed_supervision_without_the_guide_trained_by_sec(project):
+def test_oracle_and_seed_supervision_by_sec_without_guide_labels(project):
     project.change({"segment": {"supervision": ["seed", "oracle"], "loss": "sec", "head": "v3"}})
     ran = project.repro()
     assert {s for s in ran if s.startswith("optional")} == {
@@ -164,32 +173,32 @@ def test_oracle_and_seed_supervision_without_the_guide_trained_by_sec(project):
     assert {"train_segment@seed", "train_segment@oracle"} <= set(ran)
     assert not [s for s in ran if s.endswith("@guide")]
     assert {"refined_seed", "refined_oracle"} <= set(project.scores())
-    said = project.python("cli.py", "status").stdout
-    assert said.count("up to date") == len(CHAIN) + 3 + 3
-    assert "segmenter + CRF, seed cues" in said
+    status = project.python("cli.py", "status").stdout
+    assert status.count("up to date") == len(CHAIN) + 3 + 3
+    assert "segmenter + CRF, seed cues" in status
 
 
 def test_set_param_makes_an_experiment(project):
-    said = project.python("cli.py", "run", "fuse", "-S", "fuse.min_seed_area_px=9").stdout
-    assert "Ran experiment" in said or "Reproduced experiment" in said
+    stdout = project.python("cli.py", "run", "fuse", "-S", "fuse.min_seed_area_px=9").stdout
+    assert "Ran experiment" in stdout or "Reproduced experiment" in stdout
     assert "min_seed_area_px: 9" in (project.root / "params.yaml").read_text()
 
 
 @pytest.mark.slow
 def test_two_runs_give_the_same_bytes(project, tmp_path, cloned):
-    made = ["labels/full", "labels/guide", "models/seed", "models/saliency", "models/segment/guide",
+    outs = ["labels/full", "labels/guide", "models/seed", "models/saliency", "models/segment/guide",
             "refined/guide"]  # fmt: skip
     other = cloned.copy(tmp_path / "other")
     other.change(TINY)
     other.repro()
     first, second = (
-        formats.digest(*(p.root / "data" / folder for folder in made)) for p in (project, other)
+        formats.digest(*(p.root / "data" / out for out in outs)) for p in (project, other)
     )
     assert first == second
 
 
 @pytest.mark.slow
-def test_folder_without_masks_runs_and_reports_what_it_can(finished, copy):
+def test_a_folder_without_masks_gives_the_scores_that_need_only_tags(finished, copy):
     photos = copy.root / "data/raw/mine"
     (photos / "images").mkdir(parents=True)
     shapes = finished.root / "data/raw/shapes"
@@ -207,19 +216,20 @@ def test_folder_without_masks_runs_and_reports_what_it_can(finished, copy):
     })  # fmt: skip
     done = copy.python("cli.py", "run")
     assert "is empty" not in done.stderr
-    assert done.stdout.startswith("note: few images for so few epochs; raise seed.train.epochs to ")
-    said = done.stdout.split("classifier")[1]
-    assert "tags that have a pixel" in said and "mIoU" not in said and "95 %" not in said
-    found = copy.scores()
-    assert set(found) == {"classifier", "guide", "refined_guide", "about"}
-    assert found["guide"]["train"]["untagged"] == 0 and found["about"]["images_scored"] == 0
+    advice = "note: too few training steps to learn much; raise seed.train.epochs to "
+    assert done.stdout.startswith(advice)
+    table = done.stdout.split("classifier")[1]
+    assert "tags that have a pixel" in table and "mIoU" not in table and "95 %" not in table
+    scores = copy.scores()
+    assert set(scores) == {"classifier", "guide", "refined_guide", "about"}
+    assert scores["guide"]["train"]["untagged"] == 0 and scores["about"]["images_scored"] == 0
     assert len(list((copy.root / "data/refined/guide").iterdir())) == 12
     assert "random" in (copy.root / "data/report/index.html").read_text().lower()
 
 
 @pytest.mark.slow
-def test_the_second_of_two_runs_in_one_folder_says_so_and_stops(project):
-    # long enough: dvc fails if a question of another process holds its lock as a stage ends
+def test_a_running_chain_survives_a_second_run_and_status(project):
+    # The training must outlast both: dvc fails if another process holds its lock as a stage ends.
     project.change({"seed": {"train": {"epochs": 40}}})
     first = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", "-fs", "train_seed"], cwd=project.root,
@@ -227,10 +237,9 @@ def test_the_second_of_two_runs_in_one_folder_says_so_and_stops(project):
     )  # fmt: skip
     while "train_seed: " not in (line := first.stdout.readline()):
         assert line, "the first run ended before its training began"
-    second = project.python("-m", "dvc", "repro", "-fs", "train_seed", check=False)
+    second = project.python("cli.py", "run", "train_seed", check=False)
     status = project.python("cli.py", "status", check=False)
-    said = first.communicate()[0]
-    assert second.returncode != 0
-    assert status.returncode == 0 or status.stderr.startswith("error: another run is at work")
-    assert "busy" in second.stderr or "lock" in second.stderr
-    assert first.returncode == 0, said
+    output = first.communicate()[0]
+    assert (second.returncode, second.stderr) == (1, f"error: {BUSY}\n")
+    assert status.returncode == 0 or status.stderr == f"error: {BUSY}\n"
+    assert first.returncode == 0, output

@@ -1,4 +1,4 @@
-"""The command line: every command answers, and bad input is one line."""
+"""The command line: each command works, and bad input gives one line."""
 
 import contextlib
 import os
@@ -10,21 +10,22 @@ import time
 import psutil
 import pytest
 
+from app import dvc_process
 from pipeline.core.params import read_yaml
 from tests.project import ROOT, Project, wait_for
 
 
 def test_help_names_every_command():
-    said = Project(ROOT).python("cli.py", "--help").stdout
+    text = Project(ROOT).python("cli.py", "--help").stdout
     for name in ("run", "use", "status", "scores", "config", "doctor", "fetch", "table", "predict"):
-        assert f" {name} " in said
+        assert f" {name} " in text
 
 
 def test_config_prints_the_validated_params(copy):
     assert "seed_threshold: 0.2" in copy.here("cli.py", "config").stdout
 
 
-def test_doctor_examines_everything(copy):
+def test_doctor_runs_every_check(copy):
     done = copy.here("cli.py", "doctor")
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
@@ -32,10 +33,10 @@ def test_doctor_examines_everything(copy):
     ]  # fmt: skip
 
 
-def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
+def test_use_lays_a_preset_over_the_base_and_prints_what_changed(copy):
     base = (copy.root / "params.yaml").read_text()
-    said = copy.here("cli.py", "use", "voc_animals").stdout
-    assert "data.source: shapes -> voc" in said
+    text = copy.here("cli.py", "use", "voc_animals").stdout
+    assert "data.source: shapes -> voc" in text
     values = read_yaml(copy.root / "params.yaml")
     assert (
         values["data"]["classes"][0] == "cat"
@@ -48,18 +49,26 @@ def test_use_lays_a_preset_over_the_base_and_says_what_changed(copy):
     assert (copy.root / "params.yaml").read_text() == base
 
 
-@pytest.mark.parametrize("args, said", [
-    (("use", "nothing"), "no preset 'nothing'; there are "),
+@pytest.mark.parametrize("args, message", [
+    (("use", "nothing"), "no preset 'nothing'; choose one of photos, shapes, "),
     (("run", "nothing"), "no stage 'nothing'; choose one of prepare, "),
-    (("fetch", "nothing"), "no data set 'nothing'; there are voc2012"),
+    (("run", "-S", "seed.trainn.epochs=3"), "no such param; did you mean seed.train.epochs?"),
+    (("run", "-S", "seed.options.wildcat.alhpa=1"), "did you mean seed.options.wildcat.alpha?"),
+    (("run", "-S", "seed.train.epochs"), "has no valid value; add =VALUE"),
+    (("run", "-S", "seed.maps.scales=[1"), "has no valid value; check brackets and quotes"),
+    (("run", "-S", "seed.train.epochs=-1"), "params.yaml: seed.train.epochs: Input should be"),
+    (("convert", "nothing", "f.txt"), "no converter for 'nothing'; there is msra"),
+    (("fetch", "nothing"), "no data set 'nothing'; choose one of voc2012"),
     (("predict", "nowhere.jpg", "-o", "/tmp/out"), "no network was trained there; run `python"),
     (("scores",), "no scores yet"),
 ])  # fmt: skip
-def test_bad_input_is_one_line(copy, args, said):
-    done = copy.python("cli.py", *args, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ") and said in done.stderr
+def test_bad_input_gives_one_line(copy, args, message):
+    params = (copy.root / "params.yaml").read_text()
+    done = copy.here("cli.py", *args, check=False)
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.startswith("error: ") and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert (copy.root / "params.yaml").read_text() == params
 
 
 def test_a_misspelt_param_stops_before_anything_runs(copy):
@@ -69,7 +78,7 @@ def test_a_misspelt_param_stops_before_anything_runs(copy):
     assert not (copy.root / "data/raw").exists()
 
 
-def test_doctor_names_the_fix_of_what_is_missing(copy):
+def test_doctor_says_how_to_fix_what_is_missing(copy):
     copy.change({
         "data": {"source": "voc", "root": "nowhere", "tags": "nowhere/Annotations"},
         "seed": {"weights": "no.pth"},
@@ -81,20 +90,20 @@ def test_doctor_names_the_fix_of_what_is_missing(copy):
     assert "FAIL  saliency" in done.stdout and "saliency.options.net.root" in done.stdout
 
 
-def test_a_bad_tag_is_seen_by_doctor_and_before_anything_runs(copy, folder_set, folder_params):
+def test_doctor_reports_a_bad_tag_and_run_stops_at_it(copy, folder_set, folder_params):
     copy.change({"data": folder_params["data"]})
     assert f"folder: {folder_set}, 4 images; cat 2, dog 2" in copy.here(
         "cli.py", "doctor", check=False
     ).stdout  # fmt: skip
     (folder_set / "tags.csv").write_text("id,tags\np0,cat bird\n")
-    said = "tags.csv: id 'p0': tag 'bird' is not in data.classes"
+    message = "tags.csv: id 'p0': tag 'bird' is not in data.classes"
     done = copy.here("cli.py", "doctor", check=False)
-    assert done.returncode == 1 and f"FAIL  data     {folder_set}/{said}" in done.stdout
+    assert done.returncode == 1 and f"FAIL  data     {folder_set}/{message}" in done.stdout
     done = copy.python("cli.py", "run", check=False)
-    assert done.returncode == 1 and said in done.stderr and "Running" not in done.stdout
+    assert done.returncode == 1 and message in done.stderr and "Running" not in done.stdout
 
 
-def test_what_is_missing_is_said_before_anything_runs(copy):
+def test_a_missing_input_stops_before_anything_runs(copy):
     copy.change({"saliency": {"source": "onnx"}})
     done = copy.python("cli.py", "run", check=False)
     assert done.returncode == 1 and "correct saliency.options.onnx.file" in done.stderr
@@ -112,7 +121,7 @@ def run(layout, **_):
     Path("started").touch()
     list(runtime.pool_map(time.sleep, [60] * 4, title="sleep"))
 """
-GOES_ON = """
+IGNORES_CTRL_C = """
 import signal, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -121,13 +130,14 @@ time.sleep(60)
 """
 
 
-def interrupted(project, *args, send=os.killpg, by=signal.SIGINT, deaf=False):
-    """Press Ctrl-C once `started` is there: everything in the terminal gets it.
+@contextlib.contextmanager
+def started(project, *args, background=False):
+    """Start a command, and wait until its stage has made the file `started`.
 
-    `deaf`: what a script starts in the background ignores Ctrl-C, and its children do, too.
+    `background`: as after `&` in a script, the command and its children ignore Ctrl-C.
     """
-    listens = signal.SIG_IGN if deaf else signal.default_int_handler
-    before = signal.signal(signal.SIGINT, listens)
+    handler = signal.SIG_IGN if background else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, handler)
     with subprocess.Popen(
         [sys.executable, "cli.py", *args], cwd=project.root, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -138,17 +148,23 @@ def interrupted(project, *args, send=os.killpg, by=signal.SIGINT, deaf=False):
             while not (project.root / "started").exists():
                 assert run.poll() is None, run.communicate()
                 time.sleep(0.1)
-            time.sleep(0.5)  # the pool has begun
-            send(run.pid, by)
-            out, err = run.communicate(timeout=20)
-            wait_for(lambda: not [p for p in psutil.process_iter(["cwd"])
-                                  if p.info["cwd"] == str(project.root)])  # fmt: skip
+            yield run
         finally:
-            with contextlib.suppress(ProcessLookupError):  # as it should be
+            with contextlib.suppress(ProcessLookupError):  # if it has ended
                 os.killpg(run.pid, signal.SIGKILL)
+
+
+def interrupted(project, *args, send=os.killpg, by=signal.SIGINT, background=False):
+    """Stop a command by a signal, by default by Ctrl-C, which all its processes receive."""
+    with started(project, *args, background=background) as run:
+        time.sleep(0.5)  # until its process pool has started
+        send(run.pid, by)
+        out, err = run.communicate(timeout=20)
+        wait_for(lambda: not [p for p in psutil.process_iter(["cwd"])
+                              if p.info["cwd"] == str(project.root)])  # fmt: skip
     assert run.returncode == 130, out + err
     assert "Traceback" not in err, err
-    assert out.splitlines()[-1].startswith("Stopped; what was finished is kept.")
+    assert out.splitlines()[-1].startswith("Stopped. All finished results are kept.")
     return out, err
 
 
@@ -156,39 +172,48 @@ def test_ctrl_c_during_a_stage_ends_with_one_line(copy, folder_params):
     copy.change({"data": folder_params["data"]})
     (copy.root / "stages/prepare.py").write_text(SLEEPS)
     _, err = interrupted(copy, "run", "prepare")
-    # a plain sh that has got Ctrl-C dies of it, whatever its command made of it
+    # sh itself dies of Ctrl-C, even if its command handled it
     assert "exited with 130" in err or "exited with -2" in err
-    assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")  # dvc came to its end too
+    assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")  # dvc has finished, too
 
 
-def test_kill_of_the_command_alone_ends_all_it_started(copy, folder_params):
+def test_a_killed_command_ends_all_that_it_started(copy, folder_params):
     copy.change({"data": folder_params["data"]})
     (copy.root / "stages/prepare.py").write_text(SLEEPS)
     interrupted(copy, "run", "prepare", send=os.kill, by=signal.SIGTERM)
     assert not (copy.root / ".dvc/tmp/rwlock").read_text().strip("{}")
 
 
-def test_kill_reaches_what_ignores_ctrl_c(copy, folder_params):
+def test_kill_ends_processes_that_ignore_ctrl_c(copy, folder_params):
     copy.change({"data": folder_params["data"]})
     (copy.root / "stages/prepare.py").write_text(SLEEPS)
-    interrupted(copy, "run", "prepare", send=os.kill, by=signal.SIGTERM, deaf=True)
+    interrupted(copy, "run", "prepare", send=os.kill, by=signal.SIGTERM, background=True)
 
 
-def test_ctrl_c_stops_a_table_though_failed_cells_do_not(copy):
-    (copy.root / "dvc.py").write_text(GOES_ON)
+def test_a_second_run_in_the_same_folder_stops_with_one_line(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    (copy.root / "stages/prepare.py").write_text(SLEEPS)
+    with started(copy, "run", "prepare"):
+        done = copy.here("cli.py", "run", "prepare", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {dvc_process.BUSY}\n"
+
+
+def test_ctrl_c_stops_a_table_at_its_present_cell(copy):
+    (copy.root / "dvc.py").write_text(IGNORES_CTRL_C)
     out, _ = interrupted(copy, "table", "T1", "--row", "gap", "--seed", "0")
     assert "##" not in out
 
 
-@pytest.mark.parametrize("of_dvc, said", [
-    ("ERROR: 'data/x' is busy, it is being blocked by:\\n  (PID 1): dvc", "another run is at work"),
-    ("ERROR: Unable to acquire lock. Most likely another DVC process", "another run is at work"),
+@pytest.mark.parametrize("dvc_error, message", [
+    ("ERROR: 'data/x' is busy, it is being blocked by:\\n  (PID 1): dvc", dvc_process.BUSY),
+    ("ERROR: Unable to acquire lock. Most likely another DVC process", dvc_process.BUSY),
     ("ERROR: 'dvc.lock' is invalid.", "'dvc.lock' is invalid"),
 ])  # fmt: skip
-def test_status_tells_a_run_under_way_from_a_broken_file(copy, of_dvc, said):
-    (copy.root / "dvc.py").write_text(f'import sys\nsys.exit("{of_dvc}")\n')
+def test_status_tells_a_running_chain_from_a_broken_file(copy, dvc_error, message):
+    (copy.root / "dvc.py").write_text(f'import sys\nsys.exit("{dvc_error}")\n')
     done = copy.python("cli.py", "status", check=False)
-    assert done.returncode == 1 and said in done.stderr
+    assert done.returncode == 1 and message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -206,11 +231,11 @@ print("Ran experiment(s): one")
 """
 
 
-def test_dvcs_lines_come_at_once_and_its_hints_do_not(copy):
+def test_lines_of_dvc_come_at_once_and_without_its_hints(copy):
     (copy.root / "dvc.py").write_text(HINTS)
     with subprocess.Popen([sys.executable, "cli.py", "run", "fuse"], cwd=copy.root, text=True,
                           stdout=subprocess.PIPE) as run:  # fmt: skip
-        first = run.stdout.readline()  # dvc waits
+        first = run.stdout.readline()  # dvc waits for `go`
         (copy.root / "go").touch()
         rest, _ = run.communicate(timeout=20)
     assert (first, rest) == ("Running stage 'fuse':\n", "\nRan experiment(s): one\n")

@@ -1,4 +1,4 @@
-"""What runs on a GPU gives what the CPU gives. Without CUDA every test here is skipped."""
+"""The GPU gives nearly what the CPU gives. Without CUDA, all these tests are skipped."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
 ]
-FLOAT32 = 0.01  # of the largest value: cuDNN's convolutions may round to TF32, 11 bits
+# The largest difference, as a share of the largest value.
+FLOAT32 = 0.01  # cuDNN's convolutions may round to TF32, 11 bits
 BFLOAT16 = 0.08  # as on the CPU, tests/pipeline/nets/test_precision.py
 
 
@@ -26,7 +27,7 @@ def photos(tmp_path):
     return tmp_path
 
 
-def test_auto_is_cuda_and_the_record_names_the_card(monkeypatch):
+def test_auto_chooses_cuda_and_the_record_names_the_card(monkeypatch):
     tiny_nets.use(monkeypatch, device="auto", precision="auto")
     assert runtime.device().type == "cuda"
     assert runtime.describe()["device"] == torch.cuda.get_device_name(0)
@@ -38,20 +39,20 @@ def test_outputs_on_cuda_are_near_the_cpus(photos, monkeypatch, precision, share
     expected = tiny_nets.segment(photos)
     tiny_nets.use(monkeypatch, device="cuda", precision=precision)
     before = torch.cuda.memory_stats()["allocation.all.allocated"]
-    found = tiny_nets.segment(photos)
-    assert torch.cuda.memory_stats()["allocation.all.allocated"] > before  # it did run there
-    assert found.device.type == "cpu"
-    tiny_nets.assert_near(found, expected, share=share)
+    logits = tiny_nets.segment(photos)
+    assert torch.cuda.memory_stats()["allocation.all.allocated"] > before  # it ran on the GPU
+    assert logits.device.type == "cpu"
+    tiny_nets.assert_near(logits, expected, share=share)
 
 
 @pytest.mark.parametrize(("precision", "share"), [("float32", FLOAT32), ("bfloat16", BFLOAT16)])
 def test_a_step_on_cuda_is_near_the_cpus(photos, monkeypatch, precision, share):
     tiny_nets.use(monkeypatch)
-    loss, moved = tiny_nets.step(photos)
+    cpu_loss, cpu_update = tiny_nets.step(photos)
     tiny_nets.use(monkeypatch, device="cuda", precision=precision)
-    found_loss, found = tiny_nets.step(photos)
-    assert found_loss == pytest.approx(loss, rel=share)
-    tiny_nets.assert_near(found, moved, share=share)
+    loss, update = tiny_nets.step(photos)
+    assert loss == pytest.approx(cpu_loss, rel=share)
+    tiny_nets.assert_near(update, cpu_update, share=share)
 
 
 def test_a_network_saved_on_cuda_loads_on_the_cpu_with_the_same_weights(tmp_path, monkeypatch):
@@ -63,12 +64,12 @@ def test_a_network_saved_on_cuda_loads_on_the_cpu_with_the_same_weights(tmp_path
     net = deeplab.DeepLab.from_spec(spec).to(runtime.device())
     checkpoint.save(tmp_path, net, spec, [(1.0, None)])
     tiny_nets.use(monkeypatch, device="cpu")
-    back, _ = checkpoint.load(tmp_path, deeplab.DeepLab.from_spec)
-    for key, value in back.state_dict().items():
+    loaded, _ = checkpoint.load(tmp_path, deeplab.DeepLab.from_spec)
+    for key, value in loaded.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, net.state_dict()[key].cpu()), key
 
 
-def test_an_onnx_model_runs_on_cuda_where_onnxruntime_can(tmp_path):
+def test_an_onnx_model_runs_on_cuda_if_onnxruntime_can(tmp_path):
     import onnxruntime
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
@@ -77,5 +78,5 @@ def test_an_onnx_model_runs_on_cuda_where_onnxruntime_can(tmp_path):
     red_model(tmp_path / "m.onnx")
     image = np.zeros((32, 32, 3), np.uint8)
     image[:16, :, 0] = 204
-    found = onnx_model(onnx_options(tmp_path / "m.onnx"))(image)
-    assert found[8, 8] == pytest.approx(0.8, rel=1e-3) and found[24, 8] == 0
+    saliency = onnx_model(onnx_options(tmp_path / "m.onnx"))(image)
+    assert saliency[8, 8] == pytest.approx(0.8, rel=1e-3) and saliency[24, 8] == 0

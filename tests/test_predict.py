@@ -40,7 +40,7 @@ def three(project, tmp_path):
     return folder
 
 
-def test_predict_goes_on_and_mixes_nothing(project, three, tmp_path):
+def test_predict_resumes_and_never_mixes_results_of_two_networks(project, three, tmp_path):
     out, model = tmp_path / "out", tmp_path / "model"
     shutil.copytree(Layout(project.root).segmenter("guide"), model)
     first, second, third = sorted(three.iterdir())
@@ -48,22 +48,22 @@ def test_predict_goes_on_and_mixes_nothing(project, three, tmp_path):
 
     def again():
         before = {p.name: p.stat().st_mtime_ns for p in out.glob("*.png")}
-        said = predict(project, *call).stdout
+        stdout = predict(project, *call).stdout
         after = {p.name: p.stat().st_mtime_ns for p in out.glob("*.png")}
         assert set(after) == {f"{p.stem}.png" for p in three.iterdir()}
-        return sum(before.get(k) != after[k] for k in after), said
+        return sum(before.get(k) != after[k] for k in after), stdout
 
     assert again()[0] == 3
-    whole = {p.name: p.read_bytes() for p in out.iterdir()}
-    (out / f"{second.stem}.png").unlink()  # as if stopped before it
+    results = {p.name: p.read_bytes() for p in out.iterdir()}
+    (out / f"{second.stem}.png").unlink()  # as if the call was stopped before it
     (out / f"{third.stem}_overlay.jpg").unlink()
-    made, said = again()
-    assert made == 2 and "3 images" in said and "1 of them from before" in said
-    assert whole == {p.name: p.read_bytes() for p in out.iterdir()}
-    shutil.copy2(first, third)  # another photograph by the same name, older than the mask
+    made, stdout = again()
+    assert made == 2 and "3 images" in stdout and "1 of them from an earlier call" in stdout
+    assert results == {p.name: p.read_bytes() for p in out.iterdir()}
+    shutil.copy2(first, third)  # another photograph of the same name, older than the mask
     os.utime(third, (1, 1))
     assert again()[0] == 1
-    assert (out / f"{third.stem}.png").read_bytes() == whole[f"{first.stem}.png"]
+    assert (out / f"{third.stem}.png").read_bytes() == results[f"{first.stem}.png"]
     assert formats.read_json(out / RECORD)["classes"][:2] == ["background", "disc"]
 
     def refused(*more):
@@ -71,15 +71,15 @@ def test_predict_goes_on_and_mixes_nothing(project, three, tmp_path):
         assert done.returncode == 1
         return done.stderr
 
-    assert "made by another network or params" in refused("--no-crf")
-    about = formats.read_json(model / "net.json")
-    formats.write_json(model / "net.json", about | {"trained_on": "another machine"})
-    assert "made by another network or params" in refused()
+    assert "holds results of another network or other params" in refused("--no-crf")
+    spec = formats.read_json(model / "net.json")
+    formats.write_json(model / "net.json", spec | {"trained_on": "another machine"})
+    assert "holds results of another network or other params" in refused()
     (out / RECORD).write_text("[]")
     assert f"{RECORD}: damaged; remove it" in refused()
 
 
-def test_predict_touches_no_file_it_did_not_make(project, three, tmp_path):
+def test_predict_changes_no_file_that_it_did_not_make(project, three, tmp_path):
     masks = tmp_path / "masks"
     masks.mkdir()
     drawn = masks / f"{min(three.iterdir()).stem}.png"

@@ -1,4 +1,4 @@
-"""Two processes share a stage: the same files, the same training, and an end when one dies."""
+"""Two processes share a stage: they make what one process makes, and end when one of them dies."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import cli
-from pipeline.core import formats, ranks, runtime
+from pipeline.core import formats, ranks
 from pipeline.core.arrays import VOID
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
@@ -26,6 +26,7 @@ from tests.project import ROOT
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
     "saliency_net": ["data/saliency/net"],
+    "component_scores": ["data/component_scores"],
     "fuse": ["data/fused/seeds", "data/fused/labels"],
     "diffuse": ["data/labels/guide"],
     "relabel round2": ["data/labels/round2"],
@@ -38,12 +39,12 @@ ONE = {"OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1", "GUIDELABEL_DEVICE": "
 TWO = {**ONE, "GUIDELABEL_NPROC": "2"}
 
 
-def alone(project, text):
+def run_single(project, text):
     """Run a stage as one process."""
     return project.python("-m", "stages", *text.split(), **ONE)
 
 
-def by_two(project, text, check=True):
+def run_pair(project, text, check=True):
     """Run a stage as two processes."""
     return project.python("-m", "stages", *text.split(), check=check, **TWO)
 
@@ -53,14 +54,14 @@ def by_two(project, text, check=True):
 )
 def test_two_ranks_write_the_files_that_one_process_writes(project, text):
     outs = [project.root / out for out in PER_IMAGE[text]]
-    alone(project, text)
-    whole = formats.digest(*outs)
-    by_two(project, text)
-    assert formats.digest(*outs) == whole
+    run_single(project, text)
+    single = formats.digest(*outs)
+    run_pair(project, text)
+    assert formats.digest(*outs) == single
 
 
-def test_two_ranks_learn_what_one_process_learns(tmp_path):
-    """Views are padded with void, so the ranks' shares of known pixels differ."""
+def test_two_ranks_learn_the_weights_that_one_process_learns(tmp_path):
+    """Views are padded with void, so the ranks have different numbers of known pixels."""
     rng = np.random.default_rng(0)
     for i in range(8):
         photo(tmp_path / f"{i}.png", size=(40, 36), seed=i)
@@ -68,22 +69,22 @@ def test_two_ranks_learn_what_one_process_learns(tmp_path):
         label[: 4 * i] = VOID
         formats.write_label(tmp_path / f"l{i}.png", label)
     env = {**os.environ, **ONE, "GUIDELABEL_PRECISION": "float32"}
-    two = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    for launcher in ([], two):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for launcher in ([], torchrun):
         command = [sys.executable, *launcher, "-m", "tests.small_fit", tmp_path]
         subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True)
-    single, *both = [
+    single, *pair = [
         read_weights(tmp_path / f"weights-{name}.safetensors")
         for name in ("0-of-1", "0-of-2", "1-of-2")
     ]
     for name, weights in single.items():
-        assert (both[0][name] == both[1][name]).all()
-        torch.testing.assert_close(both[0][name], weights, rtol=1e-4, atol=1e-6)
+        assert (pair[0][name] == pair[1][name]).all()
+        torch.testing.assert_close(pair[0][name], weights, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["train_segment guide", "train_seed", "train_saliency"])
-def test_training_agrees_within_tolerance(project, text):
+def test_losses_of_two_ranks_agree_with_those_of_one_process(project, text):
     folder = {"train_segment guide": Layout().segmenter("guide"), "train_seed": Layout().seed_model,
               "train_saliency": Layout().saliency_model}[text]  # fmt: skip
 
@@ -91,40 +92,40 @@ def test_training_agrees_within_tolerance(project, text):
         rows = formats.read_table(folder / "loss.tsv", columns=("epoch", "loss"), sep="\t")
         return [float(r["loss"]) for r in rows]
 
-    alone(project, text)
-    whole = losses()
-    by_two(project, text)
-    assert losses() == pytest.approx(whole, rel=0.15) and len(whole) >= 1
+    run_single(project, text)
+    single = losses()
+    run_pair(project, text)
+    assert losses() == pytest.approx(single, rel=0.15) and len(single) >= 1
 
 
 @pytest.mark.slow
 def test_ranks_pack_archives_together(project):
     outs = [project.root / out for out in PER_IMAGE["fuse"]]
     project.change({"shard": 5})
-    alone(project, "fuse")
-    whole = formats.digest(*outs)
-    by_two(project, "fuse")
-    assert formats.digest(*outs) == whole
+    run_single(project, "fuse")
+    single = formats.digest(*outs)
+    run_pair(project, "fuse")
+    assert formats.digest(*outs) == single
     assert {p.suffix for p in outs[0].iterdir()} == {".zip"}
 
 
-def test_a_dead_rank_ends_the_run_with_its_name_and_the_stage_goes_on(project):
+def test_a_rank_that_fails_is_named_and_the_next_run_resumes(project):
     outs = [project.root / out for out in PER_IMAGE["refine guide"]]
-    alone(project, "refine guide")
-    whole = formats.digest(*outs)
-    victim = next(s for s in read_samples(Layout().samples) if s.split == "val")
-    kept = victim.image.read_bytes()
-    victim.image.write_bytes(b"no image")
-    done = by_two(project, "refine guide", check=False)
+    run_single(project, "refine guide")
+    single = formats.digest(*outs)
+    first = next(s for s in read_samples(Layout().samples) if s.split == "val")
+    content = first.image.read_bytes()
+    first.image.write_bytes(b"no image")
+    done = run_pair(project, "refine guide", check=False)
     assert done.returncode != 0
-    assert "rank 0: " in done.stderr  # the first image of what it refines
-    assert victim.image.name in done.stderr
+    assert "rank 0: " in done.stderr  # it refines the first image
+    assert first.image.name in done.stderr
     last = done.stderr.splitlines()[-1]
     assert re.fullmatch("error: rank . ended with exit code 1; the others were stopped", last)
     assert "Traceback" not in done.stderr and "torch.distributed" not in done.stderr
-    victim.image.write_bytes(kept)
-    by_two(project, "refine guide")
-    assert formats.digest(*outs) == whole
+    first.image.write_bytes(content)
+    run_pair(project, "refine guide")
+    assert formats.digest(*outs) == single
 
 
 WAITS = """
@@ -139,13 +140,15 @@ def run(layout, **_):
 """
 
 
-@pytest.mark.parametrize("sign, to, code, said", [
+@pytest.mark.parametrize("signal_number, receiver, code, message", [
     (signal.SIGKILL, "rank 1", 1, "error: rank 1 was killed by SIGKILL; the others were stopped"),
     (signal.SIGINT, "all", 130, ""),
 ])  # fmt: skip
-def test_killed_ranks_end_in_a_line(copy, sign, to, code, said):
+def test_a_signal_ends_all_ranks_with_one_line_at_most(
+    copy, signal_number, receiver, code, message
+):
     (copy.root / "stages/fuse.py").write_text(WAITS)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as a terminal has it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal
     run = subprocess.Popen([sys.executable, "-m", "stages", "fuse"], cwd=copy.root, text=True,
                            env={**os.environ, **TWO}, stderr=subprocess.PIPE,
                            start_new_session=True)  # fmt: skip
@@ -155,50 +158,29 @@ def test_killed_ranks_end_in_a_line(copy, sign, to, code, said):
         while not all(p.exists() and p.read_text() for p in pids):
             assert run.poll() is None, run.communicate()
             time.sleep(0.1)
-        os.killpg(run.pid, sign) if to == "all" else os.kill(int(pids[1].read_text()), sign)
+        if receiver == "all":
+            os.killpg(run.pid, signal_number)
+        else:
+            os.kill(int(pids[1].read_text()), signal_number)
         err = run.communicate(timeout=60)[1]
     finally:
-        with contextlib.suppress(ProcessLookupError):  # as it should be
+        with contextlib.suppress(ProcessLookupError):  # if they have ended
             os.killpg(run.pid, signal.SIGKILL)
-    assert (run.returncode, err.strip()) == (code, said)
+    assert (run.returncode, err.strip()) == (code, message)
 
 
 def test_batches_that_ranks_cannot_share_are_named(project):
     project.change({"segment": {"train": {"batch": 15}}})
-    done = by_two(project, "train_segment guide", check=False)
+    done = run_pair(project, "train_segment guide", check=False)
     assert done.returncode != 0 and "2 ranks cannot share batches of 15" in done.stderr
 
 
-def test_a_rank_takes_its_share(monkeypatch):
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    monkeypatch.setenv("WORLD_SIZE", "3")
-    found = []
-    for i in range(3):
-        monkeypatch.setenv("RANK", str(i))
-        found += ranks.mine(range(8))
-    assert sorted(found) == list(range(8))
-
-
-def test_what_starts_the_ranks(monkeypatch):
-    assert ranks.launcher() == []
-    monkeypatch.setenv("GUIDELABEL_NPROC", "4")
-    assert ranks.launcher()[-1] == "--nproc-per-node=4"
-    monkeypatch.setenv("GUIDELABEL_NPROC", "two")
-    with pytest.raises(UserError, match="GUIDELABEL_NPROC=two: must be"):
-        ranks.launcher()
-    monkeypatch.setenv("MASTER", "node0")
-    monkeypatch.setenv("GUIDELABEL_LAUNCH", "srun torchrun --rdzv-endpoint=$MASTER:29500")
-    assert ranks.launcher() == ["srun", "torchrun", "--rdzv-endpoint=node0:29500"]
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    assert ranks.launcher() == []
-
-
 @pytest.mark.slow
-def test_two_nodes_that_meet_at_a_port(project):
-    """Two launchers of one process each, as on two machines that share a file system."""
+def test_two_launchers_that_meet_at_a_port_share_a_stage(project):
+    """Each launcher starts one process, as on two machines that share a file system."""
     outs = [project.root / out for out in PER_IMAGE["fuse"]]
-    alone(project, "fuse")
-    whole = formats.digest(*outs)
+    run_single(project, "fuse")
+    single = formats.digest(*outs)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -210,29 +192,19 @@ def test_two_nodes_that_meet_at_a_port(project):
                          env=env, stderr=subprocess.PIPE, text=True)
         for i in range(2)
     ]  # fmt: skip
-    said = [node.communicate(timeout=120)[1] for node in nodes]
-    assert [node.returncode for node in nodes] == [0, 0], said
-    assert formats.digest(*outs) == whole
+    errors = [node.communicate(timeout=120)[1] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], errors
+    assert formats.digest(*outs) == single
 
 
-def test_more_ranks_than_gpus_is_said(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setenv("GUIDELABEL_DEVICE", "cuda")
-    assert runtime.device().index == 0
-    monkeypatch.setattr(ranks, "local", lambda: 1)
-    with pytest.raises(UserError, match="1 GPUs and more ranks"):
-        runtime.device()
-
-
-def test_nproc_reaches_the_stages_or_says_why_not(monkeypatch):
-    seen = []
-    monkeypatch.setattr(cli, "_dvc", lambda *args: seen.append((args, ranks.launcher())) or 0)
+def test_nproc_reaches_the_stages_unless_a_launcher_is_set(monkeypatch):
+    launchers = []
+    monkeypatch.setattr(cli, "_dvc", lambda *_: launchers.append(ranks.launcher()) or 0)
     monkeypatch.setenv("GUIDELABEL_NPROC", "8")
     monkeypatch.chdir(ROOT)
     cli.run("prepare", nproc=3)
     cli.run("prepare", nproc=1)
-    (_, three), (_, one) = seen
+    three, one = launchers
     assert three[-1] == "--nproc-per-node=3" and one == []
     monkeypatch.setenv("GUIDELABEL_LAUNCH", "srun torchrun")
     with pytest.raises(UserError, match="GUIDELABEL_LAUNCH already"):
@@ -241,11 +213,11 @@ def test_nproc_reaches_the_stages_or_says_why_not(monkeypatch):
 
 @pytest.mark.slow
 def test_two_ranks_end_with_the_same_score(cloned, tmp_path):
-    """The demo's chain: within the 95 % that the photographs of val leave open."""
-    found = []
+    """The demo's mIoU with two ranks lies within the 95 % interval of one process."""
+    scores = []
     for name, env in (("one", {}), ("two", {"GUIDELABEL_NPROC": "2"})):
         project = cloned.copy(tmp_path / name)
         project.python("cli.py", "run", "evaluate_segment", **env)
-        found.append(project.scores()["refined_guide"]["val"])
-    one, two = found
-    assert one["mIoU_low"] < two["mIoU"] < one["mIoU_high"], found
+        scores.append(project.scores()["refined_guide"]["val"])
+    one, two = scores
+    assert one["mIoU_low"] < two["mIoU"] < one["mIoU_high"], scores

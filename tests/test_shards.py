@@ -1,4 +1,4 @@
-"""Archives hold what the files held, byte-stable, and a killed packing goes on."""
+"""Archives hold what the files held, byte for byte, and a killed packing resumes."""
 
 import zipfile
 
@@ -29,7 +29,7 @@ def test_readers_find_every_file_in_the_archives(folder):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_missing_file_is_missing(folder, packed):
+def test_a_missing_file_is_reported(folder, packed):
     if packed:
         shards.pack(folder, per_shard=10)
     with pytest.raises(formats.UserError, match=r"50\.png: not found"):
@@ -50,19 +50,19 @@ def test_archives_are_byte_stable(folder):
 
 
 @pytest.mark.parametrize("at", [0, 1, 13, 49])
-def test_a_killed_packing_goes_on(folder, monkeypatch, at):
-    """Killed when so many files are gone, in the middle of an archive's or between two."""
+def test_a_killed_packing_resumes(folder, monkeypatch, at):
+    """The kill comes after `at` files were removed, within an archive's files or between two."""
     from pathlib import Path
 
-    real, gone = Path.unlink, []
+    unlink, removed = Path.unlink, []
 
-    def dies(path, missing_ok=False):
-        if len(gone) == at:
+    def unlink_until_killed(path, missing_ok=False):
+        if len(removed) == at:
             raise KeyboardInterrupt
-        gone.append(path)
-        real(path, missing_ok)
+        removed.append(path)
+        unlink(path, missing_ok)
 
-    monkeypatch.setattr(Path, "unlink", dies)
+    monkeypatch.setattr(Path, "unlink", unlink_until_killed)
     with pytest.raises(KeyboardInterrupt):
         shards.pack(folder, per_shard=10)
     monkeypatch.undo()
@@ -73,7 +73,7 @@ def test_a_killed_packing_goes_on(folder, monkeypatch, at):
 
 def test_ranks_pack_together(folder, monkeypatch):
     shards.pack(folder, per_shard=10)
-    alone = formats.digest(folder)
+    single = formats.digest(folder)
     for i in range(50):
         formats.write_label(folder / f"{i}.png", np.full((2, 3), i, np.uint8))
     for archive in folder.glob("*.zip"):
@@ -85,7 +85,7 @@ def test_ranks_pack_together(folder, monkeypatch):
         monkeypatch.setattr(shards.ranks, "rank", lambda rank=rank: rank)
         shards.pack(folder, per_shard=10)
         assert len(list(folder.glob("*.zip"))) == (3, 5)[rank]
-    assert formats.digest(folder) == alone
+    assert formats.digest(folder) == single
 
 
 def test_a_damaged_archive_is_named(folder):
@@ -106,7 +106,7 @@ def test_a_damaged_file_in_an_archive_names_the_archive(folder):
         formats.read_label(folder / "7.png")
 
 
-def test_a_zip_of_the_users_is_no_archive(folder):
+def test_another_zip_in_the_folder_is_ignored(folder):
     (folder / "maps-of-birds.zip").write_bytes(b"")
     assert labels(folder) == list(range(50))
     with pytest.raises(UserError, match=r"50\.png: not found"):

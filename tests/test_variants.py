@@ -1,6 +1,6 @@
-"""Every variant runs in the chain: its stages, in this process, on a tiny generated set.
+"""Every variant runs: its stages, in this process, on a tiny generated set.
 
-Where a variant is the default it makes the default's bytes again, and else others.
+The default variants make the same bytes as the finished project, all others make other bytes.
 """
 
 import math
@@ -12,10 +12,11 @@ from pipeline.core import formats
 from pipeline.core.arrays import VOID
 from pipeline.core.layout import Layout
 from pipeline.core.samples import read_samples
-from pipeline.core.supervision import ROUNDS, SUPERVISIONS
+from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS, SUPERVISIONS
 from pipeline.guide import rules
 from pipeline.params import load_params
 from pipeline.seeds.classifier import HIDDEN, LOSSES
+from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.gradients import KINDS
 from pipeline.seeds.pooling import POOLING_OPTIONS
 from pipeline.segment.deeplab import HEADS
@@ -28,14 +29,14 @@ SIZE_PX = 64
 IMAGES = {"train": 24, "val": 8}
 
 
-def as_before(project, finished, folder):
+def is_default(project, finished, folder):
     """Whether a folder holds what the default params made."""
-    now, before = (formats.digest(p.root / folder) for p in (project, finished))
-    return now == before
+    digest, default = (formats.digest(p.root / folder) for p in (project, finished))
+    return digest == default
 
 
 def check_losses(model, epochs):
-    """A loss for every epoch, the last below the first."""
+    """Every epoch has a loss, and the last loss is below the first."""
     rows = formats.read_table(model / "loss.tsv", columns=("epoch", "loss"), sep="\t")
     losses = [float(r["loss"]) for r in rows]
     assert len(losses) == math.ceil(epochs) and np.isfinite(losses).all()
@@ -43,7 +44,7 @@ def check_losses(model, epochs):
 
 
 def check_maps(layout, side):
-    """Of every tag of every image, `side` positions wide and high."""
+    """Every image has a map of each of its tags, `side` positions wide and high."""
     samples = read_samples(layout.samples)
     assert len(samples) == sum(IMAGES.values())
     for sample in samples:
@@ -53,21 +54,22 @@ def check_maps(layout, side):
 
 
 def check_labels(layout, supervision):
-    """Of every image it is made of, the image's tags alone; whether any pixel is void."""
+    """Labels hold only the tags of their image. Return whether any pixel is void."""
     folder, classes, void = layout.labels(supervision), formats.read_json(layout.classes), False
     samples = {s.id: s for s in read_samples(layout.samples)}
     ids = {path.stem for path in folder.iterdir()}
     assert {key for key, s in samples.items() if s.split == "train"} <= ids <= set(samples)
     for key in ids:
-        found = set(np.unique(formats.read_label(folder / f"{key}.png")).tolist())
-        assert found <= {0, VOID} | {classes.index(t) + 1 for t in samples[key].tags}
-        void |= VOID in found
+        labels = set(np.unique(formats.read_label(folder / f"{key}.png")).tolist())
+        assert labels <= {0, VOID} | {classes.index(t) + 1 for t in samples[key].tags}
+        void |= VOID in labels
     return void
 
 
 SEEDS = {
     **{f"pooling {name}": {"pooling": name} for name in POOLING_OPTIONS},
     **{f"loss {name}": {"loss": name} for name in LOSSES},
+    **{f"feature attention {n}": {"feature_attention": {"kind": n}} for n in FEATURE_ATTENTIONS},
     "balanced": {"balanced": True},
     "superpixels (GAP-ROI)": {"superpixels": 12},
     "stride 8": {"output_stride": 8},
@@ -77,8 +79,9 @@ SEEDS = {
     "GAP-DeepLab": {"backbone": "vgg16_deeplab", "hidden": "largefov", "output_stride": 8, **VGG},
     **{f"maps {name}": {"maps": {"kind": name}} for name in KINDS},
 }
-DEFAULT = ("pooling gap", "loss sigmoid")
-FINE = ("maps gradient", "maps guided_gradient", "superpixels (GAP-ROI)")  # a position per 4x4 px
+DEFAULT = ("pooling gap", "loss sigmoid", "feature attention none")
+# These maps have stride 4.
+FINE = ("maps gradient", "maps guided_gradient", "superpixels (GAP-ROI)")
 
 
 @pytest.mark.slow
@@ -89,18 +92,20 @@ def test_seeds(project, finished, name):
     layout, seed = Layout(), load_params(Layout().params).seed
     check_losses(layout.seed_model, seed.train.epochs)
     check_maps(layout, SIZE_PX // (4 if name in FINE else seed.output_stride))
-    assert as_before(project, finished, "data/maps") == (name in DEFAULT)
-    about = formats.read_json(layout.scores("seed"))["about"]
-    assert about["images_scored"] == sum(IMAGES.values())
+    assert is_default(project, finished, "data/maps") == (name in DEFAULT)
+    record = formats.read_json(layout.scores("seed"))["about"]
+    assert record["images_scored"] == sum(IMAGES.values())
 
 
-def test_every_hidden_choice_is_among_them():
+def test_seeds_cover_every_hidden_layer():
     assert {c.get("hidden", "none") for c in SEEDS.values()} == set(HIDDEN)
 
 
 GUIDES = {
-    **{f"rule {name}": {"fuse": {"rule": name}} for name in rules.RULES},
+    **{f"rule {name}": {"fuse": {"rule": name}} for name in rules.RULES if name != "g1"},
+    "rule g1": {"fuse": {"rule": "g1", "evidence": "component_scores"}},
     "ignore": {"fuse": {"unlabelled": "ignore"}},
+    "graph cut": {"fuse": {"seed_rule": "graph_cut"}},
     "unary neglog": {"diffuse": {"unary": "neglog"}},
     "crf seed": {"diffuse": {"crf": "seed"}},
     "crf none": {"diffuse": {"crf": "none"}},
@@ -112,27 +117,27 @@ GUIDES = {
 @pytest.mark.parametrize("name", GUIDES)
 def test_guides(project, finished, name):
     project.change(GUIDES[name])
-    project.stages(*GUIDE)
+    project.stages(*(["component_scores"] if name == "rule g1" else []), *GUIDE)
     assert check_labels(Layout(), "guide") == (name == "ignore")
-    assert as_before(project, finished, "data/labels/guide") == (name == "rule g2")
+    assert is_default(project, finished, "data/labels/guide") == (name == "rule g2")
 
 
 @pytest.mark.parametrize("source", ["none", "classical", "oracle"])
 def test_saliency(project, source):
     project.change({"saliency": {"source": source}})
     project.stages(f"saliency {source}", *GUIDE, "evaluate_saliency")
-    found = formats.read_json(Layout().scores("saliency"))
-    assert found["about"]["images_scored"] == sum(IMAGES.values())
-    iou = found["saliency"]["train"]["IoU"]
+    scores = formats.read_json(Layout().scores("saliency"))
+    assert scores["about"]["images_scored"] == sum(IMAGES.values())
+    iou = scores["saliency"]["train"]["IoU"]
     assert {"none": iou == 0, "oracle": iou == 100, "classical": 0 < iou < 100}[source]
 
 
-def test_no_saliency_is_seeds_alone(project):
+def test_without_saliency_the_guide_labels_are_the_seeds(project):
     project.change({"saliency": {"source": "none"}})
     project.stages("saliency none", *GUIDE)
-    found = formats.read_json(Layout().scores("guide"))
-    assert found["guide"]["train"] == found["seeds"]["train"] | {
-        name: found["guide"]["train"][name] for name in ("tags_found", "untagged")
+    scores = formats.read_json(Layout().scores("guide"))
+    assert scores["guide"]["train"] == scores["seeds"]["train"] | {
+        name: scores["guide"]["train"][name] for name in ("tags_found", "untagged")
     }
 
 
@@ -174,15 +179,17 @@ def test_segmenters(project, finished, name):
     for path in paths:
         logits = formats.read_logits(path)
         assert logits.shape == (1 + 5, side, side) and np.isfinite(logits).all()
-    assert as_before(project, finished, "data/logits") == (name == "head v3plus")
-    found = formats.read_json(layout.scores("segment"))
-    assert {"segmenter_guide", "refined_guide"} <= set(found)
+    assert is_default(project, finished, "data/logits") == (name == "head v3plus")
+    scores = formats.read_json(layout.scores("segment"))
+    assert {"segmenter_guide", "refined_guide"} <= set(scores)
 
 
-def test_no_crf_after_the_segmenter_is_the_plain_segmenter(project):
+def test_without_a_crf_refined_masks_score_as_those_of_the_segmenter(project):
     project.change({"refine": {"crf": "none"}})
     project.stages("refine guide", "evaluate_segment")
     found = formats.read_json(Layout().scores("segment"))
+    for scores in found["segmenter_guide"].values():
+        assert 0 <= scores.pop("ECE") <= 100  # of the logits, so the first link's alone
     agreement = {"tags_found", "untagged"}  # with the tags; the last link's alone
     for scores in found["refined_guide"].values():
         assert agreement <= scores.keys()
@@ -191,14 +198,15 @@ def test_no_crf_after_the_segmenter_is_the_plain_segmenter(project):
     assert found["refined_guide"] == found["segmenter_guide"]
 
 
-OTHERS = {"full": ["full"], "oracle": ["oracle"], "seed": ["seed"], "rounds": [*ROUNDS]}
+SUPERVISED = {"full": ["full"], "oracle": ["oracle"], "seed": ["seed"], "rounds": [*ROUNDS]}
+BOXED = {kind: [kind, f"{kind}_round2", f"{kind}_round3"] for kind in BOXES}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chosen", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("chosen", SUPERVISED.values(), ids=SUPERVISED)
 def test_supervisions(project, chosen):
     loss = "sec" if chosen == ["seed"] else "cross_entropy"
-    with_guide = ["guide", *chosen] if chosen == OTHERS["rounds"] else chosen
+    with_guide = ["guide", *chosen] if chosen == SUPERVISED["rounds"] else chosen
     train = {"epochs": 3}
     project.change({"segment": {"supervision": with_guide, "loss": loss, "train": train}})
     if chosen == ["oracle"]:
@@ -209,14 +217,31 @@ def test_supervisions(project, chosen):
         project.stages(*(s.replace("guide", name) for s in SEGMENT[:3]))
         check_losses(Layout().segmenter(name), 3)
     project.stages("evaluate_segment")
-    found = formats.read_json(Layout().scores("segment"))
-    assert {f"refined_{name}" for name in with_guide} == {k for k in found if "refined" in k}
+    scores = formats.read_json(Layout().scores("segment"))
+    assert {f"refined_{name}" for name in with_guide} == {k for k in scores if "refined" in k}
     for name in chosen:
         check_labels(Layout(), name)
-    if "guide" not in with_guide:  # a round's labels may equal the guide's: its network is poor
+    if "guide" not in with_guide:  # the labels of a round may equal the guide labels
         labels = [formats.digest(Layout().labels(name)) for name in ("guide", *chosen)]
         assert labels[0] != labels[1]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", BOXED.values(), ids=BOXED)
+def test_supervisions_by_boxes(project, chosen):
+    project.change({"segment": {"supervision": chosen, "train": {"epochs": 3}}})
+    for name in chosen:
+        stage = "relabel_boxes_round" if name in BOX_ROUNDS else "relabel_boxes"
+        project.stages(f"{stage} {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
+        check_losses(Layout().segmenter(name), 3)
+        assert check_labels(Layout(), name) or chosen[0] == "box"
+    project.stages("evaluate_segment")
+    found = formats.read_json(Layout().scores("segment"))
+    assert {f"refined_{name}" for name in chosen} == {k for k in found if "refined" in k}
+    labels = {formats.digest(Layout().labels(name)) for name in ("guide", *chosen[:2])}
+    assert len(labels) == 3
+
+
 def test_every_supervision_is_among_them():
-    assert {"guide", *(s for each in OTHERS.values() for s in each)} == set(SUPERVISIONS)
+    tested = [*SUPERVISED.values(), *BOXED.values()]
+    assert {"guide", *(s for each in tested for s in each)} == set(SUPERVISIONS)

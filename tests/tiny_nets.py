@@ -32,6 +32,7 @@ def photos(folder):
 
 
 def use(monkeypatch, *, device="cpu", precision="float32"):
+    """Choose device and precision."""
     monkeypatch.setenv("GUIDELABEL_DEVICE", device)
     monkeypatch.setenv("GUIDELABEL_PRECISION", precision)
 

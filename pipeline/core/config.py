@@ -4,11 +4,22 @@ import difflib
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+GRID_PX = (
+    16  # a network's input has sides of a multiple of this, or of its stride if that is larger
+)
 
 
 class Frozen(BaseModel):
@@ -101,11 +112,15 @@ class Choice(Frozen):
 
 
 class Train(Frozen):
-    """One training run (`pipeline.training.fit`). `epochs` may be a fraction."""
+    """One training run (`pipeline.training.fit`). `epochs` may be a fraction.
+
+    `size_px` is a multiple of 16, as every side is at test time. On another grid, such as 321 px at
+    stride 8, cells lie elsewhere in training than at test, and maps are painted some px off.
+    """
 
     epochs: Positive
     batch: Annotated[int, Field(ge=2)]  # batch normalisation needs two images
-    size_px: Annotated[int, Field(ge=32)]
+    size_px: Annotated[int, Field(ge=32, multiple_of=GRID_PX)]
     optimizer: Literal["adamw", "sgd"]
     lr: Positive
     weight_decay: Annotated[float, Field(ge=0)]
@@ -122,13 +137,20 @@ class Train(Frozen):
         return self
 
 
+def _infer_size(value: Any) -> Any:
+    if value != "native" and not (isinstance(value, int) and value >= 32):
+        raise ValueError("must be 'native' or a whole number of at least 32")
+    return value
+
+
 class Infer(Frozen):
     """Test-time inference. The image's long side is `size_px` times each of `scales`.
 
-    `flip`: also use the mirrored image.
+    With `native`, `size_px` is each image's own long side, so that only rounding to the network's
+    stride changes its size. `flip`: also use the mirrored image.
     """
 
-    size_px: Annotated[int, Field(ge=32)]
+    size_px: Annotated[int | Literal["native"], PlainValidator(_infer_size)]
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)]
     flip: bool
 
@@ -147,7 +169,11 @@ class Trained(Net):
     train: Train
 
     @model_validator(mode="after")
-    def _check_frozen(self) -> Self:
+    def _check_train(self) -> Self:
+        if self.train.size_px % self.output_stride:
+            raise ValueError(
+                f"train.size_px must be a multiple of {self.output_stride}, the stride"
+            )
         if self.weights == "none" and self.train.frozen_stages:
             raise ValueError("train.frozen_stages must be 0 with weights: none")
         return self

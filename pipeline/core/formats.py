@@ -11,7 +11,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.core import shards
-from pipeline.core.arrays import Float, UInt8
+from pipeline.core.arrays import Array, Float, UInt8
 from pipeline.core.errors import MissingFileError, UserError
 
 TOO_LARGE = Image.DecompressionBombError
@@ -161,6 +161,17 @@ def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
     replace_file(path, lambda f: np.savez(f, maps=maps, classes=classes_K))
 
 
+def read_component_scores(path: Path) -> tuple[Float, UInt8]:
+    """Read score changes (R, K) of R saliency components, and class indices (K,) from 1."""
+    with _arrays(path) as z:
+        return z["changes"], z["classes"]
+
+
+def write_component_scores(path: Path, changes_RK: Float, classes_K: UInt8) -> None:
+    """Write the score changes (R, K) of an image's tags in each saliency component."""
+    replace_file(path, lambda f: np.savez(f, changes=changes_RK, classes=classes_K))
+
+
 def read_logits(path: Path) -> Float:
     """Read logits (1 + K, h, w). Channel 0 is the background."""
     with _arrays(path) as z:
@@ -171,6 +182,18 @@ def write_logits(path: Path, logits_Khw: Float) -> None:
     """Write logits (1 + K, h, w) at network stride as float16."""
     logits = logits_Khw.astype(np.float16)
     replace_file(path, lambda f: np.savez(f, logits=logits))
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Read the named arrays of an npz file."""
+    with _arrays(path) as z:
+        return {name: z[name] for name in z.files}
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write named arrays as a compressed npz file."""
+    named: dict[str, Any] = dict(arrays)
+    replace_file(path, lambda f: np.savez_compressed(f, **named))
 
 
 def read_json(path: Path) -> Any:

@@ -113,6 +113,11 @@ class Layout:
     # --- guide labels
 
     @property
+    def component_scores(self) -> Path:
+        """What guide rule G1 reads: changes of the classifier's scores by component, ID.npz."""
+        return self.root / "data/component_scores"
+
+    @property
     def seeds(self) -> Path:
         """Seed labels above the area limit, ID.png."""
         return self.root / "data/fused/seeds"

@@ -1,25 +1,38 @@
 """Sections `fuse`, `diffuse` and `relabel` of params.yaml: how to make guide labels."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.core.config import Fraction, Frozen, Positive
 
 
 class Fuse(Frozen):
-    """The guide rule (one of `rules.RULES`), its thresholds and area limits.
+    """The guide rule (one of `rules.RULES`), the seed rule, their thresholds and area limits.
 
+    `seed_rule: graph_cut` does not use `seed_threshold`.
+
+    `evidence` is the folder of `data/` that tells the rule where each tag is. It is a param of its
+    own because dvc.yaml can put a param into a path, but cannot choose a path by a rule.
     `unlabelled` decides the label of background pixels where the cues disagree: salient pixels
     without a class, and seed pixels whose class was dropped. They become background or void.
     """
 
-    rule: Literal["g0", "g1", "g2", "seeds_only", "saliency_only"]
+    rule: Literal["g0", "g1", "component_random", "seed_majority", "g2", "seeds_only"]
+    evidence: Literal["maps", "component_scores"]
     unlabelled: Literal["background", "ignore"]
+    seed_rule: Literal["threshold", "graph_cut"]
     seed_threshold: Fraction
     saliency_threshold: Fraction
     min_seed_area_px: Annotated[int, Field(ge=0)]
     min_saliency_fraction: Fraction
+
+    @model_validator(mode="after")
+    def _check_evidence(self) -> Self:
+        needed = "component_scores" if self.rule == "g1" else "maps"
+        if self.evidence != needed:
+            raise ValueError(f"rule {self.rule} cannot use {self.evidence}; set evidence: {needed}")
+        return self
 
 
 class Diffuse(Frozen):

@@ -1,19 +1,25 @@
 """The guide rules: seeds tell the class of an object, and saliency tells its extent.
 
-Shapes: H, W image size in px, K classes. Labels: 0 background, 1..K classes, CONTESTED where two
-or more classes claim a saliency component.
-Source: Oh et al., CVPR 2017, section 3.3: G0, G1 and G2. G2 follows the released code, except for
-its slip that zeroes the first two rows of the background mask.
+Shapes: H, W image size in px, R saliency components, K tags of one image. Labels: 0 background,
+class indices from 1, CONTESTED where two or more classes claim a saliency component.
+Source: Oh et al., CVPR 2017, section 3.3. G2 follows the released code, except for its slip that
+zeroes the first two rows of the background mask. G0 and G1 are recalled: two readers remember them
+alike, but neither that part of the paper nor code of it is at hand.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import cv2
 import numpy as np
 
-from pipeline.core.arrays import CONTESTED, VOID, Int, Mask, UInt8
+from pipeline.core.arrays import CONTESTED, VOID, Float, Int, Mask, UInt8
+from pipeline.core.errors import UserError
 from pipeline.guide.config import Fuse
+
+NO_CHANGES = np.zeros((0, 0), np.float32)  # for all rules but G1
 
 
 @dataclass(frozen=True)
@@ -24,13 +30,19 @@ class Fused:
     label_HW: UInt8
 
 
-def components(mask_HW: Mask, *, min_area_px: float = 0) -> Int:
+def components(mask_HW: Mask, *, min_area_px: int = 0) -> Int:
     """Number the 8-connected components of at least `min_area_px` from 1; 0 elsewhere."""
     _, ids, stats, _ = cv2.connectedComponentsWithStats(mask_HW.astype(np.uint8), connectivity=8)
     keep = stats[:, cv2.CC_STAT_AREA] >= min_area_px
     keep[0] = False
     number = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     return number[ids]
+
+
+def saliency_components(salient_HW: Mask, *, min_fraction: float) -> Int:
+    """Number the components of saliency from 1 that are at least this share of the image."""
+    limit_px = Decimal(str(min_fraction)) * salient_HW.size  # exact: in floats, 0.07 * 100 > 7
+    return components(salient_HW, min_area_px=math.ceil(limit_px))
 
 
 def seed_components(seed_HW: UInt8, *, min_area_px: int) -> Int:
@@ -44,13 +56,18 @@ def seed_components(seed_HW: UInt8, *, min_area_px: int) -> Int:
 
 @dataclass(frozen=True)
 class Parts:
-    """The input of a rule: seeds, and the numbered components of seeds and of saliency (H, W)."""
+    """The input of a rule: seeds, and the numbered components of seeds and of saliency (H, W).
+
+    `changes_RK` are score changes of the tags, one row for each saliency component; only G1 has
+    them, and it has no seeds.
+    """
 
     seeds_HW: UInt8
     seed_ids_HW: Int
     region_ids_HW: Int
     tags: Sequence[int]
     rng: np.random.Generator
+    changes_RK: Float
 
 
 def g2(parts: Parts) -> UInt8:
@@ -66,21 +83,45 @@ def g2(parts: Parts) -> UInt8:
     return np.where(alone, parts.seeds_HW, _paint(parts, winner))
 
 
-def g1(parts: Parts) -> UInt8:
-    """Give each saliency component the class with the most seed pixels in it, or background."""
-    return _paint(parts, _votes(parts).argmax(1))
-
-
 def g0(parts: Parts) -> UInt8:
+    """Give all saliency components the same random tag of the image, whatever the seeds are.
+
+    Source: G0 of Oh et al., CVPR 2017, as recalled.
+    """
+    count = int(parts.region_ids_HW.max(initial=0))
+    return _paint(parts, np.array([0, *[_draw(parts)] * count]))
+
+
+def g1(parts: Parts) -> UInt8:
+    """Give each saliency component the tag whose score gains most when only the component is left.
+
+    Without a gain, it is background. Of equal gains, the first tag wins.
+
+    Source: G1 of Oh et al., CVPR 2017, as recalled.
+
+    Raises:
+        UserError: the score changes are of another number of components.
+    """
+    changes, count = parts.changes_RK, int(parts.region_ids_HW.max(initial=0))
+    if len(changes) != count:
+        raise UserError(
+            f"data/component_scores has {len(changes)} components of an image whose saliency map "
+            f"has {count}; run `python cli.py run component_scores` first"
+        )
+    with_background = np.hstack([np.zeros((count, 1)), changes])
+    winner = np.array([0, *parts.tags])[with_background.argmax(1)]
+    return _paint(parts, np.array([0, *winner]))
+
+
+def component_random(parts: Parts) -> UInt8:
     """Give each saliency component one of the image's tags at random, whatever the seeds are."""
     drawn = [_draw(parts) for _ in range(int(parts.region_ids_HW.max(initial=0)))]
     return _paint(parts, np.array([0, *drawn]))
 
 
-def saliency_only(parts: Parts) -> UInt8:
-    """Give all saliency components the same random tag of the image, whatever the seeds are."""
-    count = int(parts.region_ids_HW.max(initial=0))
-    return _paint(parts, np.array([0, *[_draw(parts)] * count]))
+def seed_majority(parts: Parts) -> UInt8:
+    """Give each saliency component the class with the most seed pixels in it, or background."""
+    return _paint(parts, _votes(parts).argmax(1))
 
 
 def seeds_only(parts: Parts) -> UInt8:
@@ -114,9 +155,10 @@ def _paint(parts: Parts, class_of_region: Int | UInt8) -> UInt8:
 RULES: dict[str, Callable[[Parts], UInt8]] = {
     "g0": g0,
     "g1": g1,
+    "component_random": component_random,
+    "seed_majority": seed_majority,
     "g2": g2,
     "seeds_only": seeds_only,
-    "saliency_only": saliency_only,
 }
 
 
@@ -127,6 +169,7 @@ def fuse(
     *,
     tags: Sequence[int],
     rng: np.random.Generator,
+    changes_RK: Float = NO_CHANGES,
 ) -> Fused:
     """Apply a guide rule, without the CRF for contested components.
 
@@ -134,16 +177,18 @@ def fuse(
         seed_HW: seed labels; 0 means no seed.
         salient_HW: foreground mask of the saliency map.
         options: the rule, and the area limits. Components below a limit are dropped.
-        tags: the image's tags as class indices, for rules that draw one.
-        rng: the random generator of these rules.
+        tags: the image's tags as class indices, for G1 and for rules that draw one.
+        rng: the random generator of rules that draw a tag.
+        changes_RK: for G1, the changes of the tags' scores in each saliency component.
 
     Returns:
         Seeds, and labels: 0, a class, CONTESTED, or VOID if `options.unlabelled` is 'ignore'.
     """
     seed_ids = seed_components(seed_HW, min_area_px=options.min_seed_area_px)
     seeds = np.where(seed_ids > 0, seed_HW, 0).astype(np.uint8)
-    regions = components(salient_HW, min_area_px=options.min_saliency_fraction * salient_HW.size)
-    label = RULES[options.rule](Parts(seeds, seed_ids, regions, tags, rng)).astype(np.uint8)
+    regions = saliency_components(salient_HW, min_fraction=options.min_saliency_fraction)
+    parts = Parts(seeds, seed_ids, regions, tags, rng, changes_RK)
+    label = RULES[options.rule](parts).astype(np.uint8)
     if options.unlabelled == "ignore":
         label[(label == 0) & ((seed_HW > 0) | salient_HW)] = VOID
     return Fused(seeds, label)

@@ -11,16 +11,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.core import runtime
-from pipeline.core.config import Infer
+from pipeline.core.config import GRID_PX, Infer
 from pipeline.inference.whole import Picture, whole_batches
-from pipeline.nets import rewrite
+from pipeline.nets import alignment, rewrite
 
 P = TypeVar("P", bound=Picture)
 Forward = Callable[[Tensor, list[P]], Tensor]  # images (N, 3, H, W), their pictures -> outputs
 
 
 def forward(
-    compute: Forward[P], batch: list[P], views: Sequence[Tensor], *, flip: bool
+    compute: Forward[P],
+    batch: list[P],
+    views: Sequence[Tensor],
+    *,
+    flip: bool,
+    offset_px: alignment.Offset = (0, 0),
 ) -> Iterator[Tensor]:
     """Yield the output (N, K, h, w) of each view in float32.
 
@@ -29,11 +34,13 @@ def forward(
         batch: the N pictures.
         views: their images (N, 3, H, W) uint8 at each scale.
         flip: average the outputs of the image and of its mirrored image.
+        offset_px: how far the outputs lie from what they show; corrected before they are averaged.
     """
     device = runtime.device()
     for view_N3HW in views:
         image = view_N3HW.to(device).contiguous(memory_format=torch.channels_last)
         images = torch.cat([image, image.flip(3)]) if flip else image
+        images = alignment.move(images, offset_px)
         with runtime.autocast(device):
             output = compute(images, batch).float()
         if flip:
@@ -68,6 +75,7 @@ def run(
     title: str,
     done: Container[str] = (),
     compute: Forward[P] | None = None,
+    offset_px: alignment.Offset = (0, 0),
 ) -> Iterator[tuple[P, list[Tensor]]]:
     """Yield each picture with the output (K, h, w) of the network at every scale, on the CPU.
 
@@ -79,12 +87,14 @@ def run(
         done: ids whose results exist. A batch is skipped only if all its ids are done. In a smaller
             batch, the other images would be rounded differently.
         compute: computes the outputs of a batch; by default, the network does.
+        offset_px: how far the outputs lie from what they show, see `alignment`.
     """
     runtime.keep_memory()
     net.to(runtime.device()).to(memory_format=torch.channels_last).eval()
-    stride = max((16, *getattr(net, "strides", ())))  # so that a map covers the whole image
+    stride = max((GRID_PX, *getattr(net, "strides", ())))  # so that a map covers the whole image
     count, batches = whole_batches(pictures, infer, stride=stride, done=done)
-    outputs = _outputs(compute or _folded(net), batches, flip=infer.flip)
+    compute = compute or _folded(net)
+    outputs = _outputs(compute, batches, flip=infer.flip, offset_px=offset_px)
     return runtime.track(outputs, total=count, title=title)
 
 
@@ -95,9 +105,14 @@ def _folded(net: nn.Module) -> Callable[[Tensor, list[P]], Tensor]:
 
 @torch.inference_mode()
 def _outputs(
-    compute: Forward[P], batches: Iterable[tuple[list[P], list[Tensor]]], *, flip: bool
+    compute: Forward[P],
+    batches: Iterable[tuple[list[P], list[Tensor]]],
+    *,
+    flip: bool,
+    offset_px: alignment.Offset,
 ) -> Iterator[tuple[P, list[Tensor]]]:
     for batch, views in batches:
-        outputs = [o.cpu() for o in forward(compute, batch, views, flip=flip)]
+        views_done = forward(compute, batch, views, flip=flip, offset_px=offset_px)
+        outputs = [o.cpu() for o in views_done]
         for i, picture in enumerate(batch):
             yield picture, [o[i] for o in outputs]

@@ -62,6 +62,13 @@ def target_size(height_px: int, width_px: int, *, long_px: int, stride: int) -> 
     )
 
 
+def _size(picture: Picture, infer: Infer, *, stride: int) -> tuple[int, int]:
+    """Return the size at scale 1 of one picture."""
+    height, width = picture.height_px, picture.width_px
+    long_px = max(height, width) if infer.size_px == "native" else infer.size_px
+    return target_size(height, width, long_px=long_px, stride=stride)
+
+
 @dataclass(frozen=True)
 class WholeImages(Dataset[list[Tensor]]):
     """Each item is one image (3, H, W) at every scale; `sizes[i]` is its size at scale 1."""
@@ -97,9 +104,7 @@ def whole_batches(
         The number of images, and an iterator over batches: pictures, and their images
         (N, 3, H, W) uint8 at each scale.
     """
-    sizes = [
-        target_size(p.height_px, p.width_px, long_px=infer.size_px, stride=stride) for p in pictures
-    ]
+    sizes = [_size(p, infer, stride=stride) for p in pictures]
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for i, size in enumerate(sizes):
         by_size[size].append(i)

@@ -32,9 +32,7 @@ def vgg16(output_stride: int, weights: str, *, classify: bool, deeplab: bool = F
     """
     net = torchvision.models.vgg16(weights=None).features
     if weights != "none":
-        best = torchvision.models.VGG16_Weights.IMAGENET1K_V1
-        state = pretrained(weights, backbone="vgg16", download=best.get_state_dict)
-        state = {k.removeprefix("features."): v for k, v in state.items()}
+        state = {k.removeprefix("features."): v for k, v in vgg16_weights(weights).items()}
         load_trunk(net, state, weights=weights)
     layers = list(net)
     blocks = [layers[0:4], layers[5:9], layers[10:16], layers[17:23], layers[24:30]]
@@ -56,6 +54,12 @@ def vgg16(output_stride: int, weights: str, *, classify: bool, deeplab: bool = F
     )
     trunk.channels = dict(zip(strides, [64, 128, 256, 512, 512, 512], strict=False))
     return trunk
+
+
+def vgg16_weights(weights: str) -> StateDict:
+    """Read a state dict of VGG-16 with torchvision's names: all of it, or the features alone."""
+    best = torchvision.models.VGG16_Weights.IMAGENET1K_V1
+    return pretrained(weights, backbone="vgg16", download=best.get_state_dict)
 
 
 def _dilate(block: Sequence[nn.Module], rate: int) -> None:

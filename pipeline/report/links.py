@@ -17,7 +17,21 @@ SEGMENTERS = {
     "round2": ", round 2",
     "round3": ", round 3",
     "round4": ", round 4",
+    "box": ", filled boxes",
+    "box_i": ", inner parts of boxes",
+    "grabcut_plus": ", GrabCut in boxes",
+    "box_round2": ", filled boxes, round 2",
+    "box_round3": ", filled boxes, round 3",
+    "box_i_round2": ", inner parts of boxes, round 2",
+    "box_i_round3": ", inner parts of boxes, round 3",
+    "grabcut_plus_round2": ", GrabCut in boxes, round 2",
+    "grabcut_plus_round3": ", GrabCut in boxes, round 3",
 }
+SEGMENTER_LINES = tuple(
+    (f"{link}_{supervision}", f"{name}{suffix}")
+    for supervision, suffix in SEGMENTERS.items()
+    for link, name in (("segmenter", "segmenter"), ("refined", "segmenter + CRF"))
+)
 # (link, score, name of the line) in the chain's order. Seeds, fused labels and guide labels use an
 # image's true tags, on val too; the names say so.
 LINES = (
@@ -29,15 +43,22 @@ LINES = (
     ("saliency_half", "IoU", "saliency, at half its maximum"),
     ("fused", "mIoU", "fused before the CRF, using true tags"),
     ("guide", "mIoU", "guide labels, using true tags"),
+    *((link, "mIoU", name) for link, name in SEGMENTER_LINES),
+    *((link, "FS%", name) for link, name in SEGMENTER_LINES),
     *(
-        (f"{link}_{supervision}", "mIoU", f"{name}{suffix}")
-        for supervision, suffix in SEGMENTERS.items()
-        for link, name in (("segmenter", "segmenter"), ("refined", "segmenter + CRF"))
+        (link, f"mIoU_minus_{first}", name.removesuffix(" (bound)"))
+        for link, name in SEGMENTER_LINES
+        for first in SEGMENTERS
     ),
 )
 
 # More scores of the same links, for the report.
 MORE = (
+    *((link, "several_tags_mIoU", name) for link, score, name in LINES if score == "mIoU"),
+    ("classifier", "ECE", "classifier, calibration error"),
+    ("classifier", "ECE_scaled", "classifier, calibration error after temperature scaling"),
+    ("no_class", "AUROC", "classifier, images without a class of the list"),
+    ("no_class", "AP", "classifier, images without a class of the list"),
     ("maps", "mP", "class maps, mean precision as seeds"),
     ("localisation", "top1_error", "class maps, wrong box (true boxes come from masks)"),
     ("localisation", "top5_error", "class maps, all of the five best boxes wrong"),
@@ -46,6 +67,14 @@ MORE = (
     ("saliency", "max_F", "saliency, threshold chosen on truth"),
     ("saliency", "MAE", "saliency, mean absolute error"),
     ("saliency", "S_measure", "saliency, structure measure"),
+    *(
+        (f"segmenter_{supervision}", score, f"segmenter{suffix}, {name}")
+        for supervision, suffix in SEGMENTERS.items()
+        for score, name in (
+            ("ECE", "calibration error"),
+            ("ECE_scaled", "calibration error after temperature scaling"),
+        )
+    ),
     *(
         (f"refined_{supervision}", score, f"segmenter + CRF{suffix}, {name}")
         for supervision, suffix in SEGMENTERS.items()
@@ -119,4 +148,7 @@ def number(value: float | None) -> str:
 
 def interval(line: Line) -> str:
     """Format the two ends of a line's interval; without one, the text is empty."""
-    return "" if line.low is None else f"{number(line.low)}-{number(line.high)}"
+    if line.low is None:
+        return ""
+    between = "-" if line.low >= 0 else " to "  # a dash before a negative number is confusing
+    return f"{number(line.low)}{between}{number(line.high)}"

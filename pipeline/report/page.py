@@ -1,6 +1,6 @@
 """The HTML report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -33,6 +33,7 @@ def render(
     classes: Sequence[str],
     shown: Sequence[Shown],
     columns: Sequence[str],
+    reliability: Mapping[str, Sequence[dict[str, str]]],
 ) -> str:
     """Return the report as HTML.
 
@@ -44,6 +45,7 @@ def render(
         classes: The names of the classes 1, 2, ...
         shown: The panels. Their files are relative to the report.
         columns: The titles of a panel's tiles.
+        reliability: Rows with confidence, accuracy and count, by network.
     """
     scored = {r["link"] for r in per_class}
     last = next((link for link in FINAL if link in scored), "guide")
@@ -52,8 +54,10 @@ def render(
         .get_template("report.html")
         .render(
             links=_links(scores),
+            several_tags=_several_tags(scores),
             about=scores["about"],
             columns=columns,
+            reliability={net: rows for net, rows in reliability.items() if rows},
             per_class=[r for r in per_class if r["link"] == last],
             last=FINAL[last],
             classes=[(name, _hex(COLOURS[i])) for i, name in enumerate(classes, 1)],
@@ -78,11 +82,16 @@ def _links(scores: dict[str, Any]) -> list[list[str]]:
         [line.name, line.score, number(line.train), number(line.val), interval(line)]
         for line in lines(scores, (*LINES, *MORE, *TAGGED))
     ]
-    if "FS%" in scores:
-        rows.append(["share of full supervision", "FS%", "", str(scores["FS%"]), ""])
     filled = [any(column) for column in zip(*rows, strict=True)]
     head = ["link", "score, %", "train", "val", "95 %"]
     return [list(compress(row, filled)) for row in (head, *rows)] if rows else []
+
+
+def _several_tags(scores: dict[str, Any]) -> dict[str, int]:
+    """Return how many of the scored images have two or more tags, by split."""
+    splits = [(split, s) for link in scores.values() for split, s in link.items()]
+    key = "several_tags_images"
+    return {split: s[key] for split, s in splits if isinstance(s, dict) and key in s}
 
 
 def _hex(colour: Sequence[int]) -> str:

@@ -32,8 +32,8 @@ def read_training_set(
 ) -> tuple[list[boxes.Boxed], int]:
     """Read the images of `options.root`, without those that show a target class.
 
-    Boxes name their class, but masks do not. For a mask set, ROOT/exclude.txt lists the ids to
-    leave out, one per line.
+    A box may name its class; a mask does not, and neither does a box of MSRA. So in both cases
+    ROOT/exclude.txt, if it exists, lists the ids of further images to leave out, one per line.
 
     Returns:
         The images, and how many of them were left out.
@@ -42,21 +42,27 @@ def read_training_set(
         UserError: the files are not as expected, or no image is left.
     """
     if options.train_set == "boxes":
-        return boxes.read_boxes(options.root, target_classes=target_classes)
-    folder, masks = mask_layout(options.root)
+        images, left_out = boxes.read_boxes(options.root, target_classes=target_classes)
+    else:
+        images, left_out = _read_masked(options.root), 0
+    exclude = options.root / "exclude.txt"
+    excluded = set(exclude.read_text().split()) if exclude.exists() else set()
+    kept = [boxed for boxed in images if boxed.image.stem not in excluded]
+    if not kept:
+        raise UserError(
+            f"{options.root}: no image is left to train the saliency network on; "
+            "add images or remove ids from exclude.txt"
+        )
+    return kept, left_out + len(images) - len(kept)
+
+
+def _read_masked(root: Path) -> list[boxes.Boxed]:
+    """List the images of a mask set."""
+    folder, masks = mask_layout(root)
     photos = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES]
     if folder == masks:  # MSRA10K has NAME.jpg and NAME.png in one folder
         photos = [p for p in photos if p.suffix.lower() != ".png"]
-    images = {p.stem: p for p in photos}
-    exclude = options.root / "exclude.txt"
-    left_out = set(exclude.read_text().split()) if exclude.exists() else set()
-    kept = [boxes.Boxed(p, ()) for key, p in images.items() if key not in left_out]
-    if not kept:
-        raise UserError(
-            f"{folder}: no image is left to train the saliency network on; "
-            "add images or remove ids from exclude.txt"
-        )
-    return kept, len(images) - len(kept)
+    return [boxes.Boxed(p, ()) for p in {p.stem: p for p in photos}.values()]
 
 
 def mask_layout(root: Path) -> tuple[Path, Path]:

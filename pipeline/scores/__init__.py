@@ -1,1 +1,1 @@
-"""Scores of every link: a package for each scoring stage, and one for what they share."""
+"""Scores of every link: a package for each group, `calibration`, and `shared` for the rest."""

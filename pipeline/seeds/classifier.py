@@ -11,12 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.nets import backbones
+from pipeline.nets import backbones, fully_connected
+from pipeline.nets.alignment import Offset
 from pipeline.nets.checkpoint import Spec, demand
 from pipeline.nets.trunk import Trunk
 from pipeline.seeds import roi_pooling
 from pipeline.seeds.config import SeedModel
+from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.pooling import POOLINGS
+from pipeline.seeds.ranking import ranking
 
 KIND = "classifier"  # value of `kind` in the description of a saved network
 
@@ -41,6 +44,9 @@ class Classifier(nn.Module):
         pooling: str,
         options: dict[str, Any],
         superpixels: int = 0,
+        offset_px: Offset = (0, 0),
+        feature_attention: str = "none",
+        feature_attention_options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         width = trunk.channels[trunk.strides[-1]]
@@ -57,7 +63,10 @@ class Classifier(nn.Module):
         self.score = nn.Conv2d(width, classes * options.get("modalities", 1), 1, bias=False)
         nn.init.normal_(self.score.weight, std=0.005)
         self.attend = _attention(width, options["width"]) if pooling == "attention" else None
+        layer = FEATURE_ATTENTIONS[feature_attention]
+        self.feature_attention = layer(width, classes, feature_attention_options or {})
         self.pooling, self.options = POOLINGS[pooling], options
+        self.offset_px = offset_px
 
     @classmethod
     def from_spec(cls, spec: Spec, *, weights: str = "none") -> Self:
@@ -65,7 +74,8 @@ class Classifier(nn.Module):
 
         Args:
             spec: the description.
-            weights: the trunk's weights: imagenet, none or a path.
+            weights: the trunk's weights: imagenet, none or a path. GAP-DeepLab takes its fc6 and
+                fc7 from them, too.
 
         Raises:
             UserError: the description is of another kind of network.
@@ -74,14 +84,20 @@ class Classifier(nn.Module):
         trunk = backbones.build(
             spec["backbone"], output_stride=spec["output_stride"], weights=weights, classify=True
         )
-        return cls(
+        net = cls(
             trunk,
             classes=len(spec["classes"]),
             hidden=spec["hidden"],
             pooling=spec["pooling"],
             options=spec["options"],
             superpixels=spec["superpixels"],
+            offset_px=tuple(spec.get("offset_px", (0, 0))),
+            feature_attention=spec["feature_attention"],
+            feature_attention_options=spec["feature_attention_options"],
         )
+        if spec["hidden"] == "largefov":
+            fully_connected.start_from_vgg16(net.hidden, backbone=spec["backbone"], weights=weights)
+        return net
 
     def features(self, image_N3HW: Tensor) -> Tensor:
         """Compute the features (N, C, h, w), which are the input of the score layer."""
@@ -90,11 +106,14 @@ class Classifier(nn.Module):
     def class_maps(self, features_NChw: Tensor) -> Tensor:
         """Compute class maps (N, K, h, w) from features, before any ReLU.
 
-        The map of a class is the mean of its M maps. With attention, each position is multiplied
-        by its attention weight and by the number of positions.
+        The map of a class is the mean of its M maps, times the factor of the feature attention.
+        With pooling `attention`, each position is multiplied by its attention weight and by the
+        number of positions.
         """
         maps = self.score(features_NChw)
         maps = maps.unflatten(1, (self.classes, -1)).mean(2)
+        if self.feature_attention is not None:
+            maps = maps * self.feature_attention(features_NChw)
         if self.attend is None:
             return maps
         weight = self.attend(features_NChw).float().flatten(2).softmax(2)
@@ -129,6 +148,8 @@ def classifier_spec(seed: SeedModel, classes: list[str]) -> Spec:
         "output_stride": seed.output_stride,
         "hidden": seed.hidden,
         "superpixels": seed.superpixels,
+        "feature_attention": seed.feature_attention.kind,
+        "feature_attention_options": seed.feature_attention.option().model_dump(),
         "pooling": seed.pooling,
         "options": seed.option().model_dump(),
         "classes": classes,
@@ -152,4 +173,4 @@ def soft_margin(logits_NK: Tensor, tags_NK: Tensor) -> Tensor:
     return F.multilabel_soft_margin_loss(logits_NK, tags_NK)
 
 
-LOSSES = {"sigmoid": sigmoid, "soft_margin": soft_margin}
+LOSSES = {"sigmoid": sigmoid, "soft_margin": soft_margin, "ranking": ranking}

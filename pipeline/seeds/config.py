@@ -4,8 +4,23 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.core.config import Choice, Infer, Trained
+from pipeline.core.config import Choice, Fraction, Frozen, Infer, NoOptions, Trained
 from pipeline.seeds.pooling import POOLING_OPTIONS
+
+
+class Adl(Frozen):
+    """The chance of the drop mask, and the share of the highest attention from which it drops."""
+
+    drop_rate: Fraction
+    drop_threshold: Fraction
+
+
+class FeatureAttention(Choice):
+    """Attention under the score layer: one of `feature_attention.FEATURE_ATTENTIONS`."""
+
+    CHOICE, KINDS = "kind", {"none": NoOptions, "adl": Adl, "edam": NoOptions}
+
+    kind: str
 
 
 class SeedModel(Choice, Trained):
@@ -21,7 +36,8 @@ class SeedModel(Choice, Trained):
     hidden: Literal["none", "fc6", "fc6_fc7", "largefov"]
     superpixels: Annotated[int, Field(ge=0)]
     pooling: str
-    loss: Literal["sigmoid", "soft_margin"]
+    feature_attention: FeatureAttention
+    loss: Literal["sigmoid", "soft_margin", "ranking"]
     balanced: bool
 
 

@@ -14,6 +14,7 @@ from pipeline.seeds.classifier import Classifier
 
 Tags = Sequence[Sequence[int]]  # the tags of each image, as class indices from 0
 GRADIENT_STRIDE = 4  # pixel gradients are stored as means over 4x4 px
+TINY = 1e-30  # below any gradient; a map of zeros stays one
 
 
 def _score_gradients(
@@ -36,16 +37,20 @@ def _score_gradients(
 def gradient(net: Classifier, image_N3HW: Tensor, tags: Tags) -> Tensor:
     """Compute the largest absolute gradient of each score over the colour channels.
 
-    Returns:
-        Maps (N, K, H/4, W/4); 0 for classes that are not tags of the image.
+    Each map is divided by its mean. The gradient of a mean over n positions is proportional to 1/n,
+    so without this a small scale would outweigh a large one when the scales are merged.
 
-    Source: Simonyan, Vedaldi & Zisserman, 2014, section 3.
+    Returns:
+        Maps (N, K, H/4, W/4) with mean 1; 0 for classes that are not tags of the image.
+
+    Source: Simonyan, Vedaldi & Zisserman, 2014, section 3, without the division.
     """
     image = image_N3HW.float().clone().requires_grad_()
     logits = net.scores(image).float()
     out = logits.new_zeros(len(image), logits.shape[1], *image.shape[2:])
     for images, classes, slope in _score_gradients(logits, image, tags):
-        out[images, classes] = slope.abs().amax(1)
+        strength = slope.abs().amax(1)
+        out[images, classes] = strength / strength.mean((1, 2), keepdim=True).clamp(min=TINY)
     return F.avg_pool2d(out, GRADIENT_STRIDE)
 
 
@@ -59,21 +64,23 @@ def guided_gradient(net: Classifier, image_N3HW: Tensor, tags: Tags) -> Tensor:
 
 
 def grad_cam(net: Classifier, image_N3HW: Tensor, tags: Tags) -> Tensor:
-    """Weight the features by their mean gradient, sum them, and set negative values to 0.
+    """Weight the features by the sum of their gradients over all positions, and add them up.
 
-    With gap pooling, this is the positive part of the class map up to a factor.
+    With gap pooling this is the class map, at every scale. Departures from the source: it takes the
+    mean of the gradients, which makes a map smaller the larger the image is. And it sets negative
+    values to 0, which the stage does after it has averaged the mirrored images, as for class maps.
 
     Returns:
-        Maps (N, K, h, w); 0 for classes that are not tags of the image.
+        Maps (N, K, h, w) of any sign; 0 for classes that are not tags of the image.
 
-    Source: Selvaraju et al., ICCV 2017.
+    Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
     """
     features = net.features(image_N3HW).detach().float().requires_grad_()
     logits = net.logits(net.class_maps(features), image_N3HW).float()
     out = logits.new_zeros(len(features), logits.shape[1], *features.shape[2:])
     for images, classes, slope in _score_gradients(logits, features, tags):
-        weight = slope.mean((2, 3), keepdim=True)
-        out[images, classes] = (weight * features[images]).sum(1).relu()
+        weight = slope.sum((2, 3), keepdim=True)
+        out[images, classes] = (weight * features[images]).sum(1)
     return out.detach()
 
 
@@ -95,6 +102,7 @@ def _guided(net: nn.Module) -> Iterator[None]:
             hook.remove()
 
 
+AT_NETWORK_STRIDE = ("grad_cam",)  # the other maps lie on the image's own pixels
 KINDS: dict[str, Callable[[Classifier, Tensor, Tags], Tensor]] = {
     "gradient": gradient,
     "guided_gradient": guided_gradient,

@@ -41,6 +41,14 @@ class LogSumExp(Frozen):
     sharpness: Positive
 
 
+class SoftMaxMin(Frozen):
+    """The sharpness of the maximum and of the minimum, and the weight of the minimum."""
+
+    max_sharpness: Positive
+    min_sharpness: Positive
+    alpha: Annotated[float, Field(ge=0)]
+
+
 class Attention(Frozen):
     """The width of the hidden layer that computes the attention weights."""
 
@@ -115,6 +123,22 @@ def log_sum_exp(maps_NKhw: Tensor, *, sharpness: float) -> Tensor:
     return ((sharpness * flat).logsumexp(2) - math.log(flat.shape[2])) / sharpness
 
 
+def soft_max_min(
+    maps_NKhw: Tensor, *, max_sharpness: float, min_sharpness: float, alpha: float
+) -> Tensor:
+    """Soft maximum plus alpha times the soft minimum, each a log mean exp with its own sharpness.
+
+    With z the map, b and c the two sharpnesses: 1/b log mean exp(b z) - alpha/c log mean exp(-c z).
+    With large b and c, this is the maximum plus alpha times the minimum; with both near 0, it is
+    (1 + alpha) times the mean.
+
+    Source: the unified pooling of Durand et al., PAMI 2019 (Exploiting Negative Evidence for Deep
+    Latent Structured Models). The formula is recalled, not read there.
+    """
+    highest = log_sum_exp(maps_NKhw, sharpness=max_sharpness)
+    return highest - alpha * log_sum_exp(-maps_NKhw, sharpness=min_sharpness)
+
+
 def attention(maps_NKhw: Tensor, *, width: int) -> Tensor:
     """Mean over positions, weighted by attention: softmax(w . tanh(V h)) over the positions.
 
@@ -133,6 +157,7 @@ POOLINGS: dict[str, Callable[..., Tensor]] = {
     "weldon": weldon,
     "wildcat": wildcat,
     "log_sum_exp": log_sum_exp,
+    "soft_max_min": soft_max_min,
     "attention": attention,
 }
 POOLING_OPTIONS: dict[str, type[Frozen]] = {
@@ -142,5 +167,6 @@ POOLING_OPTIONS: dict[str, type[Frozen]] = {
     "weldon": Weldon,
     "wildcat": Wildcat,
     "log_sum_exp": LogSumExp,
+    "soft_max_min": SoftMaxMin,
     "attention": Attention,
 }

@@ -21,7 +21,7 @@ from pipeline.core import ranks
 from pipeline.core.arrays import VOID
 from pipeline.core.config import Net
 from pipeline.core.errors import UserError
-from pipeline.nets import backbones
+from pipeline.nets import backbones, fully_connected
 from pipeline.nets.checkpoint import Spec, demand
 from pipeline.nets.trunk import Trunk
 
@@ -147,7 +147,8 @@ class DeepLab(nn.Module):
 
         Args:
             spec: the description.
-            weights: the trunk's weights: imagenet, none or a path.
+            weights: the trunk's weights: imagenet, none or a path. Head v1 takes its fc6 and fc7
+                from them, if the trunk is VGG-16.
 
         Raises:
             UserError: the description is of another kind of network, or its head is unknown.
@@ -159,7 +160,12 @@ class DeepLab(nn.Module):
         trunk = backbones.build(
             spec["backbone"], output_stride=spec["output_stride"], weights=weights
         )
-        return cls(trunk, head=spec["head"], outputs=1 + len(spec["classes"]))
+        net = cls(trunk, head=spec["head"], outputs=1 + len(spec["classes"]))
+        if isinstance(net.head, LargeFov):
+            fully_connected.start_from_vgg16(
+                net.head.hidden, backbone=spec["backbone"], weights=weights
+            )
+        return net
 
     def forward(self, image_N3HW: Tensor) -> Tensor:
         """Compute the logits of images at the head's stride."""

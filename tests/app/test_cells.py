@@ -26,8 +26,8 @@ def test_relative_paths_mean_the_same_in_the_cell(tmp_path):
     assert (work / "data/raw/mine").is_symlink() and not (work / "data/raw").is_symlink()
 
 
-def test_what_the_chain_makes_stays_in_the_cell(tmp_path, params):
-    """The project's generated set lies where the cell will make its own."""
+def test_a_cell_makes_its_own_generated_set(tmp_path, params):
+    """The copy has no link to the generated set of the project."""
     home, work = tmp_path / "project", tmp_path / "cell"
     for name in (*cells.CODE, ".dvcignore"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -35,22 +35,22 @@ def test_what_the_chain_makes_stays_in_the_cell(tmp_path, params):
     for name in ("shapes/tags.csv", "shapes_boxed/boxes.json", "u2netp.onnx"):
         (home / "data/raw" / name).parent.mkdir(parents=True, exist_ok=True)
         (home / "data/raw" / name).write_text("the project's")
-    made = (Layout().shapes, Layout().shapes_boxed)
-    cells.prepare(work, home, params, made=made)
+    generated = (Layout().shapes, Layout().shapes_boxed)
+    cells.prepare(work, home, params, generated=generated)
     assert (work / "data/raw/u2netp.onnx").is_symlink()
     assert sorted(p.name for p in (work / "data/raw").iterdir()) == ["u2netp.onnx"]
 
 
 def test_a_cell_holds_the_code_and_its_own_params(tmp_path, params):
     values = cells.row_params(
-        params, {"over": {"report": {"best": 1}}, "rows": {"r": {"fuse": {"rule": "g1"}}}}, "r", 7
+        params, {"over": {"report": {"best": 1}}, "rows": {"r": {"fuse": {"rule": "g0"}}}}, "r", 7
     )
-    cells.prepare(tmp_path, ROOT, values, made=())
+    cells.prepare(tmp_path, ROOT, values, generated=())
     for name in ("dvc.yaml", "optional/dvc.yaml", "stages/fuse.py", "pipeline/guide/rules.py"):
         assert (tmp_path / name).read_text() == (ROOT / name).read_text()
-    found = read_yaml(tmp_path / "params.yaml")
-    assert found["fuse"]["rule"] == "g1" and found["random_seed"] == 7
-    assert found["report"]["best"] == 1 and found["seed"] == params["seed"]
+    written = read_yaml(tmp_path / "params.yaml")
+    assert written["fuse"]["rule"] == "g0" and written["random_seed"] == 7
+    assert written["report"]["best"] == 1 and written["seed"] == params["seed"]
     assert str((ROOT / ".dvc/cache").resolve()) in (tmp_path / ".dvc/config").read_text()
 
 
@@ -59,15 +59,15 @@ def test_an_unknown_row_is_named(params):
         cells.row_params(params, {"over": {}, "rows": {}}, "x", 0)
 
 
-def test_the_fingerprint_follows_every_param(params):
-    before = cells.params_name(params)
+def test_another_param_gives_another_key(params):
+    before = cells.params_key(params)
     params["diffuse"]["blur_sigma_px"] = 11
-    assert cells.params_name(params) != before
+    assert cells.params_key(params) != before
 
 
 @pytest.fixture
-def recorded(tmp_path):
-    """A cell's record, of today's params and code unless told; the table's line of its row."""
+def table_line(tmp_path):
+    """Write a cell's record, by default of today's params and code; return its row of the table."""
     layout, ablation = Layout(tmp_path), {"over": {}, "rows": {"gap": {}}, "random_seeds": [0]}
     (tmp_path / "pipeline/guide").mkdir(parents=True)
     (tmp_path / "pipeline/guide/rules.py").write_text("RULE = 1")
@@ -75,28 +75,28 @@ def recorded(tmp_path):
     table = tables.read("T9", {"title": "", "rows": {"gap": "GAP"}, "columns": columns})
 
     def line(base=None, curve=(), **other):
-        record = {"scores": {"maps": {"val": {"mP": 61.5}}}, "random_seed": 0, "data": "d"}
-        record |= {"params": cells.params_name({"random_seed": 0}), "code": cells.code(tmp_path)}
+        keys = {"params": cells.params_key({"random_seed": 0}), "code": cells.code_key(tmp_path)}
+        record = {"scores": {"maps": {"val": {"mP": 61.5}}}, "random_seed": 0, "data": "d", **keys}
         formats.write_json(layout.cell_scores("gap", 0), record | {"curve": curve} | other)
-        written = cells.write_table(layout, table, base or {}, ablation)
-        return next(line for line in written.splitlines() if line.startswith("| GAP"))
+        markdown = cells.write_table(layout, table, base or {}, ablation)
+        return next(line for line in markdown.splitlines() if line.startswith("| GAP"))
 
     return line
 
 
-def test_a_record_of_other_params_or_code_is_not_in_the_table(recorded, tmp_path):
-    assert "61.5" in recorded()
-    for other in ({"params": cells.params_name({"random_seed": 1})}, {"code": "of yesterday"}):
-        line = recorded(**other)
+def test_a_record_of_other_params_or_code_is_not_in_the_table(table_line, tmp_path):
+    assert "61.5" in table_line()
+    for other in ({"params": cells.params_key({"random_seed": 1})}, {"code": "of yesterday"}):
+        line = table_line(**other)
         assert "61.5" not in line and "missing" in line
-    assert "missing" in recorded({"report": {"best": 2}})  # params.yaml changed since
-    then = cells.code(tmp_path)
+    assert "missing" in table_line({"report": {"best": 2}})  # params.yaml has changed since
+    old_code = cells.code_key(tmp_path)
     (tmp_path / "pipeline/guide/rules.py").write_text("RULE = 2")
-    assert "missing" in recorded(code=then)
+    assert "missing" in table_line(code=old_code)
 
 
-def test_curves_are_written_where_there_are_some_and_only_there(recorded, tmp_path):
+def test_curves_are_written_where_there_are_some_and_only_there(table_line, tmp_path):
     paths = [Layout(tmp_path).table("T9", name) for name in ("curves.tsv", "curves.png")]
     for curve in ([["0.50"] * len(seed_scores.CURVE)], []):
-        recorded(curve=curve)
+        table_line(curve=curve)
         assert [path.exists() for path in paths] == [bool(curve)] * 2

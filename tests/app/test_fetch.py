@@ -1,4 +1,4 @@
-"""Downloads against a server of our own on the loopback address."""
+"""Downloads from a server on the loopback address."""
 
 import hashlib
 import threading
@@ -19,20 +19,23 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 @pytest.fixture
 def server():
-    """Serves CONTENT with ranges; `asked` keeps the Range headers, `drop_after` cuts it short."""
+    """Serve CONTENT, also in part. `ranges` collects the Range headers.
+
+    `drop_after`: the connection breaks off after this many bytes.
+    """
 
     class Handler(BaseHTTPRequestHandler):
-        asked: list = []  # noqa: RUF012
+        ranges: list = []  # noqa: RUF012
         drop_after: int | None = None
 
         def do_GET(self):
-            asked = self.headers.get("Range")
-            Handler.asked.append(asked)
-            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+            content_range = self.headers.get("Range")
+            Handler.ranges.append(content_range)
+            start = int(content_range.removeprefix("bytes=").rstrip("-")) if content_range else 0
             if start >= len(CONTENT):
                 self.send_error(416)
                 return
-            self.send_response(206 if asked else 200)
+            self.send_response(206 if content_range else 200)
             self.send_header("Content-Length", str(len(CONTENT) - start))
             self.end_headers()
             self.wfile.write(CONTENT[start:][: Handler.drop_after])
@@ -47,51 +50,51 @@ def server():
         http.shutdown()
 
 
-def test_download_and_no_second_one(server, tmp_path):
+def test_a_complete_file_is_not_downloaded_again(server, tmp_path):
     fetch.download(server.url, tmp_path / "f", MD5)
     fetch.download(server.url, tmp_path / "f", MD5)
-    assert (tmp_path / "f").read_bytes() == CONTENT and server.asked == [None]
+    assert (tmp_path / "f").read_bytes() == CONTENT and server.ranges == [None]
 
 
-def test_an_interrupted_download_goes_on(server, tmp_path):
+def test_a_broken_download_resumes(server, tmp_path):
     server.drop_after = 3_000_000
-    with pytest.raises(UserError, match="run again"):
+    with pytest.raises(UserError, match="broke off; run the command again to resume"):
         fetch.download(server.url, tmp_path / "f", MD5)
     assert (tmp_path / "f.part").stat().st_size == 3_000_000
     server.drop_after = None
     fetch.download(server.url, tmp_path / "f", MD5)
-    assert (tmp_path / "f").read_bytes() == CONTENT and server.asked[1] == "bytes=3000000-"
+    assert (tmp_path / "f").read_bytes() == CONTENT and server.ranges[1] == "bytes=3000000-"
 
 
-def test_wrong_checksum_is_said_and_starts_anew(server, tmp_path):
-    with pytest.raises(UserError, match="checksum is wrong"):
+def test_a_file_with_a_wrong_checksum_is_removed(server, tmp_path):
+    with pytest.raises(UserError, match="wrong checksum"):
         fetch.download(server.url, tmp_path / "f", "0" * 32)
     assert not list(tmp_path.iterdir())
 
 
-def test_no_connection_is_one_line(tmp_path):
+def test_a_missing_connection_gives_one_line(tmp_path):
     with pytest.raises(UserError, match="check the connection"):
         fetch.download("http://127.0.0.1:9/f", tmp_path / "f", MD5)
 
 
-def test_u2netp_lands_where_params_look_for_it(server, tmp_path, monkeypatch, params):
+def test_u2netp_is_saved_where_params_yaml_expects_it(server, tmp_path, monkeypatch, params):
     monkeypatch.setattr(fetch, "U2NETP", server.url.replace("file.tar", "u2netp.onnx"))
     monkeypatch.setattr(fetch, "U2NETP_MD5", MD5)
     root = tmp_path / "data/raw"
-    said = fetch.fetch("u2netp", root)
+    message = fetch.fetch("u2netp", root)
     assert (tmp_path / params["saliency"]["options"]["onnx"]["file"]).read_bytes() == CONTENT
-    assert "saliency.options.onnx.file" in said
+    assert "saliency.options.onnx.file" in message
 
 
 @pytest.mark.real
-def test_u2netp_is_the_file_that_the_checksum_names():
+def test_u2netp_has_the_recorded_checksum():
     path = ROOT / "../shared/weights/u2netp.onnx"
     if not path.exists():
-        pytest.skip("no u2netp.onnx here to compare with")
+        pytest.skip(f"{path} is missing")
     assert hashlib.md5(path.read_bytes()).hexdigest() == fetch.U2NETP_MD5
 
 
-def test_sbd_masks_and_list(tmp_path):
+def test_sbd_masks_and_the_list_train_aug(tmp_path):
     sbd, voc = tmp_path / "sbd", tmp_path / "voc"
     (sbd / "cls").mkdir(parents=True)
     (voc / "ImageSets/Segmentation").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What `predict` takes as input and keeps on record; no network takes part."""
+"""The input files of `predict` and its record of results, without a network."""
 
 import os
 
@@ -15,33 +15,33 @@ def names(paths):
     return [p.name for p in paths]
 
 
-def test_a_folder_stands_for_the_images_in_it_in_order(tmp_path):
+def test_a_folder_counts_as_its_images_in_order(tmp_path):
     for name in ("b.JPG", "a.png", "c.txt", "sub/d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert names(predict.find([tmp_path])) == ["a.png", "b.JPG"]
-    given = [tmp_path / "c.txt", tmp_path]  # a file that was named is taken, whatever its suffix
-    assert names(predict.find(given)) == ["c.txt", "a.png", "b.JPG"]
+    assert names(predict.list_images([tmp_path])) == ["a.png", "b.JPG"]
+    paths = [tmp_path / "c.txt", tmp_path]  # a file on the command line may have any suffix
+    assert names(predict.list_images(paths)) == ["c.txt", "a.png", "b.JPG"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty: holds no image"):
-        predict.find([tmp_path / "empty"])
+        predict.list_images([tmp_path / "empty"])
 
 
-def test_bad_and_double_images_are_a_line_each(tmp_path, monkeypatch):
+def test_bad_images_and_repeated_names_give_a_message_each(tmp_path, monkeypatch):
     monkeypatch.setenv("GUIDELABEL_WORKERS", "1")
     photo(tmp_path / "a.png", size=(40, 30))
     photo(tmp_path / "more/a.png", size=(20, 10))
     (tmp_path / "b.png").write_bytes(b"no image")
     paths = [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "more/a.png"]
-    (sample,), (bad, double) = predict.readable(paths)
-    assert sample == Photo("a", tmp_path / "a.png", 30, 40)
+    (photo_read,), (bad, repeated) = predict.readable(paths)
+    assert photo_read == Photo("a", tmp_path / "a.png", 30, 40)
     assert "b.png: cannot be decoded" in bad
-    assert f"{tmp_path / 'more/a.png'}: another image is already called 'a'" in double
+    assert f"{tmp_path / 'more/a.png'}: another image is already called 'a'" in repeated
 
 
 @pytest.fixture
 def out(tmp_path):
-    """The results of images a and b, on record."""
+    """A folder with the recorded results of images a and b."""
     for name in ("a", "b"):
         photo(tmp_path / f"photos/{name}.png")
     out = tmp_path / "out"
@@ -53,14 +53,15 @@ def out(tmp_path):
 
 def begin(out, *keys, made_by="x"):
     images = {k: out.parent / f"photos/{k}.png" for k in keys}
-    samples = [Photo(k, p, 30, 40) for k, p in images.items()]
-    return predict.begin(out, samples, {"made_by": made_by, "classes": []}, predict.ENDINGS)
+    photos = [Photo(k, p, 30, 40) for k, p in images.items()]
+    header = {"made_by": made_by, "classes": []}
+    return predict.begin(out, photos, header, predict.ENDINGS)
 
 
 def test_results_of_the_same_image_are_kept_and_others_stay_on_record(out):
     assert begin(out, "a") == {"a"}
     assert formats.read_json(out / predict.RECORD)["files"].keys() == {"a", "b"}
-    (out / "b.png").unlink()  # half of b's results
+    (out / "b.png").unlink()  # b's overlay is left
     assert begin(out, "a", "b") == {"a"}
     assert not (out / "b_overlay.jpg").exists() and (out / "a.png").exists()
 
@@ -75,13 +76,13 @@ def test_results_of_a_changed_image_are_removed(out):
 def test_files_that_are_not_on_record_stay(out):
     photo(out.parent / "photos/c.png")
     (out / "c.png").write_text("drawn by hand")
-    with pytest.raises(UserError, match=r"c\.png: not made by predict; choose another folder"):
+    with pytest.raises(UserError, match=r"c\.png: was not made by predict; choose another folder"):
         begin(out, "c")
     assert (out / "c.png").read_text() == "drawn by hand"
 
 
 def test_results_of_another_network_or_a_damaged_record_are_refused(out):
-    with pytest.raises(UserError, match="made by another network or params"):
+    with pytest.raises(UserError, match="holds results of another network or other params"):
         begin(out, "a", made_by="y")
     (out / predict.RECORD).write_text('{"made_by": "x"}')
     with pytest.raises(UserError, match=rf"{predict.RECORD}: damaged; remove it"):

@@ -46,8 +46,12 @@ def test_the_photograph_and_five_maps_are_drawn_for_each_image(model, photos, ma
     out = tmp_path / "out"
     bad = tmp_path / "in/broken.jpg"
     bad.write_bytes(b"no image")
-    done = predict_maps.draw(model, [*photos, bad], out, infer_as=maps)
-    assert (done.done, done.kept, done.classes) == (2, 0, ()) and "broken.jpg" in done.bad[0]
+    results = predict_maps.draw(model, [*photos, bad], out, maps)
+    assert (results.count, results.kept, results.classes) == (
+        2,
+        0,
+        (),
+    ) and "broken.jpg" in results.skipped[0]
     assert {p.name for p in out.iterdir()} == {"x_maps.jpg", "y_maps.jpg", predict.RECORD}
     picture = formats.read_image(out / "x_maps.jpg")
     assert picture.shape == (predict_maps.HEIGHT_PX + drawing.TITLE_PX, 6 * 400 + 5 * 4, 3)
@@ -62,12 +66,12 @@ def test_titles_name_the_most_probable_classes_in_order(model, photos, maps, tmp
     scores = torch.tensor([-1.0, 2.0, 0.0, 5.0, 1.0, -3.0, 3.0])
     monkeypatch.setattr(
         predict_maps.infer, "run",
-        lambda net, photos, infer_as, **_: (
-            (p, [scores[:, None, None].expand(7, 3, 4).clone() for _ in infer_as.scales])
+        lambda net, photos, options, **_: (
+            (p, [scores[:, None, None].expand(7, 3, 4).clone() for _ in options.scales])
             for p in photos
         ),
     )  # fmt: skip
-    predict_maps.draw(model, photos[:1], tmp_path / "out", infer_as=maps)
+    predict_maps.draw(model, photos[:1], tmp_path / "out", maps)
     assert titles == ["photograph", "d 0.99", "g 0.95", "b 0.88", "e 0.73", "c 0.50"]
 
 
@@ -87,23 +91,23 @@ def test_pictures_are_kept_and_not_mixed_with_those_of_another_network(
     model, photos, maps, tmp_path
 ):
     out = tmp_path / "out"
-    predict_maps.draw(model, photos, out, infer_as=maps)
+    predict_maps.draw(model, photos, out, maps)
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     (out / "y_maps.jpg").unlink()
     os.utime(out / "x_maps.jpg", (1, 1))
-    assert predict_maps.draw(model, photos, out, infer_as=maps).kept == 1
+    assert predict_maps.draw(model, photos, out, maps).kept == 1
     assert (out / "x_maps.jpg").stat().st_mtime == 1  # not drawn again
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
     other = maps.model_copy(update={"flip": not maps.flip})
-    with pytest.raises(UserError, match="made by another network or params"):
-        predict_maps.draw(model, photos, out, infer_as=other)
+    with pytest.raises(UserError, match="holds results of another network or other params"):
+        predict_maps.draw(model, photos, out, other)
     with pytest.raises(UserError, match=r"holds x\.png; choose another folder"):
-        predict_maps.draw(model, photos, photos[0].parent, infer_as=maps)
+        predict_maps.draw(model, photos, photos[0].parent, maps)
 
 
 def test_a_folder_without_a_classifier_is_named(model, photos, maps, tmp_path):
     with pytest.raises(UserError, match="no network was trained there"):
-        predict_maps.draw(tmp_path / "none", photos, tmp_path / "out", infer_as=maps)
+        predict_maps.draw(tmp_path / "none", photos, tmp_path / "out", maps)
     formats.write_json(model / "net.json", {"kind": "deeplab"})
     with pytest.raises(UserError, match="of kind 'deeplab', not 'classifier'"):
-        predict_maps.draw(model, photos, tmp_path / "out", infer_as=maps)
+        predict_maps.draw(model, photos, tmp_path / "out", maps)

@@ -1,4 +1,4 @@
-"""The stages of dvc.yaml and optional/dvc.yaml as the contract tests read them."""
+"""Read the stages of dvc.yaml and optional/dvc.yaml, for the contract tests."""
 
 import importlib
 import json
@@ -13,64 +13,70 @@ PARAMS = read_yaml(ROOT / "presets/shapes.yaml")
 FILES = {name: ROOT / name for name in ("dvc.yaml", "optional/dvc.yaml")}
 
 
-def _each(name, body):
-    """A stage, or one for each entry of its foreach, as dvc names them."""
+def _expand(name, body):
+    """Return the stage, or one stage for each entry of its foreach, by the names that dvc uses."""
     if "foreach" not in body:
         return {name: body}
-    return {
-        f"{name}@{key}": json.loads(
-            json.dumps(body["do"]).replace("${key}", key).replace("${item}", item)
-        )
-        for key, item in body["foreach"].items()
-    }
+    entries = body["foreach"]
+    pairs = entries.items() if isinstance(entries, dict) else zip(entries, entries, strict=True)
+    return {f"{name}@{key}": _one(body["do"], key, item) for key, item in pairs}
+
+
+def _one(body, key, item):
+    """The stage of one entry: ${key}, ${item} and the fields of an item are filled in."""
+    fields = {f"item.{k}": v for k, v in item.items()} if isinstance(item, dict) else {"item": item}
+    text = json.dumps(body)
+    for mark, filling in {"key": key, **fields}.items():
+        text = text.replace(f"${{{mark}}}", filling)
+    return json.loads(text)
 
 
 STAGES = {
     one: spec
     for path in FILES.values()
     for name, body in read_yaml(path)["stages"].items()
-    for one, spec in _each(name, body).items()
+    for one, spec in _expand(name, body).items()
 }
 
 
 def value(name, params=PARAMS):
-    """The param at a dotted name."""
+    """Return the param at a dotted name."""
     for key in name.split("."):
         params = params[key]
     return params
 
 
 def filled(text, supervision="guide"):
-    """A dvc.yaml string with its ${...} replaced."""
+    """Replace each ${...} in a text of dvc.yaml."""
     text = text.replace("${item.supervision}", supervision)
     return re.sub(r"\$\{([\w.]+)\}", lambda m: str(value(m.group(1))), text)
 
 
 def entries(name, kind, supervision="guide"):
-    """The deps, outs, metrics or params that a stage declares."""
+    """Return the deps, outs, metrics or params that a stage declares."""
     return {filled(e, supervision) for e in STAGES[name].get(kind, [])}
 
 
 def command(name):
-    """(module, variant) of a stage's command."""
+    """Read (module, variant) from a stage's command."""
     pattern = r"python -m stages (\w+)(?: (\w+))?"
     module, variant = re.fullmatch(pattern, filled(STAGES[name]["cmd"])).groups()
     return module, [variant] if variant else []
 
 
 def slices(name):
-    """The params that a stage's module takes."""
+    """Return the slices of params.yaml that a stage takes."""
     module, variant = command(name)
     return dict(_run.slices_of(importlib.import_module(f"stages.{module}"), *variant))
 
 
 def depends_on_file(name, path):
-    """Whether an edit of a file makes dvc run a stage again."""
+    """Whether dvc reruns a stage after an edit of a file."""
     return any(path == dep or path.startswith(f"{dep}/") for dep in entries(name, "deps"))
 
 
 def depends_on_param(name, param):
-    """Whether another value of a param makes dvc run a stage again."""
+    """Whether dvc reruns a stage after a change of a param."""
     return any(
         fnmatch(param, f"{declared}.*") or param == declared or declared.startswith(f"{param}.")
         for declared in entries(name, "params")

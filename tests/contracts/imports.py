@@ -1,4 +1,4 @@
-"""Which of our own files a module needs: its import closure, read from the source."""
+"""Find the files of the project that a module imports, by reading its source."""
 
 import ast
 from pathlib import Path
@@ -13,8 +13,8 @@ def _file(name: str) -> Path | None:
 
 
 def imports(path: Path) -> set[Path]:
-    """The files of ours that `path` imports directly."""
-    found = set()
+    """Return the files of the project that `path` imports directly."""
+    files = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [a.name for a in node.names]
@@ -22,15 +22,18 @@ def imports(path: Path) -> set[Path]:
             names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
         else:
             continue
-        found |= {f for n in names if n.split(".")[0] in OURS and (f := _file(n))}
-    return found
+        files |= {f for n in names if n.split(".")[0] in OURS and (f := _file(n))}
+    return files
 
 
 def closure(path: Path) -> set[str]:
-    """`path` and everything of ours it imports, directly or not; relative to the root."""
+    """Return `path` and all files of the project that it imports, directly or through others.
+
+    The paths are relative to the root.
+    """
     todo, seen = [path.resolve()], set()
     while todo:
-        if (here := todo.pop()) not in seen:
-            seen.add(here)
-            todo += imports(here)
+        if (file := todo.pop()) not in seen:
+            seen.add(file)
+            todo += imports(file)
     return {p.relative_to(ROOT).as_posix() for p in seen}

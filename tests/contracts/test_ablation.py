@@ -1,4 +1,4 @@
-"""The tables' definitions: every row is valid, stands in one list, and has what its table asks."""
+"""The tables' definitions: every row is valid, is in one list, and fits its table."""
 
 import copy
 from itertools import chain
@@ -28,33 +28,35 @@ def test_every_row_is_valid_over_the_base(row):
 
 
 OTHER = {
-    "seed": {"pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9},
-    "fuse": {"rule": "g1", "unlabelled": "ignore"},
+    "seed": {
+        "pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9, "loss": "ranking",
+        "feature_attention": {"kind": "edam"},
+    },
+    "fuse": {
+        "rule": "g1", "evidence": "component_scores", "unlabelled": "ignore",
+        "seed_rule": "graph_cut",
+    },
     "diffuse": {"crf": "none", "unary": "neglog"},
     "refine": {"crf": "seed"},
     "segment": {"supervision": ["guide", "full"], "loss": "sec"},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("row", ["gap", "g2", "as_is"])
-def test_a_rows_name_holds_whatever_params_yaml_chooses(row):
+def test_a_row_means_the_same_whatever_params_yaml_chooses(row):
     base = read_yaml(ROOT / "presets/shapes.yaml")
     other = copy.deepcopy(base)
     lay_over(other, OTHER)
-    assert (
-        differences(
-            cells.row_params(base, ABLATION, row, 0), cells.row_params(other, ABLATION, row, 0)
-        )
-        == []
-    )
+    first, second = (cells.row_params(params, ABLATION, row, 0) for params in (base, other))
+    assert differences(first, second) == []
 
 
-def test_a_row_stands_in_one_list_only():
+def test_a_row_is_in_one_list_only():
     assert len(set(LISTED)) == len(LISTED) and set(LISTED) <= set(ABLATION["rows"])
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_tables_rows_are_listed_and_its_values_have_a_column(name):
+def test_every_row_of_a_table_is_in_a_list_and_every_value_has_a_column(name):
     table = TABLES[name]
     assert set(table.rows) <= set(LISTED)
     assert set(table.paper) <= set(table.rows)
@@ -63,7 +65,7 @@ def test_a_tables_rows_are_listed_and_its_values_have_a_column(name):
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_cell_runs_stages_that_exist_and_depends_on_all_code(name):
+def test_a_cell_runs_existing_stages_and_depends_on_all_code(name):
     body = STAGES[name]
     known = {*CHAIN, *(f"optional/dvc.yaml:{name}" for name in OPTIONAL)}
     assert set(body["cmd"].split()[5:]) <= known

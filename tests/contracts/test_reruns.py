@@ -1,4 +1,4 @@
-"""What an edit makes run again, before it is known whether outputs change."""
+"""The stages that an edit reruns directly. Later stages rerun only if an output changes."""
 
 import pytest
 
@@ -29,10 +29,12 @@ FILES = {
     "pipeline/segment/deeplab.py": {
         "train_saliency", "saliency_net", "train_segment", "predict"
     },
+    "pipeline/boxes/grabcut.py": {"train_saliency"},
     "pipeline/saliency/boxes.py": {"train_saliency", "saliency_net"},
     "pipeline/scores/seed/localise.py": {"evaluate_seed"},
     "pipeline/scores/saliency/saliency_scores.py": {"evaluate_saliency"},
     "pipeline/scores/labels/label_scores.py": {"evaluate_guide", "evaluate_segment"},
+    "pipeline/scores/calibration/reliability.py": {"evaluate_seed", "evaluate_segment"},
     "pipeline/report/page.py": {"report"},
     "pipeline/report/templates/report.html": {"report"},
     "pipeline/params.py": set(),
@@ -48,8 +50,11 @@ PARAMS = {
     "seed.pooling": {"train_seed"},
     "seed.options.gap": {"train_seed"},
     "seed.options.wildcat.alpha": set(),  # not the chosen pooling
+    "seed.feature_attention.kind": {"train_seed"},
+    "seed.feature_attention.options.adl.drop_rate": set(),  # not the chosen kind
     "seed.maps.scales": {"seed"},
     "saliency.options.classical.superpixels": set(),
+    "fuse.seed_rule": {"fuse"},
     "fuse.seed_threshold": {"fuse"},
     "fuse.saliency_threshold": {"fuse", "evaluate_saliency"},
     "diffuse.unary": {"diffuse"},
@@ -63,35 +68,45 @@ PARAMS = {
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_an_edited_file(path):
+def test_an_edited_file_reruns_these_stages(path):
     assert (ROOT / path).is_file()
     assert {name for name in CHAIN if depends_on_file(name, path)} == FILES[path]
 
 
 @pytest.mark.parametrize("param", PARAMS)
-def test_a_changed_param(param):
+def test_a_changed_param_reruns_these_stages(param):
     assert {name for name in CHAIN if depends_on_param(name, param)} == PARAMS[param]
 
 
-def test_every_stage_of_the_chain_is_known():
+@pytest.mark.parametrize("param, reruns", [
+    ("seed.maps.size_px", True), ("saliency.source", True), ("fuse.saliency_threshold", True),
+    ("fuse.min_saliency_fraction", True), ("fuse.seed_threshold", False), ("fuse.rule", False),
+    ("fuse.unlabelled", False), ("seed.pooling", False),
+])  # fmt: skip
+def test_what_makes_the_component_scores_again(param, reruns):
+    assert depends_on_param("component_scores", param) == reruns
+
+
+def test_every_stage_of_the_chain_exists():
     assert set(STAGES) >= CHAIN
 
 
 UNCHOSEN = [
     ("seed", SeedModel, {"options": {"wildcat": {"alpha": 0.1}}}),
+    ("seed", SeedModel, {"feature_attention": {"options": {"adl": {"drop_rate": 0.1}}}}),
     ("segment", SegmentModel, {"options": {"sec": {"decay_tags": 0.5}}}),
     ("segment", SegmentModel, {"supervision": ["full"]}),
 ]
 
 
 @pytest.mark.parametrize("name, model, changes", UNCHOSEN)
-def test_what_is_not_chosen_does_not_change_a_resume_key(params, name, model, changes):
+def test_options_of_another_choice_do_not_change_a_resume_key(params, name, model, changes):
     before = fingerprint(section(params, name, model))
     lay_over(params[name], changes)
     assert fingerprint(section(params, name, model)) == before
 
 
-def test_what_is_chosen_does(params):
+def test_a_choice_and_its_options_change_the_resume_key(params):
     before = fingerprint(section(params, "seed", SeedModel))
     params["seed"]["pooling"] = "wildcat"
     chosen = fingerprint(section(params, "seed", SeedModel))

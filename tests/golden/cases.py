@@ -1,4 +1,4 @@
-"""All golden cases: what computes them and how close a value must come.
+"""All golden cases: the function that computes each, and its tolerances.
 
 Each module says how its values were checked. `python -m tests.golden.make` compares and renews.
 """

@@ -1,4 +1,4 @@
-"""The same numbers by other means: plain loops and explicit dense kernels, slow and short."""
+"""Other ways to compute the same numbers: short and slow, by loops and explicit dense kernels."""
 
 import numpy as np
 from pydensecrf.densecrf import DenseCRF2D
@@ -8,7 +8,7 @@ from tests.golden.pictures import Float, UInt8
 
 
 def mean_field(energy_KHW: Float, kernel_PP: Float, *, iterations: int) -> Float:
-    """Mean-field inference of a fully connected Potts model; `kernel_PP` holds the weights."""
+    """Run mean-field inference of a fully connected Potts model with the weights `kernel_PP`."""
     unary = energy_KHW.reshape(len(energy_KHW), -1).astype(float)
     belief = _softmax(-unary)
     for _ in range(iterations):
@@ -16,40 +16,41 @@ def mean_field(energy_KHW: Float, kernel_PP: Float, *, iterations: int) -> Float
     return belief.reshape(energy_KHW.shape)
 
 
-def dense_kernel(image_HW3: UInt8, rule: Crf) -> Float:
-    """Both Gaussian kernels of Kraehenbuehl & Koltun (P, P), written out.
+def dense_kernel(image_HW3: UInt8, crf: Crf) -> Float:
+    """Compute the sum of both Gaussian kernels of Kraehenbuehl & Koltun (P, P), exactly.
 
-    Each is normalised on both sides (D^-1/2 K D^-1/2) and holds a pixel's own term, as in the
+    Each is normalised on both sides (D^-1/2 K D^-1/2) and includes a pixel's own term, as in the
     authors' code.
     """
     place, colour = _places(image_HW3), image_HW3.reshape(-1, 3).astype(float)
-    both = np.hstack([place / rule.bilateral_sxy, colour / rule.bilateral_srgb])
-    return rule.smooth_w * _gaussian(place / rule.smooth_sxy) + rule.bilateral_w * _gaussian(both)
+    features = np.hstack([place / crf.bilateral_sxy, colour / crf.bilateral_srgb])
+    smooth = crf.smooth_w * _gaussian(place / crf.smooth_sxy)
+    return smooth + crf.bilateral_w * _gaussian(features)
 
 
-def lattice_kernel(image_HW3: UInt8, rule: Crf) -> Float:
-    """The kernel (P, P) that pydensecrf's lattice stands for, asked for pixel by pixel.
+def lattice_kernel(image_HW3: UInt8, crf: Crf) -> Float:
+    """Measure the kernel (P, P) that pydensecrf's lattice applies, pixel by pixel.
 
-    Pixel j is sure of label 0 and all others are undecided: one iteration then adds row j of
-    the kernel to the difference of the two logits.
+    Pixel j is certain of label 0, and all other pixels are undecided. Then one iteration adds row
+    j of the kernel to the difference of the two logits.
     """
     height, width, _ = image_HW3.shape
-    sure = np.float32(30)
+    certain = np.float32(30)
     rows = []
     for j in range(height * width):
         energy = np.zeros((2, height * width), np.float32)
-        energy[1, j] = sure
+        energy[1, j] = certain
         field = DenseCRF2D(width, height, 2)
         field.setUnaryEnergy(energy)
-        field.addPairwiseGaussian(sxy=rule.smooth_sxy, compat=rule.smooth_w)
+        field.addPairwiseGaussian(sxy=crf.smooth_sxy, compat=crf.smooth_w)
         field.addPairwiseBilateral(
-            sxy=rule.bilateral_sxy, srgb=rule.bilateral_srgb, compat=rule.bilateral_w,
+            sxy=crf.bilateral_sxy, srgb=crf.bilateral_srgb, compat=crf.bilateral_w,
             rgbim=np.ascontiguousarray(image_HW3),
         )  # fmt: skip
-        one, other = np.asarray(field.inference(1), float)
-        row = np.log(one) - np.log(np.maximum(other, 1e-37))
-        own = np.arange(len(row)) == j
-        rows.append(np.where(own, row - sure, row))
+        first, second = np.asarray(field.inference(1), float)
+        row = np.log(first) - np.log(np.maximum(second, 1e-37))
+        is_j = np.arange(len(row)) == j
+        rows.append(np.where(is_j, row - certain, row))
     return np.stack(rows)
 
 
@@ -71,7 +72,7 @@ def _softmax(logits_KP: Float) -> Float:
 
 
 def blur(map_HW: Float, sigma_px: float) -> Float:
-    """Gaussian blur out to four sigma, mirrored at the border pixel as OpenCV does."""
+    """Blur by a Gaussian of radius four sigma. The border is mirrored, as OpenCV does it."""
     radius = round(4 * sigma_px)
     weight = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma_px**2))
     weight /= weight.sum()
@@ -84,16 +85,20 @@ def blur(map_HW: Float, sigma_px: float) -> Float:
 def expansion(
     probability_Chw: Float, tags_K: Float, *, decays: tuple[float, float], positions: int
 ) -> float:
-    """SEC's expansion loss of one image: rank pooling with `decays` of tags and background.
+    """Compute SEC's expansion loss of one image, by rank pooling.
 
-    The decays hold for a map of so many `positions`.
+    Args:
+        probability_Chw: probabilities of the background and the classes.
+        tags_K: 1 for each tag of the image, else 0.
+        decays: the decay of tags and that of the background, for a map of `positions`.
+        positions: see `decays`.
     """
     flat = probability_Chw.reshape(len(probability_Chw), -1)
     stretch = positions / flat.shape[1]
     tag, background = (d**stretch for d in decays)
-    there = [np.log(_ranked(p, tag)) for p, t in zip(flat[1:], tags_K, strict=True) if t]
+    present = [np.log(_ranked(p, tag)) for p, t in zip(flat[1:], tags_K, strict=True) if t]
     absent = [np.log(1 - p.max()) for p, t in zip(flat[1:], tags_K, strict=True) if not t]
-    pooled = [np.mean(part) for part in (there, absent) if part]
+    pooled = [np.mean(part) for part in (present, absent) if part]
     return float(-sum(pooled) - np.log(_ranked(flat[0], background)))
 
 

@@ -1,8 +1,9 @@
-"""Fused labels and guide labels under every rule, rules that draw a tag, and exact thresholds.
+"""Fused labels under every rule, guide labels, randomly drawn tags, and exact thresholds.
 
-Checked: the boards of `compute_fused` and the cues by eye, against the rules' text: their pictures
-stand in the values. `test_independent` recomputes G2 pair by pair with scikit-image's components,
-and the CRF inside contested components with `independent.lattice_kernel`.
+Checked: the boards of `compute_fused` and the cues by eye, against the text of the rules. The
+files of values show them as pictures. `test_independent` recomputes G2 pair by pair with
+scikit-image's components, and the CRF inside contested components with
+`independent.lattice_kernel`.
 """
 
 from typing import Any
@@ -28,6 +29,14 @@ BOARDS = {
     "seed joined by a corner": ("1.. .1. ...", "... .## ..."),
     "saliency joined by a corner": ("1... .... ..2. ....", "#... .#.. .... ...#"),
     "component without a seed": (".1.1........", "####.######."),
+}
+# name -> saliency, and by component the changes of the scores of tags 1, 2 and 3
+SCORED = {
+    "the greatest change": ("##..#..###", [[2, 1, -1], [0.25, 0.75, 0.5], [-3, -2, 4]]),
+    "no positive change": ("##...#..##", [[-1, -2, -0.5], [0, 0, 0], [0.125, 0, -8]]),
+    "equal changes": ("##......##", [[1, 1, 0], [0, 2, 2]]),
+    "joined by a corner": ("#... .#.. .... ...#", [[0, 0, 1], [0, 1, 0]]),
+    "no component": ("..........", []),
 }
 LIMITS = """
 1111......
@@ -56,56 +65,86 @@ SALIENT = """
 
 
 def rule_of(name: str, **changes: Any) -> Fuse:
-    """Section `fuse` with no area limit, but for `changes`."""
+    """Return section `fuse` without area limits, and with `changes`."""
     values = {
-        "rule": name, "unlabelled": "background", "seed_threshold": 0.25,
+        "rule": name, "evidence": "component_scores" if name == "g1" else "maps",
+        "unlabelled": "background", "seed_rule": "threshold", "seed_threshold": 0.25,
         "saliency_threshold": 0.5, "min_seed_area_px": 0, "min_saliency_fraction": 0,
     }  # fmt: skip
     return Fuse.model_validate(values | changes)
 
 
-def settle(name: str, seeds: UInt8, salient: UInt8, **changes: Any) -> dict[str, UInt8]:
-    """What a rule makes of a board: fused labels with both values of `unlabelled`."""
-    found = {}
+def fuse_board(name: str, seeds: UInt8, salient: UInt8, **changes: Any) -> dict[str, UInt8]:
+    """Apply a rule to a board, with both values of `unlabelled`."""
+    labels = {}
     for unlabelled in ("background", "ignore"):
-        how = rule_of(name, unlabelled=unlabelled, **changes)
+        options = rule_of(name, unlabelled=unlabelled, **changes)
         rng = np.random.default_rng([0, 7])
-        fused = rules.fuse(seeds, salient > 0, how, tags=(1, 2, 3), rng=rng)
-        found[unlabelled] = fused.label_HW
-    return found | {"seeds": fused.seeds_HW}
+        fused = rules.fuse(seeds, salient > 0, options, tags=(1, 2, 3), rng=rng)
+        labels[unlabelled] = fused.label_HW
+    return labels | {"seeds": fused.seeds_HW}
 
 
 def compute_fused() -> dict[str, Any]:
-    """By rule: every board, and LIMITS with both limits met exactly and with each just missed.
+    """By rule: every board, and LIMITS with both area limits met exactly, and each just missed.
 
-    LIMITS holds seeds of 4, 3 and 4 px; SALIENT holds components of 5, 7 and 6 px of 100.
+    LIMITS holds seeds of 4, 3 and 4 px; SALIENT holds components of 5, 7 and 6 px of 100. G1 has
+    boards of its own, SCORED, because it reads no seeds.
     """
     out: dict[str, Any] = {}
     limits = {"limits met": (4, 0.06), "seed limit": (5, 0.06), "saliency limit": (4, 0.065)}
     boards = {k: tuple(map(pictures.board, v)) for k, v in BOARDS.items()}
     for rule in rules.RULES:
-        out[rule] = {name: settle(rule, *both) for name, both in boards.items()}
+        if rule == "g1":
+            out[rule] = compute_scored()
+            continue
+        out[rule] = {name: fuse_board(rule, *board) for name, board in boards.items()}
         for name, (seed_px, fraction) in limits.items():
-            both = pictures.board(LIMITS), pictures.board(SALIENT)
+            board = pictures.board(LIMITS), pictures.board(SALIENT)
             changes = {"min_seed_area_px": seed_px, "min_saliency_fraction": fraction}
-            out[rule][name] = settle(rule, *both, **changes)
+            out[rule][name] = fuse_board(rule, *board, **changes)
     return out
 
 
-def contested(name: str) -> tuple[UInt8, rules.Fused, Diffuse]:
-    """A 24x32 px image all of which two classes contest; where their seeds lie; section `diffuse`.
+def compute_scored() -> dict[str, Any]:
+    """Rule G1 on SCORED, and on SALIENT of which the components of 7 and 6 px reach the limit.
 
-    The images were searched for: `linear` and `neglog`, ten and five iterations, and a clip of 0.2
-    in place of 1e-3 each label many pixels differently, and no pixel's marginals nearly tie.
+    By hand: each component takes the tag of its row's greatest number, the first of equal ones,
+    and 0 (or void) if none is above 0.
     """
-    turn, past, noise, first, second, sigma_px, crf = {
+    found = {
+        name: settle_by_scores(pictures.board(salient), changes)
+        for name, (salient, changes) in SCORED.items()
+    }
+    limit, both = {"min_saliency_fraction": 0.06}, [[0, 0, 1], [0, 1, 0]]
+    return found | {"limit met": settle_by_scores(pictures.board(SALIENT), both, **limit)}
+
+
+def settle_by_scores(salient: UInt8, changes: Any, **limits: Any) -> dict[str, UInt8]:
+    """What G1 makes of a board: fused labels with both values of `unlabelled`."""
+    tags, rows = np.arange(1, 4, dtype=np.uint8), np.array(changes, np.float32).reshape(-1, 3)
+    saliency, found = (salient > 0).astype(np.float32), {}
+    for unlabelled in ("background", "ignore"):
+        how = rule_of("g1", unlabelled=unlabelled, **limits)
+        found[unlabelled] = labels.fused_by_scores(rows, tags, saliency, how).label_HW
+    return found
+
+
+def contested(name: str) -> tuple[UInt8, rules.Fused, Diffuse]:
+    """Return a 24x32 px image, all of it contested by two classes; its seeds; section `diffuse`.
+
+    These images came out of a search. Each of these changes labels many of their pixels
+    differently: `neglog` for `linear`, five iterations for ten, a clip of 0.2 for 1e-3. And the
+    marginals of no pixel nearly tie.
+    """
+    angle, offset, noise, first, second, sigma_px, crf = {
         "deeplab": (22, 3, 20, (6, 17), (3, 25), 3, "deeplab"),
         "seed": (9, -1, 40, (16, 25), (5, 3), 10, "seed"),
     }[name]
     y, x = np.mgrid[:24, :32]
-    shade = ((x - 16) * np.cos(turn) + (y - 12) * np.sin(turn) > past).astype(np.uint8)
-    image = pictures.painted(shade, noise=noise, contrast=0.3, seed=turn)
-    seeds = np.zeros(shade.shape, np.uint8)
+    side = ((x - 16) * np.cos(angle) + (y - 12) * np.sin(angle) > offset).astype(np.uint8)
+    image = pictures.painted(side, noise=noise, contrast=0.3, seed=angle)
+    seeds = np.zeros(side.shape, np.uint8)
     seeds[first[0] : first[0] + 3, first[1] : first[1] + 4] = 1
     seeds[second[0] : second[0] + 4, second[1] : second[1] + 5] = 2
     fused = rules.fuse(seeds, seeds < 9, rule_of("g2"), tags=(1, 2), rng=np.random.default_rng(0))
@@ -113,15 +152,15 @@ def contested(name: str) -> tuple[UInt8, rules.Fused, Diffuse]:
 
 
 def guide_labels(name: str, unary: str) -> UInt8:
-    """Guide labels of `contested`."""
-    image, fused, how = contested(name)
-    how = how.model_copy(update={"unary": unary})
-    return diffusion.diffuse(image, fused, how, crf_cases.sets()[how.crf])
+    """Compute the guide labels of `contested`."""
+    image, fused, options = contested(name)
+    options = options.model_copy(update={"unary": unary})
+    return diffusion.diffuse(image, fused, options, crf_cases.sets()[options.crf])
 
 
 def compute_guide() -> dict[str, Any]:
-    """Both unaries and, of a board with two contested components, the others left alone."""
-    found = {
+    """Guide labels with both unaries, and those of a board with two contested components."""
+    guides = {
         name: {unary: guide_labels(name, unary) for unary in ("linear", "neglog")}
         for name in ("deeplab", "seed")
     }
@@ -129,22 +168,22 @@ def compute_guide() -> dict[str, Any]:
     seeds[2, 2], seeds[2, 6], seeds[9, 3], seeds[9, 9], seeds[4, 14] = 1, 2, 3, 1, 2
     salient[1:5, 1:8] = salient[7:11, 2:11] = salient[:6, 13:15] = True
     fused = rules.fuse(seeds, salient, rule_of("g2"), tags=(1, 2, 3), rng=np.random.default_rng(0))
-    how = Diffuse(blur_sigma_px=2, unary="linear", crf="deeplab")
+    options = Diffuse(blur_sigma_px=2, unary="linear", crf="deeplab")
     image = pictures.two_tone()[0]
-    both = diffusion.diffuse(image, fused, how, crf_cases.sets()["deeplab"])
-    return found | {"two contested": {"fused": fused.label_HW, "guide": both}}
+    guide = diffusion.diffuse(image, fused, options, crf_cases.sets()["deeplab"])
+    return guides | {"two contested": {"fused": fused.label_HW, "guide": guide}}
 
 
 def one_map(values: Float) -> tuple[Float, UInt8]:
-    """Class maps (1, h, w) of tag 1, and that tag."""
+    """Return class maps (1, h, w) of tag 1, and that tag."""
     return np.array(values, np.float32)[None], np.array([1], np.uint8)
 
 
 def compute_thresholds() -> dict[str, Any]:
-    """Values in eighths and a threshold of 0.25, so that a pixel meets it exactly.
+    """Labels of maps with values in eighths and a threshold of 0.25, which a pixel meets exactly.
 
-    By hand: maximum 1, so `>=` takes the third pixel of (0, 0.125, 0.25, 0.375, 1) and `>` does
-    not. Saliency likewise at 0.5; as grey levels 51/255 meets 0.2.
+    By hand: the maximum is 1. So `>=` takes the third pixel of (0, 0.125, 0.25, 0.375, 1), and `>`
+    does not. Saliency meets 0.5 in the same way. As a grey level, 51/255 meets 0.2.
     """
     ramp = [[0, 0.125, 0.25, 0.375, 1]]
     maps, tags = one_map(ramp)
@@ -167,16 +206,17 @@ def compute_thresholds() -> dict[str, Any]:
 
 
 def fused_label(maps: Float, tags: UInt8, saliency: Any, **changes: Any) -> UInt8:
-    """Fused labels of G2."""
-    how = rule_of("g2", unlabelled="ignore", **changes)
-    return labels.fused(maps, tags, np.array(saliency, np.float32), how, chance=(0, "a")).label_HW
+    """Fuse by G2 with `unlabelled: ignore`."""
+    options = rule_of("g2", unlabelled="ignore", **changes)
+    saliency_map = np.array(saliency, np.float32)
+    return labels.fused(maps, tags, saliency_map, options, chance=(0, "a")).label_HW
 
 
 def compute_cues() -> dict[str, Any]:
-    """SEC's cues: seeds of two classes, the lowest tenth and half as background, 0 first.
+    """SEC's cues: seeds of two classes, and a share of the image as background.
 
-    By hand: of equal zeros those farthest from other values come first, so a half takes the left
-    columns row by row.
+    By hand: the pixels with the lowest values become background. Among pixels of value 0, those
+    farthest from other values come first. So half of the image is its left columns, row by row.
     """
     maps = np.zeros((2, 6, 10), np.float32)
     maps[0, 1:4, 7:9], maps[1, 3:5, 5:7], maps[1, 0, 9] = 1, 2, 0.3
@@ -193,21 +233,21 @@ IDS = tuple(f"2007_{n:06d}" for n in (27, 32, 39, 61, 121, 123, 129, 170))
 
 
 def drawn_tags(rule: str, *, random_seed: int = 0, ids: tuple[str, ...] = IDS) -> list[list[int]]:
-    """For each image id the tags that its three saliency components take, of six tags."""
+    """Draw the tags of three saliency components, from six tags, for each image id."""
     saliency = np.array([[1, 0, 1, 0, 1]], np.float32)
     tags = np.arange(1, 7, dtype=np.uint8)
     maps = np.ones((6, 1, 5), np.float32)
-    each = (
+    images = (
         labels.fused(maps, tags, saliency, rule_of(rule), chance=(random_seed, key)) for key in ids
     )
-    return [fused.label_HW[0, ::2].tolist() for fused in each]
+    return [fused.label_HW[0, ::2].tolist() for fused in images]
 
 
 def compute_draws() -> dict[str, Any]:
-    """By rule and random seed, the draws of eight ids.
+    """The drawn tags of eight ids, by rule and random seed.
 
-    Checked: they equal numpy's generator seeded with (random seed, CRC-32 of the id), asked for
-    one of the tags as often as the rule draws (`test_independent`).
+    Checked: `test_independent` draws the same tags from numpy's generator with the seed (random
+    seed, CRC-32 of the id).
     """
-    rules = ("g0", "saliency_only")
+    rules = ("g0", "component_random")
     return {r: {str(s): drawn_tags(r, random_seed=s) for s in (0, 1)} for r in rules}

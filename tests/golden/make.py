@@ -1,7 +1,8 @@
-"""Compare golden values with what the project computes today, and renew them on demand.
+"""Compare golden values with those that the code computes today, or renew them.
 
-`python -m tests.golden.make [NAME ...]` prints what differs and exits with 1 if anything does.
-`python -m tests.golden.make --renew [NAME ...]` writes; without a name, all cases.
+`python -m tests.golden.make [NAME ...]` prints what differs. The exit code is then 1.
+`python -m tests.golden.make --renew [NAME ...]` writes the values. Without a name, both take all
+cases.
 """
 
 import argparse
@@ -14,49 +15,49 @@ from tests.golden.store import DIGESTS
 
 
 def compare(name: str) -> list[str]:
-    """What differs, a line a value."""
+    """Return a line for each value that differs."""
     case = CASES[name]
-    now = store.plain(store.computed(case))
-    return store.differences(store.read(name), now, case, name)
+    values = store.plain(store.computed(case))
+    return store.differences(store.read(name), values, case, name)
 
 
 def compare_bytes(name: str) -> list[str]:
-    """Which values have other bytes than those recorded; they may still be close enough."""
+    """Return a line for each value whose bytes differ, even if it is within the tolerance."""
     if CASES[name].trains:
         return []
     recorded = store.read(DIGESTS).get(DIGESTS, {}).get(name, {})
-    now = store.digests(store.computed(CASES[name]))
-    keys = sorted({*recorded, *now})
-    return [f"{name}.{k}: other bytes" for k in keys if recorded.get(k) != now.get(k)]
+    digests = store.digests(store.computed(CASES[name]))
+    keys = sorted({*recorded, *digests})
+    return [f"{name}.{k}: other bytes" for k in keys if recorded.get(k) != digests.get(k)]
 
 
 def renew(names: Sequence[str]) -> None:
-    """Write the values of `names`, and digests of all that do not train."""
+    """Write the values of `names`, and digests of all cases that do not train."""
     for name in names:
         store.write(name, store.plain(store.computed(CASES[name])))
     stored = store.read(DIGESTS)
     made_with = store.made_with()
-    same = stored.get("made_with") == made_with
-    now = {
+    same_machine = stored.get("made_with") == made_with
+    renewed = {
         name: store.digests(store.computed(case))
         for name, case in CASES.items()
-        if not case.trains and (name in names or not same)
+        if not case.trains and (name in names or not same_machine)
     }
-    kept = {k: v for k, v in stored.get(DIGESTS, {}).items() if same and k in CASES}
-    both = dict(sorted((kept | now).items()))
-    store.write(DIGESTS, {"made_with": made_with, DIGESTS: both})
+    kept = {k: v for k, v in stored.get(DIGESTS, {}).items() if same_machine and k in CASES}
+    digests = dict(sorted((kept | renewed).items()))
+    store.write(DIGESTS, {"made_with": made_with, DIGESTS: digests})
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Run the command, and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.golden.make")
-    parser.add_argument("--renew", action="store_true", help="write; otherwise only compare")
+    parser.add_argument("--renew", action="store_true", help="write the values of today")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CASES))
-    asked = parser.parse_args(args)
-    if unknown := [n for n in asked.names if n not in CASES]:
-        parser.error(f"no case '{unknown[0]}'; there are {', '.join(CASES)}")
-    names = asked.names or list(CASES)
-    if asked.renew:
+    options = parser.parse_args(args)
+    if unknown := [n for n in options.names if n not in CASES]:
+        parser.error(f"no case '{unknown[0]}'; choose one of {', '.join(CASES)}")
+    names = options.names or list(CASES)
+    if options.renew:
         renew(names)
         return 0
     lines = [line for name in names for line in compare(name)]

@@ -1,7 +1,7 @@
-"""Every score file of a project whose predictions are fixed files; and details of the scores.
+"""Every score file of a project with fixed predictions, and details of the scores.
 
 Three train and three val images of 24x32 px hold two classes, with void between them. Every link
-is wrong at places that are easy to name: shifted, cut off, of the other class. Nothing is trained.
+has simple errors: labels that are shifted, cut off, or of the other class. Nothing is trained.
 
 Checked: `test_independent_scores` counts pixels in loops and compares with torchmetrics.
 """
@@ -28,13 +28,13 @@ from tests.golden.pictures import Float, UInt8
 from tests.project import Project
 
 CLASSES = ["cat", "dog"]
-SHOWN = {"curve.tsv": [0, 1, 21, 51, 52, 99]}  # lines; of other tables all
-SALIENCY_THRESHOLD = 0.2  # grey levels of 51 meet it exactly
-CHANCES = [(0.9, 0.2), (0.1, 0.8), (0.5, 0.6), (0.3, 0.4), (0.35, 0.7), (0.45, 0.1)]
+SHOWN = {"curve.tsv": [0, 1, 21, 51, 52, 99]}  # the recorded lines; of other tables, all lines
+SALIENCY_THRESHOLD = 0.2  # a grey level of 51 meets it exactly
+TAG_SCORES = [(0.9, 0.2), (0.1, 0.8), (0.5, 0.6), (0.3, 0.4), (0.35, 0.7), (0.45, 0.1)]
 
 
 def truth(i: int) -> UInt8:
-    """A cat, a dog, or both beside each other with a void rim; image 4 holds one class alone."""
+    """Draw the ground truth of image `i`: a cat and, in odd images, a dog; void between them."""
     label = np.zeros((24, 32), np.uint8)
     label[4:14, 3 + i : 15] = 1
     if i % 2:
@@ -44,7 +44,7 @@ def truth(i: int) -> UInt8:
 
 
 def wrong(label: UInt8, *, shift: int, lose: int) -> UInt8:
-    """The label moved right by `shift` px; its last `lose` columns of class 2 become class 1."""
+    """Move the label right by `shift` px. Its last `lose` columns of class 2 become class 1."""
     out = np.roll(np.where(label == VOID, 0, label), shift, axis=1).astype(np.uint8)
     columns = np.flatnonzero((out == 2).any(axis=0))[-lose:] if lose else []
     out[:, columns] = np.where(out[:, columns] == 2, 1, out[:, columns])
@@ -52,56 +52,59 @@ def wrong(label: UInt8, *, shift: int, lose: int) -> UInt8:
 
 
 def heat(label: UInt8, tags: list[int]) -> Float:
-    """Class maps (K, 6, 8): the share of the tag in each field, and a little everywhere."""
-    fields = [(label == t).reshape(6, 4, 8, 4).mean(axis=(1, 3)) for t in tags]
+    """Make class maps (K, 6, 8): the share of each tag in 4x4 px, plus a slope to the right."""
+    shares = [(label == t).reshape(6, 4, 8, 4).mean(axis=(1, 3)) for t in tags]
     slope = np.linspace(0, 0.3, 8)
-    return np.array([f + 0.5 * slope for f in fields], np.float32).reshape(-1, 6, 8)
+    return np.array([share + 0.5 * slope for share in shares], np.float32).reshape(-1, 6, 8)
 
 
 def write_project(root: Path) -> None:
-    """All that the scoring stages read."""
-    here, samples, masks = Layout(root), [], []
+    """Write all files that the scoring stages read."""
+    layout, samples, masks = Layout(root), [], []
     values = read_yaml(PRESET)
     values["fuse"]["saliency_threshold"] = SALIENCY_THRESHOLD
-    with here.params.open("w") as file:
+    values["segment"]["supervision"] = ["guide", "full"]
+    with layout.params.open("w") as file:
         YAML().dump(values, file)
-    formats.write_json(here.classes, CLASSES)
+    formats.write_json(layout.classes, CLASSES)
     for i in range(6):
         label, key = truth(i), f"i{i}"
         tags = [c for c in (1, 2) if (label == c).any()]
         names = tuple(CLASSES[t - 1] for t in tags)
         split, image = "train" if i < 3 else "val", Path(f"images/{key}.png")
         samples.append(Sample(key, image, split, names, *label.shape, ""))
-        formats.write_label(here.labels("full") / f"{key}.png", label)
+        formats.write_label(layout.labels("full") / f"{key}.png", label)
         masks.append((key, f"data/labels/full/{key}.png"))
-        formats.write_maps(here.maps / f"{key}.npz", heat(label, tags), np.array(tags, np.uint8))
+        formats.write_maps(layout.maps / f"{key}.npz", heat(label, tags), np.array(tags, np.uint8))
         grey = np.where(label == 0, np.arange(32) * 3, 255 - 51 * (np.arange(32) % 5)) / 255
-        formats.write_grey(here.saliency("net") / f"{key}.png", grey)
-        moved = wrong(label, shift=1, lose=40 if i == 5 else i)
+        formats.write_grey(layout.saliency("net") / f"{key}.png", grey)
+        guide = wrong(label, shift=1, lose=40 if i == 5 else i)
         if i == 2:
-            moved[:2, :3] = 2  # a class that is no tag of this image
+            guide[:2, :3] = 2  # not a tag of this image
         links = {
-            here.seeds: np.where(np.arange(32) % 3, wrong(label, shift=0, lose=2), 0),
-            here.fused: np.where(moved == 2, CONTESTED, moved),
-            here.labels("guide"): moved,
+            layout.seeds: np.where(np.arange(32) % 3, wrong(label, shift=0, lose=2), 0),
+            layout.fused: np.where(guide == 2, CONTESTED, guide),
+            layout.labels("guide"): guide,
         }
         if split == "val":
-            links[here.predictions("guide")] = wrong(label, shift=3, lose=i)
-            links[here.refined("guide")] = wrong(label, shift=1, lose=2)
-        for folder, found in links.items():
-            formats.write_label(folder / f"{key}.png", found.astype(np.uint8))
-    write_samples(here.samples, samples)
-    formats.write_table(here.truth, masks, columns=("id", "mask"))
-    formats.write_table(here.difficult, [("i5", "dog")], columns=("id", "tags"))
-    chance = [(f"i{i}", *both) for i, both in enumerate(CHANCES)]
-    formats.write_table(here.tag_scores, chance, columns=("id", *CLASSES))
-    for folder in (here.seed_model, here.segmenter("guide")):
+            links[layout.predictions("guide")] = wrong(label, shift=3, lose=i)
+            links[layout.refined("guide")] = wrong(label, shift=1, lose=2)
+            links[layout.predictions("full")] = wrong(label, shift=1, lose=i)
+            links[layout.refined("full")] = wrong(label, shift=0, lose=1)
+        for folder, link_label in links.items():
+            formats.write_label(folder / f"{key}.png", link_label.astype(np.uint8))
+    write_samples(layout.samples, samples)
+    formats.write_table(layout.truth, masks, columns=("id", "mask"))
+    formats.write_table(layout.difficult, [("i5", "dog")], columns=("id", "tags"))
+    tag_scores = [(f"i{i}", *scores) for i, scores in enumerate(TAG_SCORES)]
+    formats.write_table(layout.tag_scores, tag_scores, columns=("id", *CLASSES))
+    for folder in (layout.seed_model, layout.segmenter("guide"), layout.segmenter("full")):
         formats.write_json(folder / "net.json", {"trained_on": {"device": "none"}})
 
 
 @contextlib.contextmanager
 def scored() -> Any:
-    """The project after its four scoring stages, as the working folder."""
+    """Use the project as the working folder, after its four scoring stages."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         write_project(Path())
         Project(Path()).stages(*(f"evaluate_{group}" for group in SCORED))
@@ -109,12 +112,15 @@ def scored() -> Any:
 
 
 def compute_files() -> dict[str, Any]:
-    """The scores, and of each table some lines and a digest of all."""
+    """All scores, and for each table some lines and a digest of the file."""
     out: dict[str, Any] = {}
-    with scored() as here:
+    with scored() as layout:
         for group in SCORED:
-            out[f"{group}.json"] = flat(json.loads(here.scores(group).read_text()))
-            for path in sorted(here.score_tables(group).iterdir()):
+            out[f"{group}.json"] = flat(json.loads(layout.scores(group).read_text()))
+            for path in sorted(layout.score_tables(group).iterdir()):
+                if path.suffix == ".npz":
+                    out[f"{group}/{path.name}"] = counts(formats.read_arrays(path))
+                    continue
                 lines = path.read_text().splitlines()
                 if path.name == "confusion.csv":
                     lines = [f"{line} {n} times" for line, n in Counter(lines).items()]
@@ -127,18 +133,27 @@ def compute_files() -> dict[str, Any]:
     return out
 
 
+def counts(arrays: dict[str, Any]) -> dict[str, Any]:
+    """Of each score the ids, and the sum of the images' pixel counts."""
+    return {
+        name: " ".join(array) if name.endswith(".ids") else array.sum(axis=0)
+        for name, array in arrays.items()
+    }
+
+
 def flat(tree: Any, name: str = "") -> dict[str, Any]:
-    """Dotted names; numbers as text, so that they are compared exactly."""
+    """Flatten to dotted names. Numbers become text, so that they are compared exactly."""
     if isinstance(tree, dict):
         return {k: v for key, sub in tree.items() for k, v in flat(sub, f"{name}.{key}").items()}
     return {name.strip("."): str(tree)}
 
 
 def seed_curve_counts() -> np.ndarray[Any, Any]:
-    """Counts of one image: background recall passes 0.60, 0.70 and 0.80 at other precisions.
+    """Count the pixels of one image by map value, as the seed curve does.
 
-    Of ten background pixels five lie below 0.1, two from 0.3, two from 0.5 and one from 0.7; of
-    ten foreground pixels one lies at 0.2, three at 0.4 and six at 0.9.
+    Ten background pixels have the values 0.05 (five), 0.3 (two), 0.5 (two) and 0.7 (one). Ten
+    foreground pixels have 0.2 (one), 0.4 (three) and 0.9 (six). So the background's recall passes
+    0.60, 0.70 and 0.80 at different precisions.
     """
     values = [0.05] * 5 + [0.3] * 2 + [0.5] * 2 + [0.7] + [0.2] + [0.4] * 3 + [0.9] * 6
     truths = [0] * 10 + [1] * 10
@@ -149,25 +164,27 @@ def seed_curve_counts() -> np.ndarray[Any, Any]:
 
 
 def compute_details() -> dict[str, Any]:
-    """mP by hand: foreground recall first passes 0.20 from above at 0.9 (0.6), precision 6/6.
+    """Details of the seed curve and of localisation, checked by hand.
 
-    Background recall first passes 0.80 at threshold 0.51 (0.9), where 9 of the 13 pixels below are
-    background: mP = (1 + 9/13) / 2. With a mark of 0.60 it would be 0.31: 7 of 8. Points and boxes
-    by the rules: 18 px round a box, half an overlap.
+    mP: coming from high thresholds, foreground recall first exceeds 0.20 at 0.9. It is 0.6 there,
+    and the precision is 6/6. Background recall first exceeds 0.80 at 0.51. It is 0.9 there, and 9
+    of the 13 pixels below are background. So mP is (1 + 9/13) / 2. If the limit were 0.60, it
+    would be met at 0.31, with a precision of 7/8.
+    Points and boxes: a point may be 18 px outside a box; a box must have an IoU of 0.5.
     """
     curve = seed_curve.score(seed_curve_counts())
-    there = np.array([[40, 40, 50, 50]])
+    true_boxes = np.array([[40, 40, 50, 50]])
     points = {}
     for x, y in [(21, 45), (22, 45), (67, 45), (68, 45), (45, 21), (45, 22), (45, 67), (45, 68)]:
-        spot = np.zeros((80, 80), np.float32)
-        spot[y, x] = 1
-        points[f"{x}, {y}"] = localise.point_right(spot, there)
-    covered = {}
+        peak = np.zeros((80, 80), np.float32)
+        peak[y, x] = 1
+        points[f"{x}, {y}"] = localise.point_right(peak, true_boxes)
+    boxes = {}
     for height in (4, 5, 6):
-        field = np.zeros((80, 80), np.float32)
-        field[40 : 40 + height, 40:50] = 1
-        field[0, 0] = 0.19
-        covered[str(height)] = localise.box_right(field, there)
+        block = np.zeros((80, 80), np.float32)
+        block[40 : 40 + height, 40:50] = 1
+        block[0, 0] = 0.19
+        boxes[str(height)] = localise.box_right(block, true_boxes)
     fifth = np.zeros((4, 6), np.float32)
     fifth[0, 0], fifth[1:3, 1:3], fifth[3, 4:] = 1, 0.2, 0.19
     return {
@@ -176,6 +193,6 @@ def compute_details() -> dict[str, Any]:
         "foreground recall at 0.9": float(curve.fg_recall_T[90]),
         "background recall at 0.5 and 0.51": curve.bg_recall_T[50:52],
         "point right": points,
-        "box right, rows of ten": covered,
+        "box right, rows of ten": boxes,
         "box from a fifth of the maximum on": localise.box(fifth).tolist(),
     }

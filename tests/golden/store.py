@@ -1,8 +1,8 @@
-"""Golden values on disk: how they are written, read and compared.
+"""Write, read and compare golden values.
 
-A case is a tree of dicts whose leaves are arrays, numbers or text. Small label images are written
-as one text a row (`.` background, digits classes, `*` contested, `?` void), so that a person can
-check them by eye.
+A case is a tree of dicts. Its leaves are arrays, numbers or text. Small label images are written
+as one text for each row, so that a person can check them by eye: `.` is background, digits are
+classes, `*` is contested and `?` is void.
 """
 
 import contextlib
@@ -30,9 +30,10 @@ MARKS = {0: ".", CONTESTED: "*", VOID: "?", **{i: str(i) for i in range(1, 10)}}
 
 @dataclass(frozen=True)
 class Case:
-    """Computes values; floats are compared with `rel` and `abs`, all else exactly.
+    """A function that computes values, and their tolerances.
 
-    `trains`: another processor's rounding grows from step to step, so its bytes are not recorded.
+    Floats are compared with `rel` and `abs`, everything else exactly. `trains`: the case trains a
+    network, so differences in rounding grow from step to step, and its bytes are not recorded.
     """
 
     compute: Callable[[], dict[str, Any]]
@@ -43,7 +44,7 @@ class Case:
 
 @contextlib.contextmanager
 def steady() -> Iterator[None]:
-    """The CPU, float32 and one thread, whatever the machine has."""
+    """Compute on the CPU, in float32 and with one thread, whatever the machine has."""
     import torch
 
     threads = torch.get_num_threads()
@@ -57,7 +58,7 @@ def steady() -> Iterator[None]:
 
 
 def made_with() -> dict[str, str]:
-    """What has a say in the last bits of a float."""
+    """Return what influences the last bits of a float: processor and versions of packages."""
     import scipy
     import skimage
     import torch
@@ -84,7 +85,7 @@ def _processor() -> str:
 
 
 def plain(value: Any) -> Any:
-    """The tree as JSON can hold it."""
+    """Convert a tree to what JSON can hold."""
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
@@ -103,37 +104,37 @@ def plain(value: Any) -> Any:
 
 
 def differences(stored: Any, now: Any, case: Case, name: str = "") -> list[str]:
-    """One line for each leaf that differs."""
+    """Return a line for each leaf that differs."""
     if isinstance(stored, dict) and isinstance(now, dict):
         pairs = [(k, stored.get(k, "nothing"), now.get(k, "nothing")) for k in {**stored, **now}]
     elif isinstance(stored, list) and isinstance(now, list) and len(stored) == len(now):
         pairs = [(i, a, b) for i, (a, b) in enumerate(zip(stored, now, strict=True))]
     elif isinstance(stored, float) and isinstance(now, float):
-        same = math.isclose(stored, now, rel_tol=case.rel, abs_tol=case.abs)
-        return [] if same else [f"{name}: stored {stored}, now {now}"]
+        near = math.isclose(stored, now, rel_tol=case.rel, abs_tol=case.abs)
+        return [] if near else [f"{name}: stored {stored}, now {now}"]
     else:
         return [] if stored == now else [f"{name}: stored {stored}, now {now}"]
     return [line for k, a, b in pairs for line in differences(a, b, case, f"{name}.{k}".strip("."))]
 
 
 def digests(value: Any, name: str = "") -> dict[str, str]:
-    """A short name of every leaf's bytes, type and shape."""
+    """Hash the bytes, type and shape of every leaf."""
     if isinstance(value, dict):
         return {k: v for key in value for k, v in digests(value[key], f"{name}.{key}").items()}
     array = np.asarray(value)
-    h = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=8)
-    h.update(np.ascontiguousarray(array).tobytes())
-    return {name.strip("."): h.hexdigest()}
+    content_hash = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=8)
+    content_hash.update(np.ascontiguousarray(array).tobytes())
+    return {name.strip("."): content_hash.hexdigest()}
 
 
 def read(name: str) -> Any:
-    """The stored values; nothing where there is no file yet."""
+    """Read the stored values. Without a file, the result is empty."""
     path = VALUES / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def write(name: str, value: Any) -> None:
-    """Write values, one innermost list a line."""
+    """Write values, with one line for each innermost list."""
     VALUES.mkdir(exist_ok=True)
     (VALUES / f"{name}.json").write_text(_text(value) + "\n")
 
@@ -151,6 +152,6 @@ def _text(value: Any, depth: int = 0) -> str:
 
 @functools.cache
 def computed(case: Case) -> dict[str, Any]:
-    """The case's values as they come out of the project today."""
+    """Compute the case's values with the code of today."""
     with steady():
         return case.compute()

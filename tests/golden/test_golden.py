@@ -1,4 +1,4 @@
-"""What the project computes today against the golden values."""
+"""The code of today computes the golden values."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_golden_values(name):
 
 @pytest.mark.parametrize("name", [n for n in CASES if not CASES[n].trains])
 def test_bytes_are_those_recorded(name):
-    """Stricter than the values: a refactor changes no byte. Another machine may round otherwise."""
+    """A refactor changes no byte. Another machine may round differently and skips this test."""
     recorded = store.read(store.DIGESTS)["made_with"]
     if recorded != store.made_with():
         pytest.skip(f"recorded with {recorded}")
@@ -41,7 +41,7 @@ def test_make_writes_only_when_asked(tmp_path, monkeypatch, capsys):
     assert {p.stem for p in store.VALUES.iterdir()} == {"cues", store.DIGESTS}
 
 
-@pytest.mark.parametrize("value, other, same", [
+@pytest.mark.parametrize("value, other, equal", [
     ({"a": [1.0, 2]}, {"a": [1.0 + 1e-7, 2]}, True),
     ({"a": [1.0, 2]}, {"a": [1.0 + 1e-5, 2]}, False),
     ({"a": [1.0, 2]}, {"a": [1.0, 3]}, False),
@@ -49,9 +49,9 @@ def test_make_writes_only_when_asked(tmp_path, monkeypatch, capsys):
     ({"a": 1}, {"a": 1, "b": 1}, False),
     ({"a": "nan"}, {"a": 0.5}, False),
 ])  # fmt: skip
-def test_differences_are_seen(value, other, same):
+def test_a_difference_beyond_the_tolerance_is_reported(value, other, equal):
     case = store.Case(lambda: {}, abs=1e-6)
-    assert (store.differences(value, other, case) == []) == same
+    assert (store.differences(value, other, case) == []) == equal
 
 
 CRF_CHANGES = {
@@ -68,22 +68,19 @@ CRF_CHANGES = {
 @pytest.mark.parametrize("image", crf_cases.IMAGES)
 @pytest.mark.parametrize("name", ["deeplab", "seed", "unequal"])
 @pytest.mark.parametrize("change", CRF_CHANGES)
-def test_every_param_of_the_crf_moves_the_marginals(change, name, image, unary):
-    """By a hundred times the tolerance of the golden values; else these would not show it."""
-    plain = crf_cases.sets()[name]
-    other = plain.model_copy(update=CRF_CHANGES[change](plain))
-    moved = crf_cases.marginals(image, unary, other) - crf_cases.marginals(image, unary, plain)
-    assert abs(moved).max() > 100 * CASES["crf_marginals"].abs
+def test_a_change_of_any_crf_param_changes_the_marginals(change, name, image, unary):
+    """The change is over a hundred times the tolerance, so the golden values show it."""
+    crf = crf_cases.sets()[name]
+    other = crf.model_copy(update=CRF_CHANGES[change](crf))
+    change_KHW = crf_cases.marginals(image, unary, other) - crf_cases.marginals(image, unary, crf)
+    assert abs(change_KHW).max() > 100 * CASES["crf_marginals"].abs
 
 
-def test_smooth_weight_and_width_show_when_swapped():
-    plain = crf_cases.sets()["unequal"]
-    swapped = {"smooth_w": plain.smooth_sxy, "smooth_sxy": plain.smooth_w}
-    pair = [
-        crf_cases.marginals("two_tone", "linear", s)
-        for s in (plain, plain.model_copy(update=swapped))
-    ]
-    assert abs(pair[0] - pair[1]).max() > 0.1
+def test_swapped_smooth_weight_and_width_change_the_marginals():
+    crf = crf_cases.sets()["unequal"]
+    swapped = crf.model_copy(update={"smooth_w": crf.smooth_sxy, "smooth_sxy": crf.smooth_w})
+    before, after = (crf_cases.marginals("two_tone", "linear", c) for c in (crf, swapped))
+    assert abs(before - after).max() > 0.1
 
 
 def test_images_draw_different_tags():

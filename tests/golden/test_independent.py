@@ -1,4 +1,4 @@
-"""The golden values against other ways to compute the same."""
+"""The golden labels and marginals equal those that are computed in other ways."""
 
 import zlib
 
@@ -14,20 +14,20 @@ SETS = ["deeplab", "seed", "unequal"]
 
 
 def stored_marginals(image, name, unary):
-    """(K, H, W), the last class as what is missing to 1."""
-    first = np.array(store.read("crf_marginals")[image][name][unary])
-    return np.concatenate([first, 1 - first.sum(axis=0, keepdims=True)])
+    """Return stored marginals (K, H, W). The last class has 1 minus the sum of the others."""
+    others = np.array(store.read("crf_marginals")[image][name][unary])
+    return np.concatenate([others, 1 - others.sum(axis=0, keepdims=True)])
 
 
 @pytest.mark.parametrize("unary", crf_cases.UNARIES)
 @pytest.mark.parametrize("image", crf_cases.IMAGES)
 @pytest.mark.parametrize("name", SETS)
-def test_marginals_equal_mean_field_with_the_lattice_written_out(name, image, unary):
-    """Measured: 6e-6 at most."""
-    rule, (picture, probability) = crf_cases.sets()[name], crf_cases.IMAGES[image]()
-    kernel = independent.lattice_kernel(picture, rule)
+def test_marginals_equal_mean_field_with_the_measured_lattice_kernel(name, image, unary):
+    """The largest difference that we measured is 6e-6."""
+    crf, (picture, probability) = crf_cases.sets()[name], crf_cases.IMAGES[image]()
+    kernel = independent.lattice_kernel(picture, crf)
     energy = crf_cases.UNARIES[unary](probability)
-    expected = independent.mean_field(energy, kernel, iterations=rule.iterations)
+    expected = independent.mean_field(energy, kernel, iterations=crf.iterations)
     np.testing.assert_allclose(stored_marginals(image, name, unary), expected, atol=3e-5)
 
 
@@ -35,32 +35,32 @@ def test_marginals_equal_mean_field_with_the_lattice_written_out(name, image, un
 @pytest.mark.parametrize("image", crf_cases.IMAGES)
 @pytest.mark.parametrize("name", SETS)
 def test_marginals_are_near_those_of_exact_gaussians(name, image, unary):
-    """The lattice approximates: measured 0.0008 to 0.01 in the mean, 0.04 to 0.5 at one pixel.
+    """The lattice is an approximation. Both images were chosen to react to small changes.
 
-    Both images were chosen to react to small changes, so they react to this one too.
+    The differences that we measured are 0.0008 to 0.01 in the mean, and 0.04 to 0.5 at one pixel.
     """
-    rule, (picture, probability) = crf_cases.sets()[name], crf_cases.IMAGES[image]()
-    kernel = independent.dense_kernel(picture, rule)
+    crf, (picture, probability) = crf_cases.sets()[name], crf_cases.IMAGES[image]()
+    kernel = independent.dense_kernel(picture, crf)
     energy = crf_cases.UNARIES[unary](probability)
-    expected = independent.mean_field(energy, kernel, iterations=rule.iterations)
-    found = stored_marginals(image, name, unary)
-    assert abs(found - expected).mean() < 0.015
-    assert (found.argmax(axis=0) == expected.argmax(axis=0)).mean() > 0.98
+    expected = independent.mean_field(energy, kernel, iterations=crf.iterations)
+    marginals = stored_marginals(image, name, unary)
+    assert abs(marginals - expected).mean() < 0.015
+    assert (marginals.argmax(axis=0) == expected.argmax(axis=0)).mean() > 0.98
 
 
 @pytest.mark.parametrize("image", crf_cases.IMAGES)
 @pytest.mark.parametrize("name", SETS)
 def test_the_lattice_is_near_the_exact_gaussians(name, image):
-    """Measured: off by 11 to 17 % in the mean over all pairs, by 7 % at most in a pixel's sum."""
-    rule, (picture, _) = crf_cases.sets()[name], crf_cases.IMAGES[image]()
-    lattice = independent.lattice_kernel(picture, rule)
-    exact = independent.dense_kernel(picture, rule)
+    """We measured differences of 11 to 17 % over all pairs, and up to 7 % in a pixel's sum."""
+    crf, (picture, _) = crf_cases.sets()[name], crf_cases.IMAGES[image]()
+    lattice = independent.lattice_kernel(picture, crf)
+    exact = independent.dense_kernel(picture, crf)
     assert abs(lattice - exact).sum() / exact.sum() < 0.2
     np.testing.assert_allclose(lattice.sum(axis=0), exact.sum(axis=0), rtol=0.08)
 
 
 @pytest.mark.parametrize("board", label_cases.BOARDS)
-def test_fused_labels_of_g2_equal_the_rule_written_pair_by_pair(board):
+def test_fused_labels_of_g2_equal_the_rule_applied_pair_by_pair(board):
     seeds, salient = map(pictures.board, label_cases.BOARDS[board])
     regions, expected = number(salient, connectivity=2), np.zeros_like(seeds)
     parts = [(c, ids == i) for c in (1, 2, 3) for ids in [number(seeds == c, connectivity=2)]
@@ -77,23 +77,23 @@ def test_fused_labels_of_g2_equal_the_rule_written_pair_by_pair(board):
 
 @pytest.mark.parametrize("unary", ["linear", "neglog"])
 @pytest.mark.parametrize("name", ["deeplab", "seed"])
-def test_guide_labels_equal_mean_field_with_the_lattice_written_out(name, unary):
-    image, fused, how = label_cases.contested(name)
-    rule = crf_cases.sets()[how.crf]
-    maps = [independent.blur(np.where(fused.seeds_HW == c, 0.999, 0.001), how.blur_sigma_px)
+def test_guide_labels_equal_mean_field_with_the_measured_lattice_kernel(name, unary):
+    image, fused, options = label_cases.contested(name)
+    crf = crf_cases.sets()[options.crf]
+    maps = [independent.blur(np.where(fused.seeds_HW == c, 0.999, 0.001), options.blur_sigma_px)
             for c in (1, 2)]  # fmt: skip
     energy = -np.array(maps) if unary == "linear" else -np.log(maps)
-    kernel = independent.lattice_kernel(image, rule)
-    marginals = independent.mean_field(energy, kernel, iterations=rule.iterations)
+    kernel = independent.lattice_kernel(image, crf)
+    marginals = independent.mean_field(energy, kernel, iterations=crf.iterations)
     expected = marginals.argmax(axis=0).astype(np.uint8) + 1
     assert store.read("guide_labels")[name][unary] == store.plain(expected)
 
 
-@pytest.mark.parametrize("rule, draws", [("g0", 3), ("saliency_only", 1)])
-def test_drawn_tags_come_from_a_generator_of_seed_and_id(rule, draws):
+@pytest.mark.parametrize("rule, draws", [("component_random", 3), ("g0", 1)])
+def test_drawn_tags_depend_on_random_seed_and_id_alone(rule, draws):
     for random_seed, drawn in store.read("drawn_tags")[rule].items():
-        for key, found in zip(label_cases.IDS, drawn, strict=True):
+        for key, tags in zip(label_cases.IDS, drawn, strict=True):
             rng = np.random.default_rng([int(random_seed), zlib.crc32(key.encode())])
             expected = [1 + int(rng.integers(0, 6)) for _ in range(draws)] * (3 // draws)
-            assert found == expected
+            assert tags == expected
     assert rule in rules.RULES

@@ -1,4 +1,6 @@
-"""The golden maps and scores of the tiny classifier by loops and by definition; geodesic paths."""
+"""The golden maps and scores of the tiny classifier equal loops and definitions; geodesic paths."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ def stored(case, *keys):
 
 
 def convolved(x_CHW, weight, bias, *, stride):
-    """3x3 with a border of zeros, pixel by pixel."""
+    """Convolve by 3x3 with a border of zeros, pixel by pixel."""
     padded = np.pad(x_CHW, ((0, 0), (1, 1), (1, 1)))
     height, width = (-(-side // stride) for side in x_CHW.shape[1:])
     out = np.zeros((len(weight), height, width))
@@ -30,7 +32,7 @@ def convolved(x_CHW, weight, bias, *, stride):
 
 
 def plain_maps(net, image_3HW):
-    """Trunk and score layer: (maps, features)."""
+    """Apply trunk and score layer to an image. Return (maps, features)."""
     state = {k: v.double().numpy() for k, v in net.state_dict().items()}
     x = (image_3HW.double().numpy() - [[[120]], [[110]], [[100]]]) / 60
     for stage in ("trunk.stages.0.0", "trunk.stages.1.0"):
@@ -45,7 +47,7 @@ def test_class_maps_equal_convolutions_in_loops():
 
 
 def pooled(kind, maps):
-    """Each pooling by its definition, map by map."""
+    """Pool maps by the definition of `kind`."""
     flat = np.sort(maps.reshape(len(maps), -1), axis=1)[:, ::-1]
     count = flat.shape[1]
     highest, lowest = (lambda k: flat[:, :k].mean(1)), (lambda k: flat[:, -k:].mean(1))
@@ -57,16 +59,21 @@ def pooled(kind, maps):
         "weldon": lambda: highest(round(0.1 * count)) + lowest(3),
         "wildcat": lambda: highest(round(0.2 * count)) + 0.7 * lowest(round(0.1 * count)),
         "log_sum_exp": lambda: np.log(np.exp(b * flat).mean(1)) / b,
+        "soft_max_min": lambda: (
+            np.log(np.exp(5 * flat).mean(1)) / 5 - 0.7 * np.log(np.exp(-3 * flat).mean(1)) / 3
+        ),
     }[kind]()
 
 
-@pytest.mark.parametrize("kind", ["gap", "gmp", "max_min", "weldon", "wildcat", "log_sum_exp"])
+@pytest.mark.parametrize(
+    "kind", ["gap", "gmp", "max_min", "weldon", "wildcat", "log_sum_exp", "soft_max_min"]
+)
 def test_scores_equal_the_poolings_by_definition(kind):
     net, expected = map_cases.classifier(kind), []
     for image in map_cases.photos():
         maps, _ = plain_maps(net, image)
         if kind == "wildcat":
-            maps = (maps[::2] + maps[1::2]) / 2  # two maps a class
+            maps = (maps[::2] + maps[1::2]) / 2  # each class has two maps
         expected.append(pooled(kind, maps))
     np.testing.assert_allclose(stored("classifier", "scores", kind), expected, rtol=1e-4, atol=1e-6)
 
@@ -80,34 +87,38 @@ def test_score_of_attention_is_the_mean_weighted_by_a_softmax():
         hidden = np.tanh(hidden + state["attend.0.bias"][:, None, None])
         weight = np.exp(np.tensordot(state["attend.2.weight"][0, :, 0, 0], hidden, 1))
         expected.append((maps * weight).sum(axis=(1, 2)) / weight.sum())
-    found = stored("classifier", "scores", "attention")
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    scores = stored("classifier", "scores", "attention")
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_grad_cam_and_gradients_are_those_of_the_scores():
-    """Under gap the class map's positive part, divided by the count; gradients by differences."""
-    net, image = map_cases.classifier(), map_cases.photos()
-    maps, _ = plain_maps(net, image[0])
-    expected = np.maximum(maps[[0, 2]], 0) / maps[0].size
-    found = stored("classifier", "kinds", "grad_cam")
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+def mean_slope(net, image: Any, *, cell: tuple[int, int]) -> float:
+    """Mean over a cell of 4x4 px of the steepest colour's slope, by finite differences."""
     slopes = np.zeros((4, 4))
     for y, x in np.ndindex(4, 4):
-        each = []
+        colours = []
         for channel in range(3):
-            up, down = (image[0].double().clone() for _ in range(2))
-            up[channel, 8 + y, 16 + x] += 1e-4
-            down[channel, 8 + y, 16 + x] -= 1e-4
+            up, down = (image.double().clone() for _ in range(2))
+            up[channel, 4 * cell[0] + y, 4 * cell[1] + x] += 1e-4
+            down[channel, 4 * cell[0] + y, 4 * cell[1] + x] -= 1e-4
             rise = plain_maps(net, up)[0][2].mean() - plain_maps(net, down)[0][2].mean()
-            each.append(abs(rise) / 2e-4)
-        slopes[y, x] = max(each)
-    assert stored("classifier", "kinds", "gradient")[1, 2, 4] == pytest.approx(
-        slopes.mean(), rel=1e-3
-    )
+            colours.append(abs(rise) / 2e-4)
+        slopes[y, x] = max(colours)
+    return float(slopes.mean())
+
+
+def test_grad_cam_and_gradients_equal_derivatives_of_the_scores():
+    """With gap, Grad-CAM is the class map. Gradient maps have mean 1; cells keep their ratio."""
+    net, image = map_cases.classifier(), map_cases.photos()
+    maps, _ = plain_maps(net, image[0])
+    np.testing.assert_allclose(stored("classifier", "kinds", "grad_cam"), maps[[0, 2]], rtol=1e-3)
+    gradient = np.array(stored("classifier", "kinds", "gradient"))
+    np.testing.assert_allclose(gradient.mean((1, 2)), 1, rtol=1e-5)
+    one, other = (mean_slope(net, image[0], cell=cell) for cell in ((2, 4), (5, 1)))
+    assert gradient[1, 2, 4] / gradient[1, 5, 1] == pytest.approx(one / other, rel=1e-3)
 
 
 def resized(map_hw: Float, height: int, width: int) -> Float:
-    """Bilinear between pixel centres, the border repeated."""
+    """Resize bilinearly between pixel centres, and repeat the border."""
     out = np.zeros((height, width))
     for y, x in np.ndindex(height, width):
         v = np.clip((y + 0.5) * len(map_hw) / height - 0.5, 0, len(map_hw) - 1)
@@ -129,11 +140,13 @@ def test_class_maps_are_normalised_upsampled_and_compared():
     np.testing.assert_allclose(stored("class_maps", "strongest", "value"), large.max(0), atol=1e-6)
     tags = np.array([2, 7, 9])[large.argmax(axis=0)]
     assert (stored("class_maps", "strongest", "class") == tags).mean() > 0.9  # ties go either way
-    both = resized(np.arange(12).reshape(3, 4) / 16, 6, 10) + large[0]
-    np.testing.assert_allclose(stored("class_maps", "next saliency"), both / both.max(), atol=1e-6)
+    total = resized(np.arange(12).reshape(3, 4) / 16, 6, 10) + large[0]
+    np.testing.assert_allclose(
+        stored("class_maps", "next saliency"), total / total.max(), atol=1e-6
+    )
 
 
-def test_maps_of_superpixels_are_means_over_each():
+def test_maps_of_superpixels_are_means_over_their_pixels():
     photo: UInt8 = map_cases.photos()[1].numpy().transpose(1, 2, 0).copy()
     ids = roi_pooling.superpixels(photo, map_cases.SUPERPIXELS)
     large = resized(map_cases.small_maps()[0], *ids.shape)
@@ -145,15 +158,15 @@ def test_maps_of_superpixels_are_means_over_each():
 
 def test_inference_is_the_mean_over_mirrors_and_scales():
     net, image = map_cases.classifier(), map_cases.photos()[0]
-    outs = []
+    outputs = []
     for view in (image, image[:, ::2, ::2]):
         plain, mirrored = plain_maps(net, view)[0], plain_maps(net, view.flip(2))[0]
-        outs.append((plain + mirrored[..., ::-1]) / 2)
-    small = np.array([resized(m, *outs[0].shape[1:]) for m in outs[1]])
-    found = stored("inference", "merged")
-    np.testing.assert_allclose(found, (outs[0] + small) / 2, rtol=1e-4, atol=1e-6)
-    chances = [1 / (1 + np.exp(o[0] - o[1])) for o in outs]
-    expected = (chances[0] + resized(chances[1], *chances[0].shape)) / 2
+        outputs.append((plain + mirrored[..., ::-1]) / 2)
+    resized_small = np.array([resized(m, *outputs[0].shape[1:]) for m in outputs[1]])
+    expected = (outputs[0] + resized_small) / 2
+    np.testing.assert_allclose(stored("inference", "merged"), expected, rtol=1e-4, atol=1e-6)
+    foreground = [1 / (1 + np.exp(o[0] - o[1])) for o in outputs]
+    expected = (foreground[0] + resized(foreground[1], *foreground[0].shape)) / 2
     np.testing.assert_allclose(stored("inference", "foreground"), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -179,9 +192,9 @@ def test_geodesic_saliency_is_the_shortest_path_to_the_border():
             distance[b] = min(distance[b], distance[a] + step)
     distance = {i: d if i not in border else 0.0 for i, d in distance.items()}
     expected = np.vectorize(distance.get)(ids)
-    found = stored("saliency", "geodesic")
-    assert found.max() > 10
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    saliency = stored("saliency", "geodesic")
+    assert saliency.max() > 10
+    np.testing.assert_allclose(saliency, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
         stored("saliency", "normalised row"), expected[12] / expected.max(), atol=1e-5
     )

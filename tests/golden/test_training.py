@@ -1,4 +1,4 @@
-"""The golden losses: by the formulas, and how far a changed training takes them."""
+"""The golden losses equal the formulas, and a changed training changes them."""
 
 import numpy as np
 import pytest
@@ -15,9 +15,9 @@ from tests.golden.crf_cases import sets
 
 @pytest.fixture
 def first_step(tmp_path):
-    """(name) -> the first batch, its target, and the small network's output for it."""
+    """Return, for a training, the first batch, its target and the small network's output."""
 
-    def of(name):
+    def compute(name):
         values = training_cases.sections(name, small=True, changes={})
         setup = training_cases.TRAININGS[name](values, tmp_path)
         keys = epoch_keys(setup.views, batch=4, epoch=0)[0]
@@ -27,7 +27,7 @@ def first_step(tmp_path):
             out = net.scores(image) if name == "classifier" else net(image)
         return image, target, out.double().numpy()
 
-    return of
+    return compute
 
 
 def stored(name):
@@ -35,15 +35,15 @@ def stored(name):
 
 
 def test_first_loss_of_the_classifier_by_its_formula(first_step):
-    """Sigmoid cross-entropy, summed over the classes, mean over the images."""
+    """Sigmoid cross-entropy: the sum over the classes, and the mean over the images."""
     _, tags, logits = first_step("classifier")
-    chance = 1 / (1 + np.exp(-logits))
-    each = np.where(tags.numpy() > 0, -np.log(chance), -np.log(1 - chance))
-    assert stored("classifier")[0] == pytest.approx(each.sum(axis=1).mean(), rel=1e-4)
+    probability = 1 / (1 + np.exp(-logits))
+    losses = np.where(tags.numpy() > 0, -np.log(probability), -np.log(1 - probability))
+    assert stored("classifier")[0] == pytest.approx(losses.sum(axis=1).mean(), rel=1e-4)
 
 
 def cross_entropy(logits, label):
-    """Mean of -log softmax at the true class of every fourth pixel that is not void."""
+    """Average -log softmax at the true class over every fourth pixel that is not void."""
     label = label.numpy()[:, 2::4, 2::4]
     n, y, x = np.nonzero(label != 255)
     return -log_softmax(logits, axis=1)[n, label[n, y, x], y, x].mean()
@@ -56,24 +56,24 @@ def test_first_loss_of_label_images_by_its_formula(first_step, name):
 
 
 def test_first_loss_of_sec_by_its_formulas(first_step):
-    """Seed, expansion and boundary losses; the CRF is ours, checked in test_independent."""
+    """Seed, expansion and boundary losses. The CRF is ours; test_independent checks it."""
     image, (label, tags), logits = first_step("sec")
     p = softmax(logits, axis=1) + sec.FLOOR
     p /= p.sum(axis=1, keepdims=True)
     cue, total = label.numpy()[:, 2::4, 2::4], 0.0
     small = image.numpy().reshape(4, 3, 16, 4, 16, 4).mean(axis=(3, 5))
-    rule = sets()["seed"]
-    widths = {"smooth_sxy": rule.smooth_sxy / 4, "bilateral_sxy": rule.bilateral_sxy / 4}
-    rule = rule.model_copy(update=widths)
-    for one, photo, cues, there in zip(p, small, cue, tags.numpy(), strict=True):
+    crf = sets()["seed"]
+    widths = {"smooth_sxy": crf.smooth_sxy / 4, "bilateral_sxy": crf.bilateral_sxy / 4}
+    crf = crf.model_copy(update=widths)
+    for p_Chw, photo, cues, tags_K in zip(p, small, cue, tags.numpy(), strict=True):
         known = np.nonzero(cues != 255)
         if len(known[0]):
-            total += -np.log(one[cues[known], known[0], known[1]]).mean() / 4
-        total += independent.expansion(one, there, decays=(0.996, 0.999), positions=41 * 41) / 4
-        grey = np.ascontiguousarray(np.round(photo).astype(np.uint8).transpose(1, 2, 0))
-        smooth = dense.dense_crf(grey, dense.energy_of(one), rule) + sec.FLOOR
+            total += -np.log(p_Chw[cues[known], known[0], known[1]]).mean() / 4
+        total += independent.expansion(p_Chw, tags_K, decays=(0.996, 0.999), positions=41 * 41) / 4
+        rgb = np.ascontiguousarray(np.round(photo).astype(np.uint8).transpose(1, 2, 0))
+        smooth = dense.dense_crf(rgb, dense.energy_of(p_Chw), crf) + sec.FLOOR
         smooth /= smooth.sum(axis=0)
-        total += (smooth * np.log(smooth / one)).sum(axis=0).mean() / 4
+        total += (smooth * np.log(smooth / p_Chw)).sum(axis=0).mean() / 4
     assert stored("sec")[0] == pytest.approx(total, rel=1e-3)
 
 
@@ -90,8 +90,8 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_another_training_moves_the_losses_beyond_the_tolerance(change):
-    """Other vector instructions of the processor moved them by 2e-7 of their value."""
+def test_a_changed_training_changes_the_losses_beyond_the_tolerance(change):
+    """Other vector instructions of the processor change them only by 2e-7 of their value."""
     with store.steady():
         other = training_cases.first_losses("classifier", small=True, **CHANGES[change])
     case, plain = CASES["first_losses"], stored("classifier")

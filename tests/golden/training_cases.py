@@ -1,13 +1,14 @@
 """The first ten losses of each training, on twelve generated images of 64 px.
 
-Each runs twice, in float32, with one thread and without dropout. On a small network without batch
-normalisation, rounding does not grow: with other vector instructions of the processor the losses
-moved by 2e-7 of their value. On the default trunk and head they moved by 2e-3 (saliency network,
-segmenter) and 1.4e-2 (classifier, SEC), so the tolerance there is wide. `test_training` shows that
-a changed rate, schedule or view moves the losses of the small network beyond their tolerance.
+Each training runs on two networks, in float32, with one thread and without dropout. On a small
+network without batch normalisation, differences in rounding do not grow: other vector instructions
+of the processor change the losses by 2e-7 of their value. On the default trunk and head they
+change them by 2e-3 (saliency network, segmenter) and 1.4e-2 (classifier, SEC), so the tolerance
+there is wide. `test_training` shows that a changed rate, schedule or view changes the losses of
+the small network beyond their tolerance.
 
-Checked: the first loss of each is what `test_training` computes from the network's output by the
-formula in numpy; the others follow from it by torch's own optimisers.
+Checked: `test_training` computes the first loss of each from the network's output by the formula,
+in numpy. The later losses follow from it by torch's optimisers.
 """
 
 import tempfile
@@ -49,7 +50,7 @@ LossOf = Callable[[nn.Module, Tensor, Any], Tensor]
 
 
 def sections(name: str, *, small: bool, changes: dict[str, Any]) -> dict[str, Any]:
-    """params.yaml with short trainings."""
+    """Return the params of the demo, with short trainings."""
     values = read_yaml(crf_cases.PRESET)
     train = TRAIN | (SMALL[name] | {"frozen_stages": 0} if small else {}) | changes
     for part in (values["seed"], values["saliency"]["options"]["net"], values["segment"]):
@@ -58,7 +59,7 @@ def sections(name: str, *, small: bool, changes: dict[str, Any]) -> dict[str, An
 
 
 def write_set(folder: Path) -> tuple[list[Path], list[Path], list[np.ndarray[Any, Any]]]:
-    """Images as PNG, masks, and tag vectors."""
+    """Write images and masks as PNG. Return their paths, and the tag vectors."""
     images, masks, tags = [], [], []
     for i, scene in enumerate(shapes.labelled(IMAGES, size_px=64, random_seed=4, part=0)):
         images.append(folder / f"{i}.png")
@@ -70,13 +71,13 @@ def write_set(folder: Path) -> tuple[list[Path], list[Path], list[np.ndarray[Any
 
 
 def built(spec: checkpoint.Spec) -> nn.Module:
-    """The network of `spec`, its trunk from ImageNet."""
+    """Build the network of `spec` on a trunk with ImageNet weights."""
     kind = classifier.Classifier if spec["kind"] == classifier.KIND else deeplab.DeepLab
     return kind.from_spec(spec, weights="imagenet")
 
 
 def small_net(spec: checkpoint.Spec) -> nn.Module:
-    """Two convolutions under the classifier's score layer, or under DeepLab v1's head."""
+    """Build two convolutions with the classifier's score layer, or with DeepLab v1's head."""
     trunk, outputs = map_cases.TinyTrunk(), len(spec["classes"])
     if spec["kind"] == "classifier":
         net = classifier.Classifier(trunk, classes=outputs, hidden="fc6", pooling="gap", options={})
@@ -88,14 +89,14 @@ def small_net(spec: checkpoint.Spec) -> nn.Module:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training stage hands to `fit`."""
+    """The arguments of `fit` in a training stage."""
 
     spec: checkpoint.Spec
     views: Views
     loss_of: LossOf
 
     def net(self, *, small: bool) -> nn.Module:
-        """The network before its first step, without dropout."""
+        """Return the network before its first step, without dropout."""
         runtime.seed_all(0)
         net = small_net(self.spec) if small else built(self.spec)
         for module in net.modules():
@@ -104,35 +105,35 @@ class Setup:
         return net
 
     def losses(self, *, small: bool) -> Losses:
-        """Train ten steps; the loss of each."""
-        each: list[float] = []
+        """Train ten steps, and return their losses."""
+        losses: list[float] = []
 
         def recorded(net: nn.Module, image: Tensor, target: Any) -> Tensor:
             loss = self.loss_of(net, image, target)
-            each.append(loss.item())
+            losses.append(loss.item())
             return loss
 
         with tempfile.TemporaryDirectory() as folder:
             net, resume = self.net(small=small), Path(folder)
             fit.fit(net, self.views, recorded, resume=resume, title="golden")
-        return np.array(each)
+        return np.array(losses)
 
 
 def train_classifier(values: dict[str, Any], folder: Path) -> Setup:
-    """Tags alone."""
+    """Train the classifier on tags."""
     model = section(values, "seed", SeedModel)
     images, _, tags = write_set(folder)
-    compare = classifier.LOSSES[model.loss]
+    loss = classifier.LOSSES[model.loss]
     views = Views(images, tags, model.train, 0)
     return Setup(
         classifier.classifier_spec(model, CLASSES),
         views,
-        lambda net, image, target: compare(net.scores(image), target),
+        lambda net, image, target: loss(net.scores(image), target),
     )
 
 
 def train_saliency(values: dict[str, Any], folder: Path) -> Setup:
-    """Foreground against background."""
+    """Train the saliency network on foreground and background."""
     model = section(values, "saliency.options.net", SaliencyNet)
     images, masks, _ = write_set(folder)
     for path in masks:
@@ -146,7 +147,7 @@ def train_saliency(values: dict[str, Any], folder: Path) -> Setup:
 
 
 def train_segmenter(values: dict[str, Any], folder: Path) -> Setup:
-    """Masks of five classes, some pixels void."""
+    """Train the segmenter on masks of five classes, with void pixels."""
     model = section(values, "segment", SegmentModel)
     images, masks, _ = write_set(folder)
     return Setup(
@@ -157,7 +158,7 @@ def train_segmenter(values: dict[str, Any], folder: Path) -> Setup:
 
 
 def train_sec(values: dict[str, Any], folder: Path) -> Setup:
-    """Cues, here the masks' pixels in four of sixteen rows, and tags."""
+    """Train by SEC on tags and cues. The cues are four of every sixteen rows of the masks."""
     values["segment"]["loss"] = "sec"
     model = section(values, "segment", SegmentModel)
     images, masks, tags = write_set(folder)
@@ -184,17 +185,17 @@ TRAININGS = {
 
 
 def first_losses(name: str, *, small: bool, **changes: Any) -> Losses:
-    """Ten losses of one of TRAININGS, with `changes` to its section `train`."""
+    """Return ten losses of one of TRAININGS, with `changes` to its section `train`."""
     values = sections(name, small=small, changes=changes)
     with tempfile.TemporaryDirectory() as folder:
         return TRAININGS[name](values, Path(folder)).losses(small=small)
 
 
 def compute() -> dict[str, Any]:
-    """On the small network."""
+    """The losses on the small network."""
     return {name: first_losses(name, small=True) for name in TRAININGS}
 
 
 def compute_default() -> dict[str, Any]:
-    """On the default trunk and head, from ImageNet weights."""
+    """The losses on the default trunk and head, from ImageNet weights."""
     return {name: first_losses(name, small=False) for name in TRAININGS}

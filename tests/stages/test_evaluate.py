@@ -1,6 +1,7 @@
-"""The scoring stages on files made by hand: no network, each group alone."""
+"""The scoring stages and the report on files made by hand, without a network."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -15,29 +16,39 @@ STAGES = ("seed", "saliency", "guide", "segment")
 
 @pytest.fixture
 def project(copy, folder_params):
-    """Four images of one square object each; every link right but for the prediction of p3."""
+    """Four images with one square each. Every link is right, except for the prediction of p3."""
     copy.change({"data": folder_params["data"]})
     copy.stages("prepare")
     write_links(Layout(copy.root))
     return copy
 
 
-def write_links(here):
-    samples = read_samples(here.samples)
+def write_full(project):
+    """A second supervision; its segmenter is right everywhere, before the CRF too."""
+    project.change({"segment": {"supervision": ["guide", "full"]}})
+    layout = Layout(project.root)
+    formats.write_json(layout.segmenter("full") / "net.json", {"trained_on": {"device": "cpu"}})
+    for folder in (layout.predictions("full"), layout.refined("full")):
+        label = formats.read_label(layout.labels("full") / "p3.png")
+        formats.write_label(folder / "p3.png", label)
+
+
+def write_links(layout):
+    samples = read_samples(layout.samples)
     for s in samples:
-        label = formats.read_label(here.labels("full") / f"{s.id}.png")
+        label = formats.read_label(layout.labels("full") / f"{s.id}.png")
         heat = (label > 0).astype(np.float32)[None]
-        formats.write_maps(here.maps / f"{s.id}.npz", heat, label.max(keepdims=True)[0])
-        formats.write_grey(here.saliency("net") / f"{s.id}.png", heat[0])
-        for folder in (here.seeds, here.fused, here.labels("guide")):
+        formats.write_maps(layout.maps / f"{s.id}.npz", heat, label.max(keepdims=True)[0])
+        formats.write_grey(layout.saliency("net") / f"{s.id}.png", heat[0])
+        for folder in (layout.seeds, layout.fused, layout.labels("guide")):
             formats.write_label(folder / f"{s.id}.png", label)
         if s.split == "val":
             wrong = np.where(label > 0, 3 - label, 0).astype(np.uint8)
-            formats.write_label(here.predictions("guide") / f"{s.id}.png", wrong)
-            formats.write_label(here.refined("guide") / f"{s.id}.png", label)
+            formats.write_label(layout.predictions("guide") / f"{s.id}.png", wrong)
+            formats.write_label(layout.refined("guide") / f"{s.id}.png", label)
     rows = [(s.id, float("cat" in s.tags), float("dog" in s.tags)) for s in samples]
-    formats.write_table(here.tag_scores, rows, columns=("id", "cat", "dog"))
-    for folder in (here.seed_model, here.segmenter("guide")):
+    formats.write_table(layout.tag_scores, rows, columns=("id", "cat", "dog"))
+    for folder in (layout.seed_model, layout.segmenter("guide")):
         formats.write_json(folder / "net.json", {"trained_on": {"device": "cpu"}})
 
 
@@ -48,7 +59,10 @@ def evaluate(project, group):
 
 def test_seed(project):
     found = evaluate(project, "seed")
-    assert found["classifier"] == {"train": {"mAP": 100.0}, "val": {"mAP": 100.0}}
+    assert found["classifier"] == {
+        "train": {"mAP": 100.0, "ECE": 0.0},
+        "val": {"mAP": 100.0, "ECE": 0.0, "ECE_scaled": 0.0},
+    }
     assert found["localisation"]["val"] == {
         "top1_error": 0.0, "top5_error": 0.0, "point_mAP": 100.0,
     }  # fmt: skip
@@ -56,7 +70,11 @@ def test_seed(project):
         "best_mIoU": 100.0, "best_mIoU_low": 100.0, "best_mIoU_high": 100.0,
         "best_threshold": 0.01, "mP": 100.0,
     }  # fmt: skip
-    assert found["about"] == {"images_scored": 4, "run_on": {"classifier": {"device": "cpu"}}}
+    assert found["about"] == {
+        "images_scored": 4, "run_on": {"classifier": {"device": "cpu"}},
+        "temperature": {"classifier": 0.05},  # the lower end: no answer is wrong
+    }  # fmt: skip
+    assert "no_class" not in found  # every image has a tag
     lines = (project.root / "data/scores/seed/per_class.tsv").read_text().splitlines()
     assert lines == [
         "split\tclass\tAP\tpoint_AP", "train\tcat\t100.00\t100.00", "train\tdog\t100.00\t100.00",
@@ -65,41 +83,136 @@ def test_seed(project):
     assert len((project.root / "data/scores/seed/curve.tsv").read_text().splitlines()) == 101
 
 
-def test_difficult_tags_reach_the_classifiers_score(project):
+def write_tag_scores(project, *rows):
+    formats.write_table(Layout(project.root).tag_scores, rows, columns=("id", "cat", "dog"))
+
+
+def test_the_classifiers_calibration_by_hand(project):
+    """Of six answers on train, those at 0.9 are right twice in three, those at 0.1 once."""
+    write_tag_scores(project, ("p0", 0.9, 0.1), ("p1", 0.1, 0.9), ("p2", 0.1, 0.9), ("p3", 0, 0.5))
+    found = evaluate(project, "seed")
+    assert found["classifier"]["train"]["ECE"] == 23.33  # (|2.7 - 2| + |0.3 - 1|) / 6
+    assert found["classifier"]["val"]["ECE"] == 25.0
+    table = (project.root / "data/scores/seed/reliability.tsv").read_text()
+    assert table == "confidence\taccuracy\tcount\n0.00\t0.00\t1\n50.00\t100.00\t1\n"
+
+
+def test_every_fifth_train_image_alone_fits_the_temperature(project):
+    """p0 has two answers at 0.9, of which one is right. So the temperature is the highest one."""
+    write_tag_scores(project, ("p0", 0.9, 0.9), ("p1", 0, 1), ("p2", 1, 0), ("p3", 0, 1))
+    found = evaluate(project, "seed")
+    assert found["about"]["temperature"]["classifier"] == 20
+    least = 1 / (1 + (1 / 5e-6 - 1) ** (1 / 20))  # in place of 0, which has five decimals
+    assert found["classifier"]["val"]["ECE_scaled"] == round(100 * least, 2)
+    write_tag_scores(project, ("p0", 0.9, 0.1), ("p1", 1, 0), ("p2", 0, 1), ("p3", 0, 1))
+    assert evaluate(project, "seed")["about"]["temperature"]["classifier"] == 0.05
+
+
+def test_difficult_pairs_do_not_count_in_the_calibration(project):
+    write_tag_scores(project, ("p0", 0.5, 0), ("p1", 0, 1), ("p2", 1, 0), ("p3", 0, 1))
+    assert evaluate(project, "seed")["classifier"]["train"]["ECE"] == 8.33  # 0.5 of 6 answers
+    formats.write_table(Layout(project.root).difficult, [("p0", "cat")], columns=("id", "tags"))
+    assert evaluate(project, "seed")["classifier"]["train"]["ECE"] == 0
+
+
+def test_images_without_a_class_of_the_list(project):
+    """Of three train images the one without a tag has the second highest score."""
     here = Layout(project.root)
+    lines = here.samples.read_text().replace("train,dog", "train,")
+    here.samples.write_text(lines)
+    write_tag_scores(project, ("p0", 0.2, 0.1), ("p1", 0.3, 0.4), ("p2", 0.1, 0.8), ("p3", 0, 1))
+    assert evaluate(project, "seed")["no_class"] == {"train": {"AUROC": 50.0, "AP": 50.0}}
+
+
+def write_logits(project, **of_a_class):
+    """Logits of one value for the true class of each pixel, and 0 for the others."""
+    here = Layout(project.root)
+    for key, value in of_a_class.items():
+        label = formats.read_label(here.labels("full") / f"{key}.png")
+        logits = value * (np.arange(3)[:, None, None] == label)
+        formats.write_logits(here.logits("guide") / f"{key}.npz", logits.astype(np.float32))
+
+
+def test_the_segmenters_calibration_by_hand(project):
+    """Each pixel of val is right with the confidence e / (e + 2)."""
+    write_logits(project, p3=1)
+    found = evaluate(project, "segment")
+    chance = math.e / (math.e + 2)
+    assert found["segmenter_guide"]["val"]["ECE"] == round(100 * (1 - chance), 2)
+    assert "ECE_scaled" not in found["segmenter_guide"]["val"]
+    assert found["about"]["temperature"] == {"segmenter_guide": None}  # train was not predicted
+    table = (project.root / "data/scores/segment/reliability_guide.tsv").read_text()
+    assert table == f"confidence\taccuracy\tcount\n{100 * chance:.2f}\t100.00\t1200\n"
+
+
+def test_a_segmenter_that_predicted_train_gets_a_temperature(project):
+    write_logits(project, p0=1, p1=-1, p3=1)
+    found = evaluate(project, "segment")
+    assert found["about"]["temperature"] == {"segmenter_guide": 0.05}  # p0 alone: all is right
+    assert found["segmenter_guide"]["val"]["ECE_scaled"] == 0
+    assert set(found["segmenter_guide"]["train"]) == {"ECE"}
+
+
+def test_difficult_tags_reach_the_classifiers_score(project):
+    layout = Layout(project.root)
     rows = [("p0", 0.1, 0), ("p1", 0.2, 1), ("p2", 0.9, 0), ("p3", 0, 1)]
-    formats.write_table(here.tag_scores, rows, columns=("id", "cat", "dog"))
+    formats.write_table(layout.tag_scores, rows, columns=("id", "cat", "dog"))
     assert evaluate(project, "seed")["classifier"]["train"]["mAP"] < 100
-    formats.write_table(here.difficult, [("p0", "cat")], columns=("id", "tags"))
+    formats.write_table(layout.difficult, [("p0", "cat")], columns=("id", "tags"))
     assert evaluate(project, "seed")["classifier"]["train"]["mAP"] == 100
 
 
 def test_saliency(project):
-    found = evaluate(project, "saliency")
-    assert found["saliency"]["val"] == {
+    scores = evaluate(project, "saliency")
+    assert scores["saliency"]["val"] == {
         "IoU": 100.0, "mean_IoU": 100.0, "max_F": 100.0, "MAE": 0.0, "S_measure": 100.0,
     }  # fmt: skip
-    assert found["saliency_half"]["train"] == {"IoU": 100.0}
-    assert found["about"]["saliency"] == "net"
+    assert scores["saliency_half"]["train"] == {"IoU": 100.0}
+    assert scores["about"]["saliency"] == "net"
 
 
 def test_guide(project):
-    found = evaluate(project, "guide")
+    scores = evaluate(project, "guide")
     for link in ("seeds", "fused", "guide"):
         agrees = {"tags_found": 100.0, "untagged": 0.0} if link == "guide" else {}
         right = {"mIoU": 100.0, "mIoU_low": 100.0, "mIoU_high": 100.0}
-        assert found[link]["train"] == right | agrees
+        assert scores[link]["train"] == right | agrees
 
 
 def test_segment(project):
     found = evaluate(project, "segment")
     assert set(found) == {"segmenter_guide", "refined_guide", "about"}
+    assert "ECE" not in found["segmenter_guide"]["val"]  # no logits
     assert found["segmenter_guide"]["val"]["mIoU"] == 33.33  # background right, cat for dog
     assert found["refined_guide"]["val"]["boundary_IoU"] == 100.0
     table = (project.root / "data/scores/segment/images.csv").read_text()
     assert table == (
         "link,split,id,mIoU\nrefined_guide,val,p3,100.00\nsegmenter_guide,val,p3,33.33\n"
     )
+
+
+def test_segment_with_full_masks(project):
+    write_full(project)
+    found = evaluate(project, "segment")
+    assert found["segmenter_guide"]["val"]["FS%"] == 33.33
+    assert found["refined_guide"]["val"]["FS%"] == 100.0
+    assert found["segmenter_full"]["val"]["mIoU_minus_guide"] == 66.67
+    said = project.here("cli.py", "scores").stdout
+    assert re.search(r"segmenter +FS% +33.3 +33.3-33.3", said)
+    assert re.search(r"segmenter, full masks +mIoU_minus_guide +66.7 +66.7-66.7", said)
+
+
+def test_images_with_several_tags(project):
+    """p3 alone has a second tag, `cat`, which no link shows."""
+    samples = project.root / "data/prepared/samples.csv"
+    samples.write_text(samples.read_text().replace(",val,dog,", ",val,cat dog,"))
+    for group, link in (("guide", "seeds"), ("segment", "segmenter_guide")):
+        found = evaluate(project, group)[link]
+        assert found["val"]["several_tags_images"] == 1
+        assert found["val"]["several_tags_mIoU"] == found["val"]["mIoU"]
+        assert "several_tags_images" not in found.get("train", {})
+        counts = formats.read_arrays(project.root / f"data/scores/{group}/counts.npz")
+        assert counts[f"{link}.val.several_tags_mIoU.ids"].tolist() == ["p3"]
 
 
 @pytest.mark.parametrize("group", STAGES)
@@ -111,15 +224,15 @@ def test_one_worker_and_three_write_the_same_scores(project, group):
     assert formats.digest(folder) == first
 
 
-def test_without_a_mask_the_tags_alone_score(project):
+def test_without_masks_only_the_tags_give_scores(project):
     (project.root / "data/prepared/truth.csv").write_text("id,mask\n")
     for group in STAGES:
-        found = evaluate(project, group)
+        scores = evaluate(project, group)
         links = {"seed": {"classifier"}, "guide": {"guide"}, "segment": {"refined_guide"}}
-        assert set(found) == {"about"} | links.get(group, set())
-        assert found["about"]["images_scored"] == 0
-    said = project.here("cli.py", "scores").stdout
-    assert "classifier" in said and "guide labels, tags that have a pixel" in said
+        assert set(scores) == {"about"} | links.get(group, set())
+        assert scores["about"]["images_scored"] == 0
+    printed = project.here("cli.py", "scores").stdout
+    assert "classifier" in printed and "guide labels, tags that have a pixel" in printed
     html, widths = report(project)
     assert "<h2>Random</h2>" in html and "No image has a mask, so there" in html
     for absent in ("IoU per class", "95 %", "Errors:", "<span>truth</span>", "<span>errors</span>"):
@@ -129,7 +242,7 @@ def test_without_a_mask_the_tags_alone_score(project):
 
 
 def report(project):
-    """The report's text, and the widths of its panels in px."""
+    """The text of the report, and the widths of its panels in px."""
     project.stages("report")
     folder = project.root / "data/report"
     widths = {formats.read_image(p).shape[1] for p in (folder / "panels").iterdir()}
@@ -140,16 +253,17 @@ def test_with_masks_the_report_has_every_part(project):
     for group in STAGES:
         evaluate(project, group)
     html, widths = report(project)
-    for part in ("Link by link", "IoU per class, segmenter + CRF", ">95 %</th>", "Errors:",
-                 "<span>truth</span>", "<h2>Best</h2>", "on 4 images with masks"):  # fmt: skip
+    for part in ("Link by link", "Reliability, classifier", "IoU per class, segmenter + CRF",
+                 ">95 %</th>", "Errors:", "<span>truth</span>", "<h2>Best</h2>",
+                 "on 4 images with masks"):  # fmt: skip
         assert part in html
     assert widths == {8 * 200 + 7 * 4}
     captions = re.findall(r"<figcaption>(p\d).*?predicted by the classifier: (.*?)<", html, re.S)
     assert dict(captions) == {"p3": "dog 1.00, cat 0.00"}  # the one image of val
 
 
-def test_scores_of_one_group_print_alone(project):
+def test_scores_of_one_group_are_printed_without_the_others(project):
     evaluate(project, "guide")
-    said = project.here("cli.py", "scores").stdout
-    assert "guide labels" in said and "classifier" not in said and "100.0-100.0" in said
-    assert "saliency:" not in said
+    printed = project.here("cli.py", "scores").stdout
+    assert "guide labels" in printed and "classifier" not in printed and "100.0-100.0" in printed
+    assert "saliency:" not in printed

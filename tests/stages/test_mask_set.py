@@ -1,4 +1,4 @@
-"""A saliency network that learns from masks: the labels are the masks, and one round is all."""
+"""A saliency network that learns from masks: its labels are the masks, and it trains once."""
 
 import shutil
 
@@ -16,10 +16,10 @@ EPOCHS = 3
 
 @pytest.fixture
 def mask_set(project, tmp_path):
-    """Ten generated images with grey masks, two of them in exclude.txt; the project's net stays."""
+    """Ten generated images with grey masks, two of them excluded; restores the network later."""
     layout = Layout()
-    made = (layout.saliency_model, layout.saliency_labels)
-    for i, folder in enumerate(made):
+    outs = (layout.saliency_model, layout.saliency_labels)
+    for i, folder in enumerate(outs):
         shutil.copytree(folder, tmp_path / f"kept{i}")
     root, truth = tmp_path / "set", read_truth(layout.truth)
     samples = read_samples(layout.samples)[:10]
@@ -28,11 +28,11 @@ def mask_set(project, tmp_path):
         shutil.copy(s.image, root / "images" / f"{s.id}{s.image.suffix}")
         label = formats.read_label(truth[s.id])
         inside = (label > 0) & (label < 255)
-        grey = np.where(inside, 130, np.where(label == 255, 120, 0))  # cut in the middle
+        grey = np.where(inside, 130, np.where(label == 255, 120, 0))  # the threshold is 128
         formats.write_grey(root / "masks" / f"{s.id}.png", grey / 255)
     (root / "exclude.txt").write_text(f"{samples[0].id}\n{samples[7].id}\n")
     yield root, samples
-    for i, folder in enumerate(made):
+    for i, folder in enumerate(outs):
         shutil.rmtree(folder)
         shutil.copytree(tmp_path / f"kept{i}", folder)
 
@@ -41,7 +41,7 @@ def test_a_network_learns_from_the_masks_that_are_not_excluded(project, mask_set
     root, samples = mask_set
     layout = Layout()
     net = {"train_set": "masks", "root": str(root), "train": {"epochs": EPOCHS, "batch": 4}}
-    net["denoise"] = {"rounds": 2}  # of boxes alone
+    net["denoise"] = {"rounds": 2}  # has no effect on masks
     project.change({"saliency": {"options": {"net": net}}})
     shutil.rmtree(layout.saliency_labels)
     project.stages("train_saliency")

@@ -1,4 +1,4 @@
-"""The stage that makes other labels to learn from, on three images made by hand."""
+"""The stage `relabel` on three images made by hand."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import torch
 
 from pipeline.core import formats
 from pipeline.core.arrays import VOID
+from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.samples import Sample, write_samples
 from pipeline.core.supervision import ROUNDS
@@ -21,19 +22,19 @@ CLASSES = ["cat", "cow", "dog"]
 
 @pytest.fixture
 def slices(params):
-    """What the makers ask of params.yaml."""
+    """The params of each variant."""
     from pipeline.core.params import section
 
     params["fuse"] |= {"min_seed_area_px": 4}
     return {
-        name: {key: section(params, dotted, model) for key, (dotted, model) in wanted.items()}
-        for name, wanted in relabel.SLICES.items()
+        name: {key: section(params, dotted, model) for key, (dotted, model) in variant.items()}
+        for name, variant in relabel.SLICES.items()
     }
 
 
 @pytest.fixture
-def here(tmp_path):
-    """Two train images and one of val, 32x32; the class maps peak at the left and at the right."""
+def layout(tmp_path):
+    """Two images of train and one of val, of 32x32 px. Their maps peak left and right."""
     layout, samples = Layout(tmp_path), []
     for key, tags in TAGS.items():
         photo(tmp_path / f"{key}.png", size=(32, 32))
@@ -53,45 +54,54 @@ def here(tmp_path):
     return layout
 
 
-def made(layout, name, slices, monkeypatch):
+def relabelled(layout, name, slices, monkeypatch):
+    """The labels that the variant `name` writes, by image id."""
     monkeypatch.setattr("sys.argv", ["stages", "relabel", name])
     relabel.run(layout, name, **slices[name])
     folder = layout.labels(name)
     return {p.stem: formats.read_label(p) for p in folder.iterdir()}
 
 
-def test_oracle_fills_the_object_and_leaves_the_seed_alone(here, slices, monkeypatch):
-    found = made(here, "oracle", slices, monkeypatch)
-    assert set(found) == {"a", "b"}  # nothing learns from val
+def test_oracle_fills_the_object_and_keeps_a_seed_without_an_object(layout, slices, monkeypatch):
+    by_id = relabelled(layout, "oracle", slices, monkeypatch)
+    assert set(by_id) == {"a", "b"}  # val is not for training
     for key, right in (("a", 1), ("b", 3)):
-        assert (found[key][8:24, 2:14] == 1).all()  # all of the object takes its seed's class
-        assert found[key][14, 26] == right and (found[key][:, 15:20] == 0).all()
+        assert (by_id[key][8:24, 2:14] == 1).all()  # the object takes the class of its seed
+        assert by_id[key][14, 26] == right and (by_id[key][:, 15:20] == 0).all()
 
 
-def test_seed_has_cues_and_void(here, slices, monkeypatch):
-    found = made(here, "seed", slices, monkeypatch)
-    assert set(found) == {"a", "b"}
-    assert set(np.unique(found["a"])) == {0, 1, VOID} and set(np.unique(found["b"])) == {
+@pytest.mark.parametrize("name", ["oracle", *ROUNDS])
+def test_saliency_without_component_scores_cannot_use_g1(layout, slices, name):
+    rule = {"rule": "g1", "evidence": "component_scores"}
+    slices[name]["fuse"] = slices[name]["fuse"].model_copy(update=rule)
+    with pytest.raises(UserError, match=f"supervision: {name} cannot use fuse.rule g1"):
+        relabel.run(layout, name, **slices[name])
+
+
+def test_seed_has_cues_and_void(layout, slices, monkeypatch):
+    by_id = relabelled(layout, "seed", slices, monkeypatch)
+    assert set(by_id) == {"a", "b"}
+    assert set(np.unique(by_id["a"])) == {0, 1, VOID} and set(np.unique(by_id["b"])) == {
         0,
         1,
         3,
         VOID,
     }
-    assert (found["b"] == 0).mean() == pytest.approx(0.1, abs=0.01)
-    assert found["b"][14, 6] == 1 and found["b"][14, 26] == 3
+    assert (by_id["b"] == 0).mean() == pytest.approx(0.1, abs=0.01)
+    assert by_id["b"][14, 6] == 1 and by_id["b"][14, 26] == 3
 
 
 @pytest.mark.parametrize("name, before", ROUNDS.items())
-def test_a_round_takes_the_last_segmenter_as_saliency(here, slices, monkeypatch, name, before):
-    """A segmenter that is sure of foreground everywhere joins both seeds into one component."""
+def test_a_round_adds_the_last_segmenter_to_the_saliency(layout, slices, monkeypatch, name, before):
+    """The segmenter is sure of foreground everywhere, so both seeds are in one component."""
     spec = {"kind": "deeplab", "backbone": "efficientnet_lite0", "output_stride": 16,
             "head": "v1", "classes": CLASSES}  # fmt: skip
     net = DeepLab.from_spec(spec)
     assert isinstance(net.head, deeplab.LargeFov)
     torch.nn.init.zeros_(net.head.score.weight)
-    net.head.score.bias.data = torch.tensor([-9.0, 0, 9, 0])  # of a class that is no tag
-    checkpoint.save(here.segmenter(before), net, spec, [])
-    found = made(here, name, slices, monkeypatch)
-    assert set(found) == {"a", "b"}
-    assert (found["a"] == 1).all()
-    assert set(np.unique(found["b"])) == {1, 3}  # the CRF shares it between the tags
+    net.head.score.bias.data = torch.tensor([-9.0, 0, 9, 0])  # cow, which is not a tag
+    checkpoint.save(layout.segmenter(before), net, spec, [])
+    by_id = relabelled(layout, name, slices, monkeypatch)
+    assert set(by_id) == {"a", "b"}
+    assert (by_id["a"] == 1).all()
+    assert set(np.unique(by_id["b"])) == {1, 3}  # the CRF divides it between the tags

@@ -1,4 +1,4 @@
-"""A stage that is killed goes on where it was, and ends with the same bytes."""
+"""A killed stage continues where it was, and its outputs have the same bytes."""
 
 import os
 import random
@@ -22,11 +22,13 @@ from tests.project import ONE_WORKER, ROOT, wait_for
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
     "saliency_net": ["data/saliency/net"],
+    "component_scores": ["data/component_scores"],
     "saliency classical": ["data/saliency/classical"],
     "fuse": ["data/fused/seeds", "data/fused/labels"],
     "diffuse": ["data/labels/guide"],
     "relabel seed": ["data/labels/seed"],
     "relabel round2": ["data/labels/round2"],
+    "relabel_boxes grabcut_plus": ["data/labels/grabcut_plus"],
     "predict guide": ["data/logits/guide", "data/predictions/guide"],
     "refine guide": ["data/refined/guide"],
     "predict_maps": ["data/map_labels"],
@@ -62,7 +64,7 @@ def killed(project, stage, *, at, after):
 
 
 def remove(outs):
-    """As DVC does before a stage runs."""
+    """Remove outputs, as DVC does before a stage runs."""
     for out in map(Layout().root.joinpath, outs):
         shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
 
@@ -73,7 +75,7 @@ SHORT = ("fuse", "refine guide")  # a rule, the CRF
 @pytest.mark.parametrize(
     "stage", [s if s in SHORT else pytest.param(s, marks=pytest.mark.slow) for s in PER_IMAGE]
 )
-def test_killed_stage_goes_on_and_ends_with_the_same_bytes(project, stage):
+def test_a_killed_stage_continues_and_its_outputs_have_the_same_bytes(project, stage):
     outs, name = [project.root / out for out in PER_IMAGE[stage]], stage.split()[0]
     project.stages(stage)
     whole = formats.digest(*outs)
@@ -86,12 +88,12 @@ def test_killed_stage_goes_on_and_ends_with_the_same_bytes(project, stage):
     project.stages(stage)
     assert formats.digest(*outs) == whole
     moved = {p.stat().st_ino for out in outs if out.is_dir() for p in out.iterdir()}
-    if name in ("fuse", "diffuse", "refine"):  # the others keep more, or make batches again
+    if name in ("fuse", "diffuse", "refine"):  # others keep more, or compute whole batches again
         assert kept <= moved
     assert not list((project.root / ".resume").iterdir())
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(project):
+def test_a_killed_training_continues_and_its_model_has_the_same_bytes(project):
     project.change({"segment": {"train": {"epochs": 3}}})
     model = Layout().segmenter("guide")
     project.stages("train_segment guide")
@@ -107,8 +109,8 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(project):
     assert formats.digest(model) == whole
 
 
-def test_killed_between_two_moves_loses_nothing_for_good(project):
-    """The first output is in its place, where DVC deletes it; the second is not."""
+def test_a_stage_killed_between_two_moves_can_run_again(project):
+    """Only the first output is moved; DVC deletes it before the next run."""
     outs = [project.root / out for out in PER_IMAGE["fuse"]]
     project.stages("fuse")
     whole = formats.digest(*outs)
@@ -120,7 +122,7 @@ def test_killed_between_two_moves_loses_nothing_for_good(project):
     assert formats.digest(*outs) == whole
 
 
-def test_an_interrupted_stage_keeps_what_it_made(tmp_path, monkeypatch):
+def test_an_interrupted_stage_keeps_its_unfinished_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["stages", "fuse"])
     Path("params.yaml").write_text("fuse: {}")
@@ -132,9 +134,9 @@ def test_an_interrupted_stage_keeps_what_it_made(tmp_path, monkeypatch):
 
     stage = SimpleNamespace(SLICES={}, run=interrupted)
     monkeypatch.setattr(_run, "_module", lambda name: stage)
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as end:
         runpy.run_module("stages", run_name="__main__")
-    assert left.value.code == 130 and kept.exists()
+    assert end.value.code == 130 and kept.exists()
 
 
 IMPORTING = """
@@ -155,7 +157,7 @@ def test_an_interrupt_while_a_stage_imports_is_silent(error, said):
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):
-    """A pool's processes would wait for work for ever."""
+    """Otherwise the processes of its pool would wait for work forever."""
     code = (
         "import os, time\n"
         "from pipeline.core import runtime\n"
@@ -200,7 +202,7 @@ EVERY = {
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
 @pytest.mark.parametrize("stage", EVERY)
 def test_killed_at_any_moment(project, stage, sign):
-    """Three times at random, while it starts, works or moves its outputs."""
+    """At three random moments: while it starts, works or moves its outputs."""
     outs, (name, *args) = [project.root / out for out in EVERY[stage]], stage.split()
     command = [sys.executable, "-m", "stages", name, *args]
     remove(outs)

@@ -1,4 +1,4 @@
-"""What every stage costs beside its work."""
+"""How a stage starts: its imports, its memory, its resume folder, and its errors."""
 
 import shutil
 import subprocess
@@ -19,15 +19,15 @@ sys.exit("torch" in sys.modules)
 
 @pytest.mark.parametrize("stage", ["fuse", "diffuse", "refine guide"])
 def test_a_stage_without_a_network_does_not_load_torch(project, stage):
-    """It takes seconds and half a gigabyte, in every process."""
+    """Torch takes seconds and half a gigabyte in every process."""
     project.python("-c", LOADS_NO_TORCH, *stage.split())
 
 
-def test_the_memory_of_what_starts_a_stage_is_not_the_stages():
+def test_the_memory_of_the_parent_process_is_not_counted():
     ballast = bytes(range(256)) * 2**22  # 1 GiB, touched
     code = "from stages import _run; print(_run._peak_kib())"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(said.stdout) * 1024 < len(ballast) / 4
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) * 1024 < len(ballast) / 4
 
 
 def test_an_edit_in_any_package_makes_a_new_resume_folder(tmp_path, monkeypatch):
@@ -49,16 +49,52 @@ def test_an_edit_in_any_package_makes_a_new_resume_folder(tmp_path, monkeypatch)
     assert all(name.startswith("fuse-") for name in names)
 
 
-@pytest.mark.parametrize("stage, makes_it", [
+@pytest.mark.parametrize("stage, message", [
     (("fuse",), "data/prepared/samples.csv: not found; run `python cli.py run prepare` first"),
     (("predict", "full"), "data/prepared/samples.csv: not found; run `python cli.py run prepare`"),
     (("fuze",), "no such stage; choose one of diffuse, "),
+    ((), "no stage is named; choose one of diffuse, "),
     (("relabel", "guide"), "no variant 'guide'; choose one of oracle, seed, round2"),
+    (("predict", "guided"), "no variant 'guided'; choose one of guide, full"),
+    (("saliency",), "no variant is named; choose one of onnx, "),
+    (("fuse", "guide"), "this stage has no variants; leave out 'guide'"),
 ])  # fmt: skip
-def test_a_stage_run_too_early_names_the_one_before_it(copy, stage, makes_it):
+def test_a_stage_that_cannot_start_says_what_to_type(copy, stage, message):
     done = copy.here("-m", "stages", *stage, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {'_'.join(stage)}: {makes_it}")
+    assert done.stderr.startswith(f"error: {'_'.join(stage) or 'stages'}: {message}")
+
+
+EARLIER = {
+    "seed": "train_seed",
+    "saliency_net": "train_saliency",
+    "fuse": "seed",
+    "diffuse": "fuse",
+    "train_segment guide": "diffuse",
+    "train_segment oracle": "relabel_oracle",
+    "train_segment round2": "relabel",
+    "predict guide": "train_segment",
+    "refine guide": "predict",
+    "relabel oracle": "seed",
+    "relabel seed": "seed",
+    "relabel round2": "seed",
+    "evaluate_seed": "seed",
+    "evaluate_saliency": "saliency_net",
+    "evaluate_guide": "fuse",
+    "evaluate_segment": "predict",
+    "report": "evaluate_seed",
+}
+
+
+def test_a_stage_run_too_early_names_the_earlier_stage(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    copy.stages("prepare")
+    for stage, earlier in EARLIER.items():
+        done = copy.here("-m", "stages", *stage.split(), check=False)
+        line = done.stderr.strip().splitlines()[-1]
+        assert done.returncode == 1, stage
+        assert line.startswith(f"error: {stage.replace(' ', '_')}: data/"), line
+        assert line.endswith(f": not found; run `python cli.py run {earlier}` first"), line
 
 
 def test_a_missing_folder_of_a_matrix_names_its_stage(project):

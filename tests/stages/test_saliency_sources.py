@@ -1,4 +1,4 @@
-"""The stage `saliency` with what the user brings: an exported model, or maps in a folder."""
+"""The stage `saliency` with an exported model, and with maps in a folder."""
 
 import numpy as np
 import onnx
@@ -14,7 +14,7 @@ MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
 
 
 def squared_channel(path, channel):
-    """An ONNX model whose map is the square of one channel of its input."""
+    """Write an ONNX model whose map is the square of one channel of its input."""
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, c, SIDE, SIDE])
             for n, c in (("image", 3), ("map", 1))]  # fmt: skip
     index = helper.make_tensor("index", TensorProto.INT64, [1], [channel])
@@ -33,7 +33,7 @@ def levels(path):
 
 
 @pytest.mark.parametrize(("divide_by", "channel"), [("255", 0), ("255", 2), ("max", 1)])
-def test_maps_of_an_onnx_model_are_what_it_says_of_the_normalised_image(
+def test_maps_of_an_onnx_model_are_its_output_for_the_normalised_image(
     project, tmp_path, divide_by, channel
 ):
     model = tmp_path / "model.onnx"
@@ -48,25 +48,25 @@ def test_maps_of_an_onnx_model_are_what_it_says_of_the_normalised_image(
     for s in samples:
         image = formats.read_image(s.image).astype(float)
         x = image[..., channel] / (image.max() if divide_by == "max" else 255)
-        said = ((x - MEAN[channel]) / STD[channel]) ** 2
-        expected = 255 * (said - said.min()) / np.ptp(said)
-        found = levels(layout.saliency("onnx") / f"{s.id}.png")
-        assert np.abs(found - expected).max() <= 0.6, s.id
+        output = ((x - MEAN[channel]) / STD[channel]) ** 2
+        expected = 255 * (output - output.min()) / np.ptp(output)
+        grey = levels(layout.saliency("onnx") / f"{s.id}.png")
+        assert np.abs(grey - expected).max() <= 0.6, s.id
     project.stages("fuse", "diffuse", "evaluate_saliency")
     about = formats.read_json(layout.scores("saliency"))["about"]
     assert about["saliency"] == "onnx" and "pixel masks" in about["saliency_trained_on"]
 
 
-def test_maps_out_of_a_folder_are_resized_and_divided_by_their_maximum(project, tmp_path):
+def test_maps_of_a_folder_are_resized_and_divided_by_their_maximum(project, tmp_path):
     layout = Layout()
     samples = read_samples(layout.samples)
-    for i, s in enumerate(samples):  # half as large, brightest at 0.5
+    for i, s in enumerate(samples):  # half the size, with values up to 0.5
         formats.write_grey(
             tmp_path / f"{s.id}.png", np.full((32, 32), 0.5) * (i + 1) / len(samples)
         )
-    one = np.zeros((32, 32))
-    one[:, 16:] = 0.5
-    formats.write_grey(tmp_path / f"{samples[0].id}.png", one)
+    right_half = np.zeros((32, 32))
+    right_half[:, 16:] = 0.5
+    formats.write_grey(tmp_path / f"{samples[0].id}.png", right_half)
     project.change(
         {"saliency": {"source": "folder", "options": {"folder": {"root": str(tmp_path)}}}}
     )
@@ -77,11 +77,11 @@ def test_maps_out_of_a_folder_are_resized_and_divided_by_their_maximum(project, 
     assert all((other == 255).all() for other in others)
 
 
-def test_a_folder_without_one_images_map_is_named(project, tmp_path):
+def test_an_error_names_the_map_that_a_folder_lacks(project, tmp_path):
     project.change(
         {"saliency": {"source": "folder", "options": {"folder": {"root": str(tmp_path)}}}}
     )
     done = project.here("-m", "stages", "saliency", "folder", check=False)
     first = read_samples(Layout().samples)[0].id
     assert done.returncode == 1
-    assert f"error: saliency_folder: {tmp_path}/{first}.png: not found" in done.stderr
+    assert f"error: saliency_folder: {tmp_path}/{first}.png: not found; add it" in done.stderr

@@ -1,9 +1,9 @@
-"""With `shard` the stages write and read archives; nothing else changes."""
+"""With `shard`, the stages write and read archives, and the scores stay the same."""
 
 from pipeline.core import formats
 from pipeline.core.layout import Layout
 
-AGAIN = (
+AFTER_GENERATE = (
     "prepare", "seed", "evaluate_seed", "saliency_net", "evaluate_saliency", "fuse", "diffuse",
     "evaluate_guide", "train_segment guide", "predict guide", "refine guide", "evaluate_segment",
     "report",
@@ -13,7 +13,7 @@ AGAIN = (
 def test_a_chain_of_archives_gives_the_same_scores(project):
     before, model = project.scores(), formats.digest(Layout().segmenter("guide"))
     project.change({"shard": 10})
-    project.stages(*AGAIN)
+    project.stages(*AFTER_GENERATE)
     layout = Layout()
     for folder in (
         layout.maps, layout.saliency("net"), layout.seeds, layout.fused, layout.labels("full"),

@@ -23,6 +23,7 @@ class Tally:
     ids: list[str] = field(default_factory=list)
     confusion: list[Int] = field(default_factory=list)  # (C, C + 1) each, `metrics.confusion`
     boundary: list[Int] = field(default_factory=list)  # (3, C) each; empty if not asked for
+    several_tags: set[str] = field(default_factory=set)  # the ids with two or more tags
 
     @property
     def total_CC(self) -> Int:
@@ -55,6 +56,8 @@ def count(
             tally = tallies.setdefault((link, sample.split), Tally())
             tally.ids.append(sample.id)
             tally.confusion.append(confusion)
+            if len(set(sample.tags)) > 1:
+                tally.several_tags.add(sample.id)
             if near is not None:
                 tally.boundary.append(near)
     return tallies

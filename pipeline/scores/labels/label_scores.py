@@ -8,30 +8,91 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 
 import numpy as np
 
-from pipeline.core.arrays import Int
+from pipeline.core.arrays import Array, Int
 from pipeline.core.samples import Sample
 from pipeline.core.supervision import SUPERVISIONS
-from pipeline.scores.labels.counting import Tallies
+from pipeline.scores.labels.counting import Tallies, Tally
 from pipeline.scores.shared import metrics
-from pipeline.scores.shared.percent import Row, Score, interval, mean, percent
+from pipeline.scores.shared.percent import (
+    Row,
+    Score,
+    difference,
+    full_supervision_share,
+    interval,
+    mean,
+    percent,
+)
 
 IOU = ("link", "split", "class", "iou")
 
 IMAGES = ("link", "split", "id", "mIoU")
 
+SEVERAL_TAGS = "several_tags_mIoU"  # the mIoU over the images with two or more tags
+
 
 def labels(tallies: Tallies) -> dict[str, dict[str, Score]]:
-    """Return the scores of each link that makes label images, by link and split."""
+    """Return the scores of each link that makes label images, by link and split.
+
+    The images with two or more tags are also scored by themselves, where there are any.
+    """
     out: dict[str, dict[str, Score]] = defaultdict(dict)
     for (link, split), tally in sorted(tallies.items()):
-        total = tally.total_CC
-        score = {"mIoU": percent(metrics.mean_iou(total))}
-        score |= interval("mIoU", np.stack(tally.confusion))
+        total, score = tally.total_CC, Score()
+        for name, (_, confusion) in _scored_images(tally).items():
+            score[name] = percent(metrics.mean_iou(confusion.sum(axis=0)))
+            score |= interval(name, confusion)
+        if tally.several_tags:
+            score["several_tags_images"] = len(tally.several_tags)
         if tally.boundary:
             score["boundary_IoU"] = percent(metrics.boundary_iou(np.sum(tally.boundary, axis=0)))
             score["fwIoU"] = percent(metrics.frequency_weighted_iou(total))
             score["pixel_accuracy"] = percent(metrics.pixel_accuracy(total))
         out[link][split] = score
+    return dict(out)
+
+
+def _scored_images(tally: Tally) -> dict[str, tuple[list[str], Int]]:
+    """Return the ids and the counts (N, C, C + 1) behind each mIoU."""
+    out = {"mIoU": (tally.ids, np.stack(tally.confusion))}
+    if tally.several_tags:
+        chosen = [i for i, key in enumerate(tally.ids) if key in tally.several_tags]
+        ids, confusion = out["mIoU"]
+        out[SEVERAL_TAGS] = [ids[i] for i in chosen], confusion[chosen]
+    return out
+
+
+def image_counts(tallies: Tallies) -> dict[str, Array]:
+    """Return the images behind each mIoU, so that runs can be compared image by image.
+
+    LINK.SPLIT.SCORE holds the pixel counts (N, C, C + 1), int32, and LINK.SPLIT.SCORE.ids the ids.
+    """
+    out: dict[str, Array] = {}
+    for (link, split), tally in sorted(tallies.items()):
+        for name, (ids, confusion) in _scored_images(tally).items():
+            path = f"{link}.{split}.{name}"
+            out |= {path: confusion.astype(np.int32), f"{path}.ids": np.array(ids)}
+    return out
+
+
+def comparisons(tallies: Tallies, supervision: Sequence[str]) -> dict[str, dict[str, Score]]:
+    """Compare each segmenter with the one of full masks, and with that of the first supervision.
+
+    Both comparisons are paired: the two segmenters label the same images.
+
+    Returns:
+        By link and split: FS% where `full` ran too, and mIoU_minus_FIRST, each with its interval.
+    """
+    out: dict[str, dict[str, Score]] = defaultdict(dict)
+    first = supervision[0]
+    for (link, split), tally in sorted(tallies.items()):
+        stage, _, own = link.partition("_")
+        counts, score = np.stack(tally.confusion), Score()
+        if own != "full" and (full := tallies.get((f"{stage}_full", split))):
+            score |= full_supervision_share(counts, np.stack(full.confusion))
+        if own != first and (other := tallies.get((f"{stage}_{first}", split))):
+            score |= difference(f"mIoU_minus_{first}", counts, np.stack(other.confusion))
+        if score:
+            out[link][split] = score
     return dict(out)
 
 

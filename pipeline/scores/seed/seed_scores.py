@@ -71,6 +71,27 @@ def classifier(
     return np.array(ap)
 
 
+def no_class(
+    probability: Mapping[str, Sequence[float] | Float], tags: Mapping[str, Sequence[str]]
+) -> Score:
+    """Score 1 - the highest probability as evidence that an image holds no class of the list.
+
+    Both mappings go by image id. Without images of both kinds, with tags and without, the result
+    is empty.
+
+    Returns:
+        AUROC and AP, with the images without a tag as positives.
+    """
+    untagged = np.array([not tags[key] for key in tags])
+    if untagged.all() or not untagged.any():
+        return {}
+    score = np.array([1 - max(probability[key]) for key in tags])
+    return {
+        "AUROC": percent(metrics.area_under_roc(score, untagged)),
+        "AP": percent(metrics.average_precision(score, untagged)),
+    }
+
+
 def per_class_ap(split: str, classes: Sequence[str], ap_K: Float, point_ap_K: Float) -> list[Row]:
     """Return rows with the columns AP: the AP of the classifier and of the maps' highest points."""
     both = zip(classes, ap_K, point_ap_K, strict=True)

@@ -56,30 +56,79 @@ def mean_iou_interval(
 ) -> tuple[float, float]:
     """Return a bootstrap interval of the mean IoU: two percentiles over resampled splits.
 
-    A resample draws N images with replacement. So its counts are the images' counts, weighted by
-    multinomial numbers. Its mean leaves out the classes that occur in none of the drawn images.
-
     Args:
         confusion_NCC: Pixel counts (N, C, C + 1), one matrix for each image.
         rng: Draws the resamples.
-        resamples: The number of resamples.
+        resamples: R, the number of resamples.
         share: The share of the resamples inside the interval, in (0, 1).
 
     Returns:
         The low and the high end; nan if no class ever occurs.
     """
-    count = len(confusion_NCC)
-    flat, chances = confusion_NCC.reshape(count, -1).astype(float), np.full(count, 1 / count)
-    parts = [min(50, resamples - r) for r in range(0, resamples, 50)]  # less memory than R x N
-    sums = [rng.multinomial(count, chances, size=part) @ flat for part in parts]
-    iou_RC = iou(np.concatenate(sums).reshape(resamples, *confusion_NCC.shape[1:]))
-    occurs_RC = np.isfinite(iou_RC)
-    usable_R = occurs_RC.any(axis=1)
-    if not usable_R.any():
+    times_RN = draw_images(len(confusion_NCC), rng=rng, resamples=resamples)
+    return percentiles(resampled_mean_iou(confusion_NCC, times_RN), share=share)
+
+
+def draw_images(count: int, *, rng: np.random.Generator, resamples: int = 1000) -> Int:
+    """Draw `count` images with replacement, R times: how often each is drawn, (R, N) int32."""
+    chances = np.full(count, 1 / count)
+    parts = [min(50, resamples - r) for r in range(0, resamples, 50)]  # less memory than int64
+    return np.concatenate([rng.multinomial(count, chances, p).astype(np.int32) for p in parts])
+
+
+def resampled_mean_iou(confusion_NCC: Int, times_RN: Int) -> Float:
+    """Return the mean IoU of each resample (R,); nan where no class occurs.
+
+    The counts of a resample are the counts of the images, each as often as it was drawn. A class
+    that occurs in none of the drawn images is left out of that resample's mean. Links that use the
+    same `times_RN` are paired: their differences do not vary with what is common to them.
+
+    Args:
+        confusion_NCC: Pixel counts (N, C, C + 1), one matrix for each image.
+        times_RN: How often each image is drawn, from `draw_images`.
+    """
+    flat = confusion_NCC.reshape(len(confusion_NCC), -1).astype(float)
+    sums = [times_RN[r : r + 50] @ flat for r in range(0, len(times_RN), 50)]
+    iou_RC = iou(np.concatenate(sums).reshape(-1, *confusion_NCC.shape[1:]))
+    occurs_R = np.isfinite(iou_RC).sum(axis=1)
+    total_R = np.nansum(iou_RC, axis=1)
+    return np.divide(total_R, occurs_R, out=np.full_like(total_R, np.nan), where=occurs_R > 0)
+
+
+def percentiles(values_R: Float, *, share: float = 0.95) -> tuple[float, float]:
+    """Return the ends between which `share` of the finite values lie; nan without any."""
+    finite = values_R[np.isfinite(values_R)]
+    if not len(finite):
         return float("nan"), float("nan")
-    mean_R = np.nansum(iou_RC[usable_R], axis=1) / occurs_RC[usable_R].sum(axis=1)
-    low, high = np.quantile(mean_R, ((1 - share) / 2, (1 + share) / 2))
+    low, high = np.quantile(finite, ((1 - share) / 2, (1 + share) / 2))
     return float(low), float(high)
+
+
+def difference_interval(
+    one_NCC: Int, other_NCC: Int, *, rng: np.random.Generator, resamples: int = 1000
+) -> tuple[float, float]:
+    """Return a paired bootstrap interval, of 95 %, of one link's mean IoU minus another's.
+
+    Both links are scored on the same resamples of the same N images.
+
+    Source: Koehn, EMNLP 2004 (paired bootstrap resampling).
+    """
+    times_RN = draw_images(len(one_NCC), rng=rng, resamples=resamples)
+    one_R, other_R = (resampled_mean_iou(link, times_RN) for link in (one_NCC, other_NCC))
+    return percentiles(one_R - other_R)
+
+
+def full_supervision_interval(
+    weak_NCC: Int, full_NCC: Int, *, rng: np.random.Generator, resamples: int = 1000
+) -> tuple[float, float]:
+    """Return a paired bootstrap interval, of 95 %, of FS%, as shares.
+
+    Both links are scored on the same resamples of the same N images. A resample on which full
+    supervision has mean IoU 0 is left out.
+    """
+    times_RN = draw_images(len(weak_NCC), rng=rng, resamples=resamples)
+    weak_R, full_R = (resampled_mean_iou(link, times_RN) for link in (weak_NCC, full_NCC))
+    return percentiles(full_supervision_share(weak_R, full_R))
 
 
 def pixel_accuracy(confusion_CC: Int) -> float:
@@ -165,6 +214,22 @@ def average_precision(score_N: Float, right_N: Mask, *, positives: int | None = 
     return float(np.sum(np.diff(recall, prepend=0) * envelope))
 
 
-def full_supervision_share(weak_miou: float, full_miou: float) -> float:
-    """Return FS%: how much of the mIoU under full supervision the tags alone reach, in percent."""
-    return 100 * weak_miou / full_miou
+def full_supervision_share(weak_miou: Float | float, full_miou: Float | float) -> Float:
+    """Return FS% as a share: how much of the mIoU under full supervision weak supervision reaches.
+
+    Takes two numbers, or two arrays of one shape; nan where `full_miou` is 0.
+    """
+    full = np.asarray(full_miou, float)
+    return np.divide(weak_miou, full, out=np.full_like(full, np.nan), where=full > 0)
+
+
+def area_under_roc(score_N: Float, positive_N: Mask) -> float:
+    """Return the chance that a random positive scores above a random negative; ties count half.
+
+    It is in [0, 1]; nan if either kind is missing.
+    """
+    positive, negative = score_N[positive_N], np.sort(score_N[~positive_N])
+    if not (len(positive) and len(negative)):
+        return float("nan")
+    below, up_to = (np.searchsorted(negative, positive, side=side) for side in ("left", "right"))
+    return float((below + up_to).mean() / 2 / len(negative))

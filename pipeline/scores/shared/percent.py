@@ -31,5 +31,23 @@ def interval(name: str, confusion_NCC: Int) -> Score:
 
     All scores use the same random seed. So a changed link changes no other link's interval.
     """
-    ends = metrics.mean_iou_interval(confusion_NCC, rng=np.random.default_rng(0))
+    return _ends(name, metrics.mean_iou_interval(confusion_NCC, rng=np.random.default_rng(0)))
+
+
+def difference(name: str, one_NCC: Int, other_NCC: Int) -> Score:
+    """Return one link's mIoU minus another's on the same images, with its paired interval."""
+    one, other = (metrics.mean_iou(link.sum(axis=0)) for link in (one_NCC, other_NCC))
+    ends = metrics.difference_interval(one_NCC, other_NCC, rng=np.random.default_rng(0))
+    return {name: percent(one - other), **_ends(name, ends)}
+
+
+def full_supervision_share(weak_NCC: Int, full_NCC: Int) -> Score:
+    """Return FS% with its paired interval; both links label the same images."""
+    weak, full = (metrics.mean_iou(link.sum(axis=0)) for link in (weak_NCC, full_NCC))
+    ends = metrics.full_supervision_interval(weak_NCC, full_NCC, rng=np.random.default_rng(0))
+    share = float(metrics.full_supervision_share(weak, full))
+    return {"FS%": percent(share), **_ends("FS%", ends)}
+
+
+def _ends(name: str, ends: tuple[float, float]) -> Score:
     return {f"{name}_{end}": percent(v) for end, v in zip(("low", "high"), ends, strict=True)}

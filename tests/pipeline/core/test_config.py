@@ -43,6 +43,13 @@ def test_numbers_in_short_form_are_numbers(tmp_path):
     ({"segment": {"supervision": ["guide", "guide"]}}, "supervision: duplicate value 'guide'"),
     ({"data": {"classes": ["a", "a"]}}, "data: classes: duplicate name 'a'"),
     ({"fuse": {"min_seed_area_px": "many"}}, r"fuse\.min_seed_area_px"),
+    ({"segment": {"predict": {"size_px": "own"}}},
+     r"^params.yaml: segment\.predict\.size_px: must be 'native' or .* 32 \(got 'own'\)$"),
+    ({"seed": {"maps": {"size_px": 31}}}, r"seed\.maps\.size_px: .*at least 32 \(got 31\)$"),
+    ({"fuse": {"rule": "g1"}},
+     r"^params.yaml: fuse: rule g1 cannot use maps; set evidence: component_scores$"),
+    ({"fuse": {"rule": "g0", "evidence": "component_scores"}},
+     r"^params.yaml: fuse: rule g0 cannot use component_scores; set evidence: maps$"),
 ])  # fmt: skip
 def test_errors_name_the_param(tmp_path, params, change, said):
 
@@ -100,6 +107,26 @@ def test_fingerprint_follows_every_value(params):
     others = [crf.model_copy(update={k: v + 1}) for k, v in crf.model_dump().items()]
     names = {fingerprint(c, t) for c in (crf, *others) for t in "xy"}
     assert len(names) == 2 * (1 + len(Crf.model_fields))
+
+
+def test_a_native_size_stays_a_word_and_changes_the_fingerprint(params):
+    infer = section(params, "saliency.options.net.infer", Infer)
+    native = Infer.model_validate(infer.model_dump(mode="json") | {"size_px": "native"})
+    assert native.size_px == "native" and native.model_dump(mode="json")["size_px"] == "native"
+    assert fingerprint(native) != fingerprint(infer)
+
+
+@pytest.mark.parametrize("stride, size_px, message", [
+    (8, 321, r"seed\.train\.size_px: Input should be a multiple of 16 \(got 321\)"),
+    (32, 336, r"train\.size_px must be a multiple of 32, the stride"),
+])  # fmt: skip
+def test_training_and_test_share_a_grid(params, stride, size_px, message):
+    """At test time every side is a multiple of 16 and of the stride."""
+    params["seed"]["output_stride"] = stride
+    section(params, "seed", SeedModel)
+    params["seed"]["train"]["size_px"] = size_px
+    with pytest.raises(UserError, match=message):
+        section(params, "seed", SeedModel)
 
 
 def test_differences_are_dotted():

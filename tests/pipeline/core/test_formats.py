@@ -122,6 +122,18 @@ def test_maps_and_logits_survive_and_bytes_are_stable(tmp_path_factory, maps):
     assert (formats.read_logits(folder / "l.npz") == maps).all()
 
 
+NAMED = {"guide.val.mIoU": np.arange(6).reshape(1, 2, 3), "ids": np.array(["a", "é.1"])}
+
+
+@pytest.mark.parametrize("arrays", [{}, NAMED])
+def test_named_arrays_survive_and_bytes_are_stable(tmp_path, arrays):
+    for name in ("one", "two"):
+        formats.write_arrays(tmp_path / f"{name}.npz", arrays)
+    found = formats.read_arrays(tmp_path / "one.npz")
+    assert {k: v.tolist() for k, v in found.items()} == {k: v.tolist() for k, v in arrays.items()}
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
 def test_weights_survive_whatever_the_file_is_called(tmp_path):
     state = {"a.weight": torch.arange(6.0).view(2, 3), "n": torch.tensor(3)}
     write_weights(tmp_path / "one.safetensors", state)

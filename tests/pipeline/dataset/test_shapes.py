@@ -4,10 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.boxes.annotations import read_coco
+from pipeline.core import formats
 from pipeline.core.arrays import VOID
+from pipeline.core.layout import Layout
 from pipeline.dataset import shapes
+from pipeline.dataset.config import ShapesData
 from pipeline.dataset.shapes import MIN_SEEN_PX
 from pipeline.guide.rules import components
+from stages import generate
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +92,18 @@ def test_boxed_set_holds_no_listed_class():
         assert {kind for kind, _ in s.boxes} <= set(shapes.OTHERS)
         for _, (x, y, w, h) in s.boxes:
             assert 0 <= x < 96 and 0 <= y < 96 and w > 0 and h > 0
+
+
+def test_the_generated_set_has_boxes_of_its_tagged_objects(tmp_path):
+    layout = Layout(tmp_path)
+    generate.run(layout, options=ShapesData(train=6, val=2, boxed=2, size_px=64), random_seed=0)
+    boxes = dict(read_coco(layout.shapes / "boxes.json"))
+    rows = formats.read_table(layout.shapes / "tags.csv", columns=("id", "tags"))
+    assert list(boxes) == [f"{row['id']}.jpg" for row in rows] and len(rows) == 8
+    for row in rows:
+        objects = boxes[f"{row['id']}.jpg"]
+        assert {kind for kind, _ in objects} == set(row["tags"].split())
+        label, within = formats.read_label(layout.shapes / f"masks/{row['id']}.png"), 0
+        for kind, (x, y, w, h) in objects:
+            within += (label[y : y + h, x : x + w] == shapes.CLASSES.index(kind) + 1).any()
+        assert within == len(objects)

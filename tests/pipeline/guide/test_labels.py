@@ -11,8 +11,8 @@ from pipeline.guide import labels, seed_rule
 from pipeline.guide.config import Fuse
 
 RULE = Fuse(
-    rule="g2", unlabelled="background", seed_threshold=0.2, saliency_threshold=0.5,
-    min_seed_area_px=0, min_saliency_fraction=0,
+    rule="g2", evidence="maps", unlabelled="background", seed_rule="threshold", seed_threshold=0.2,
+    saliency_threshold=0.5, min_seed_area_px=0, min_saliency_fraction=0,
 )  # fmt: skip
 CHANCE = (0, "a")
 CLASSES = np.array([3], np.uint8)
@@ -67,7 +67,7 @@ def test_saliency_at_the_threshold_is_salient():
 
 def drawn(image_id, random_seed=0):
     """The tag that one image draws, of three."""
-    rule = RULE.model_copy(update={"rule": "saliency_only"})
+    rule = RULE.model_copy(update={"rule": "g0"})
     maps, tags = np.zeros((3, 1, 1), np.float32), np.array([2, 5, 7], np.uint8)
     found = labels.fused(maps, tags, row(1), rule, chance=(random_seed, image_id))
     return int(found.label_HW[0, 0])
@@ -76,6 +76,16 @@ def drawn(image_id, random_seed=0):
 def test_each_image_draws_its_own_tag_and_the_same_one_every_time():
     assert [drawn(c) for c in "abcdefgh"] == [2, 5, 5, 2, 7, 7, 5, 2]
     assert [drawn(c, random_seed=1) for c in "abcdefgh"] == [2, 7, 2, 2, 2, 2, 7, 2]
+
+
+def test_g1_takes_saliency_from_the_threshold_on_and_has_no_seeds():
+    rule = RULE.model_copy(update={"rule": "g1", "evidence": "component_scores"})
+    saliency = row(0.5, 0.75, 0.49, 0.6, 0)
+    changes, tags = np.array([[1, 2], [3, -1]], np.float32), np.array([2, 7], np.uint8)
+    found = labels.fused_by_scores(changes, tags, saliency, rule)
+    assert found.label_HW.tolist() == [[7, 7, 0, 2, 0]]
+    assert found.seeds_HW.shape == (1, 5) and not found.seeds_HW.any()
+    assert (found.label_HW.dtype, found.seeds_HW.dtype) == (np.uint8, np.uint8)
 
 
 def test_next_saliency_is_the_mean_with_maximum_one():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline.core.arrays import CONTESTED, VOID
+from pipeline.core.errors import UserError
 from pipeline.crf.config import Crf
 from pipeline.guide import diffusion, rules
 from pipeline.guide.config import Diffuse, Fuse
@@ -18,8 +19,10 @@ CRF = Crf(
 
 def fuse(seed, salient, min_seed=0, min_fraction=0.0, rule="g2", tags=(1, 2, 3), **options):
     how = Fuse(
-        rule=rule, seed_threshold=0.2, saliency_threshold=0.5, min_seed_area_px=min_seed,
-        min_saliency_fraction=min_fraction, **{"unlabelled": "background"} | options,
+        rule=rule, evidence="maps", seed_rule="threshold", seed_threshold=0.2,
+        saliency_threshold=0.5,
+        min_seed_area_px=min_seed, min_saliency_fraction=min_fraction,
+        **{"unlabelled": "background"} | options,
     )  # fmt: skip
     rng = np.random.default_rng(0)
     return rules.fuse(np.array(seed, np.uint8), np.array(salient, bool), how, tags=tags, rng=rng)
@@ -63,6 +66,17 @@ def test_small_saliency_is_dropped_and_its_seed_stands_alone():
     assert fuse(seed, salient, min_fraction=0.02).label_HW.sum() == 2
     kept = fuse(seed, salient, min_fraction=0.03).label_HW
     assert kept[0, 0] == 1 and kept.sum() == 1
+
+
+@pytest.mark.parametrize("area_px", range(1, 101))
+def test_saliency_of_exactly_the_limit_is_kept(area_px):
+    """As floats, 0.07 * 100, 0.14 * 100 and others are above the whole number."""
+    salient = np.zeros((10, 10), bool)
+    salient.flat[:area_px] = True
+    fraction = float(f"0.{area_px:02}") if area_px < 100 else 1.0
+    assert rules.saliency_components(salient, min_fraction=fraction).max() == 1
+    salient.flat[area_px - 1] = False
+    assert rules.saliency_components(salient, min_fraction=fraction).max() == 0
 
 
 def test_components_of_two_classes_are_counted_apart():
@@ -121,7 +135,7 @@ def test_equals_the_rule_written_plainly(seed, salient):
 
 RULE_CASES = {
     # components: A holds 1 pixel of class 1 and 2 of class 2, B holds none; a lone seed 3
-    "g1": [[2, 2, 2, 2, 0, 0, 0, 0]],
+    "seed_majority": [[2, 2, 2, 2, 0, 0, 0, 0]],
     "g2": [[CONTESTED] * 4 + [0, 0, 0, 3]],
     "seeds_only": [[1, 2, 2, 0, 0, 0, 0, 3]],
 }
@@ -133,15 +147,63 @@ def test_rules_by_hand(rule):
     assert fuse(seed, salient, rule=rule).label_HW.tolist() == RULE_CASES[rule]
 
 
-def test_g0_draws_a_tag_for_each_component_and_saliency_only_one_for_all():
+def test_g0_draws_one_tag_for_all_and_component_random_one_for_each():
     salient = np.zeros((1, 400), bool)
     salient[:, ::2] = True
-    drawn = fuse(salient, salient, rule="g0", tags=(4, 9)).label_HW
+    drawn = fuse(salient, salient, rule="component_random", tags=(4, 9)).label_HW
     assert set(np.unique(drawn[salient])) == {4, 9} and not drawn[~salient].any()
     assert 60 < (drawn == 4).sum() < 140
-    one = fuse(salient, salient, rule="saliency_only", tags=(4, 9)).label_HW
+    one = fuse(salient, salient, rule="g0", tags=(4, 9)).label_HW
     assert len(np.unique(one[salient])) == 1 and one.max() in (4, 9)
-    assert not fuse(salient, salient, rule="g0", tags=()).label_HW.any()
+    assert not fuse(salient, salient, rule="component_random", tags=()).label_HW.any()
+
+
+def by_scores(salient, changes, tags=(4, 9), **options):
+    """Labels of rule G1."""
+    how = Fuse(
+        rule="g1", evidence="component_scores", seed_threshold=0.2, saliency_threshold=0.5,
+        min_seed_area_px=0, **{"unlabelled": "background", "min_saliency_fraction": 0} | options,
+    )  # fmt: skip
+    salient = np.array(salient, bool)
+    return rules.fuse(
+        np.zeros(salient.shape, np.uint8), salient, how, tags=tags, rng=None,
+        changes_RK=np.array(changes, np.float32).reshape(-1, len(tags)),
+    ).label_HW.tolist()  # fmt: skip
+
+
+THREE = [[1, 1, 0, 1, 0, 1, 1, 1]]  # components
+
+
+@pytest.mark.parametrize("changes, expected", [
+    ([[1, 2], [2, 1], [-3, -2]], [9, 9, 0, 4, 0, 0, 0, 0]),  # the loss of a tag is no reason
+    ([[0, 0], [-1, 0], [0.25, 0.25]], [0, 0, 0, 0, 0, 4, 4, 4]),  # no change; two equal ones
+    ([[-9, 1e-3], [5, -9], [0, 1]], [9, 9, 0, 4, 0, 9, 9, 9]),  # in its favour, not by size
+])  # fmt: skip
+def test_g1_takes_the_tag_that_gains_most(changes, expected):
+    assert by_scores(THREE, changes) == [expected]
+
+
+def test_g1_has_a_row_for_each_component_that_reaches_the_area_limit():
+    assert by_scores(THREE, [[0, 1], [1, 0]], min_saliency_fraction=0.25) == [
+        [9, 9, 0, 0, 0, 4, 4, 4]
+    ]
+
+
+def test_g1_without_components_or_tags_is_background():
+    assert by_scores([[0, 0]], []) == [[0, 0]]
+    assert rules.g1(
+        rules.Parts(None, None, np.array([[0, 1, 2]]), (), None, np.zeros((2, 0)))
+    ).tolist() == [[0, 0, 0]]
+
+
+def test_g1_voids_what_no_tag_gains_from_if_asked():
+    assert by_scores([[1, 0, 1]], [[-1, -1], [1, 0]], unlabelled="ignore") == [[VOID, 0, 4]]
+
+
+@pytest.mark.parametrize("rows", [2, 4])
+def test_g1_names_the_stage_if_the_scores_are_of_other_components(rows):
+    with pytest.raises(UserError, match=f"{rows} components .* has 3; run .*component_scores"):
+        by_scores(THREE, [[1, 0]] * rows)
 
 
 def test_ignore_voids_what_the_cues_disagree_on():

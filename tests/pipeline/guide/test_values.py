@@ -11,15 +11,16 @@ from pipeline.guide.config import Diffuse, Fuse
 
 CRF = Crf(iterations=3, smooth_w=1, smooth_sxy=2, bilateral_w=3, bilateral_sxy=4, bilateral_srgb=5)
 RULE = Fuse(
-    rule="g2", unlabelled="background", seed_threshold=0.2, saliency_threshold=0.5,
-    min_seed_area_px=0, min_saliency_fraction=0,
+    rule="g2", evidence="maps", unlabelled="background", seed_rule="threshold", seed_threshold=0.2,
+    saliency_threshold=0.5, min_seed_area_px=0, min_saliency_fraction=0,
 )  # fmt: skip
 
 
 def fuse(seed, salient, rule, tags=(4, 9)):
     how = RULE.model_copy(update={"rule": rule})
-    rng = np.random.default_rng(0)
-    return rules.fuse(np.array(seed, np.uint8), np.array(salient, bool), how, tags=tags, rng=rng)
+    changes = {"changes_RK": np.ones((1, len(tags)))} if rule == "g1" else {}
+    return rules.fuse(np.array(seed, np.uint8), np.array(salient, bool), how, tags=tags,
+                      rng=np.random.default_rng(0), **changes)  # fmt: skip
 
 
 def test_seed_components_are_numbered_class_by_class():
@@ -33,7 +34,7 @@ def test_every_rule_gives_labels_of_8_bits(rule):
     assert (fused.label_HW.dtype, fused.seeds_HW.dtype) == (np.uint8, np.uint8)
 
 
-@pytest.mark.parametrize("rule", ["g0", "saliency_only"])
+@pytest.mark.parametrize("rule", ["g0", "component_random"])
 def test_rules_that_draw_leave_what_is_not_salient_background(rule):
     label = fuse([[1, 0, 2, 0]], [[0, 1, 1, 0]], rule).label_HW
     assert label[0, 0] == label[0, 3] == 0 and label[0, 1] == label[0, 2] in (4, 9)

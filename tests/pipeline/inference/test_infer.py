@@ -94,3 +94,18 @@ def test_foreground_is_the_mean_probability_over_the_scales():
 def test_each_side_of_the_target_size_is_rounded_to_the_stride():
     assert whole.target_size(375, 500, long_px=448, stride=16) == (336, 448)
     assert whole.target_size(1000, 10, long_px=320, stride=16) == (320, 16)
+
+
+def test_native_is_each_images_own_size_rounded_to_the_stride(tmp_path):
+    sizes = {"small": (70, 100), "large": (375, 500), "tiny": (5, 40)}  # height, width
+    for name, (height, width) in sizes.items():
+        photo(tmp_path / f"{name}.png", size=(width, height))
+    pictures = [whole.Photo(n, tmp_path / f"{n}.png", *size) for n, size in sizes.items()]
+    native = options(size_px="native", scales=(1.0, 2.0))
+    _, batches = whole.whole_batches(pictures, native, stride=16)
+    seen = {batch[0].id: [tuple(v.shape[2:]) for v in views] for batch, views in batches}
+    assert seen == {
+        "small": [(64, 96), (128, 192)],
+        "large": [(368, 496), (736, 992)],
+        "tiny": [(16, 32), (32, 64)],
+    }

@@ -101,6 +101,25 @@ def test_mask_sets_leave_listed_images_out(tmp_path, net_options):
     assert set(np.unique(label)) == {0, 1} and label.sum() == 300
 
 
+def test_listed_images_are_left_out_of_a_set_with_boxes_too(tmp_path, net_options):
+    """Beside those with a target class; MSRA's boxes name no class."""
+    names = ("a", "b", "c", "d")
+    formats.write_json(tmp_path / "boxes.json", {
+        "images": [{"id": i, "file_name": f"0/{n}.jpg"} for i, n in enumerate(names)],
+        "categories": [{"id": 1, "name": "salient object"}, {"id": 2, "name": "dog"}],
+        "annotations": [
+            {"image_id": i, "category_id": 2 if n == "d" else 1, "bbox": [1, 1, 5, 5]}
+            for i, n in enumerate(names)
+        ],
+    })  # fmt: skip
+    (tmp_path / "exclude.txt").write_text("b\n")
+    kept, left_out = training_set.read_training_set(net_options, target_classes=["dog"])
+    assert [b.image.stem for b in kept] == ["a", "c"] and left_out == 2
+    (tmp_path / "exclude.txt").write_text("a\nb\nc\n")
+    with pytest.raises(UserError, match=r"no image is left .* remove ids from exclude"):
+        training_set.read_training_set(net_options, target_classes=["dog"])
+
+
 LAYOUTS = {
     "own": ("images", "masks"),
     "ECSSD": ("images", "ground_truth_mask"),

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.core.params import lay_over
 from pipeline.core.samples import Sample
 from pipeline.report import links, page
 from pipeline.scores.labels import label_scores
@@ -50,9 +51,83 @@ def test_label_scores_by_hand():
     }  # fmt: skip
 
 
+def test_images_with_several_tags_are_scored_by_themselves():
+    """Image b alone: its 3 and 7 pixels are right, so 100; of both images together, 82."""
+    tallies = {("guide", "train"): Tally(["a", "b"], GUIDE, several_tags={"b"})}
+    plain, found = label_scores.labels(TALLIES), label_scores.labels(tallies)
+    more = {key: value for key, value in found["guide"]["train"].items() if "several" in key}
+    assert more == {
+        "several_tags_mIoU": 100.0, "several_tags_mIoU_low": 100.0, "several_tags_mIoU_high": 100.0,
+        "several_tags_images": 1,
+    }  # fmt: skip
+    assert found["guide"]["train"].items() - more.items() == plain["guide"]["train"].items()
+
+
+def test_the_image_counts_give_every_miou_again():
+    tallies = {("guide", "train"): Tally(["a", "b"], GUIDE, several_tags={"b"})}
+    counts, scores = label_scores.image_counts(tallies), label_scores.labels(tallies)
+    assert counts["guide.train.mIoU.ids"].tolist() == ["a", "b"]
+    assert counts["guide.train.several_tags_mIoU.ids"].tolist() == ["b"]
+    assert (counts["guide.train.mIoU"] == GUIDE).all() and len(counts) == 4
+    for name in ("mIoU", "several_tags_mIoU"):
+        miou = metrics.mean_iou(counts[f"guide.train.{name}"].sum(axis=0))
+        assert scores["guide"]["train"][name] == percent(miou)
+
+
+def segmenters(*names):
+    """Three images a segmenter: `guide` mediocre, `oracle` better, `full` right everywhere."""
+    wrong = {"guide": (40, 30, 20), "oracle": (20, 15, 10), "full": (0, 0, 0)}
+    return {
+        (f"refined_{name}", "val"): Tally(
+            ["a", "b", "c"],
+            [np.array([[100 - n, n, 0], [n, 60 - n, 0]]) for n in wrong[name]],
+        )
+        for name in names
+    }
+
+
+def test_every_supervision_is_compared_with_full_and_with_the_first():
+    names = ("guide", "oracle", "full")
+    tallies, found = segmenters(*names), label_scores.comparisons(segmenters(*names), names)
+    miou = {n: metrics.mean_iou(tallies[f"refined_{n}", "val"].total_CC) for n in names}
+    guide, oracle, full = (found[f"refined_{n}"]["val"] for n in names)
+    assert set(guide) == {"FS%", "FS%_low", "FS%_high"}
+    ends = {f"mIoU_minus_guide{end}" for end in ("", "_low", "_high")}
+    assert set(oracle) == set(guide) | ends and set(full) == ends
+    for name, score in (("guide", guide), ("oracle", oracle)):
+        assert score["FS%"] == percent(miou[name] / miou["full"])
+        assert score["FS%_low"] < score["FS%"] < score["FS%_high"]
+    for name, score in (("oracle", oracle), ("full", full)):
+        assert score["mIoU_minus_guide"] == percent(miou[name] - miou["guide"])
+        assert 0 < score["mIoU_minus_guide_low"] < score["mIoU_minus_guide_high"]
+
+
+def test_one_supervision_alone_has_nothing_to_compare_with():
+    for name in ("guide", "full"):
+        assert label_scores.comparisons(segmenters(name), (name,)) == {}
+    tallies = segmenters("full", "guide")  # before the CRF, only one of the two ran
+    tallies["segmenter_guide", "val"] = tallies["refined_guide", "val"]
+    found = label_scores.comparisons(tallies, ("full", "guide"))
+    assert set(found) == {"refined_guide"}
+    assert set(found["refined_guide"]["val"]) == {
+        f"{name}{end}" for name in ("FS%", "mIoU_minus_full") for end in ("", "_low", "_high")
+    }
+
+
 def test_an_interval_does_not_depend_on_other_links():
     alone = label_scores.labels({("guide", "train"): TALLIES["guide", "train"]})
     assert alone["guide"] == label_scores.labels(TALLIES)["guide"]
+
+
+def test_no_class_by_hand():
+    """The scores are 0.1, 0.6 and 0.8. The images b and c have no tag."""
+    probability = {"a": [0.2, 0.9], "b": [0.4, 0.3], "c": [0.1, 0.2]}
+    tags = {"a": ["dog"], "b": [], "c": []}
+    assert seed_scores.no_class(probability, tags) == {"AUROC": 100.0, "AP": 100.0}
+    tags = {"a": [], "b": ["dog"], "c": []}
+    assert seed_scores.no_class(probability, tags) == {"AUROC": 50.0, "AP": 83.33}
+    assert seed_scores.no_class(probability, dict.fromkeys("abc", ())) == {}
+    assert seed_scores.no_class(probability, dict.fromkeys("abc", ("dog",))) == {}
 
 
 def test_map_scores_agree_with_the_seeds_at_the_best_threshold(rng):
@@ -162,6 +237,24 @@ def test_lines_follow_the_chain_and_leave_gaps_out():
     ]  # fmt: skip
 
 
+def test_comparisons_and_several_tags_are_lines_with_their_intervals():
+    names = ("guide", "full")
+    tallies = segmenters(*names)
+    tallies["refined_guide", "val"].several_tags = {"a"}
+    scores = label_scores.labels(tallies)
+    lay_over(scores, label_scores.comparisons(tallies, names))
+    shown = {(line.name, line.score): line for line in links.lines(scores)}
+    assert list(shown)[2:] == [
+        ("segmenter + CRF", "FS%"), ("segmenter + CRF, full masks", "mIoU_minus_guide"),
+    ]  # fmt: skip
+    share = shown["segmenter + CRF", "FS%"]
+    assert share.low < share.val < share.high
+    more = [line for line in links.lines(scores, links.MORE) if "several" in line.score]
+    assert [(line.name, line.val) for line in more] == [
+        ("segmenter + CRF", 31.43)
+    ]  # (60 / 140 + 20 / 100) / 2
+
+
 def test_intervals_are_those_of_val_or_of_train_without_val():
     both = {"guide": {"train": {"mIoU": 60.0, "mIoU_low": 50.0, "mIoU_high": 70.0},
                       "val": {"mIoU": 40.0, "mIoU_low": 36.26, "mIoU_high": 44.0}}}  # fmt: skip
@@ -169,40 +262,59 @@ def test_intervals_are_those_of_val_or_of_train_without_val():
     del both["guide"]["val"]
     assert [links.interval(line) for line in links.lines(both)] == ["50.0-70.0"]
     assert links.interval(links.lines(FOUND)[0]) == ""
+    both["guide"]["train"] |= {"mIoU_low": -1.26, "mIoU_high": -0.5}
+    assert [links.interval(line) for line in links.lines(both)] == ["-1.3 to -0.5"]
 
 
 def test_groups_are_read_as_one_and_those_not_scored_left_out(tmp_path):
     (tmp_path / "seed.json").write_text(
         '{"maps": {"val": {"mP": 1}}, "about": {"run_on": {"classifier": "x"}}}'
     )
-    (tmp_path / "segment.json").write_text('{"FS%": 80, "about": {"run_on": {"segmenter": "y"}}}')
+    (tmp_path / "segment.json").write_text('{"about": {"run_on": {"segmenter": "y"}}}')
     files = [tmp_path / f"{name}.json" for name in ("seed", "guide", "segment")]
     assert links.read_scores(files) == {
-        "maps": {"val": {"mP": 1}}, "FS%": 80,
+        "maps": {"val": {"mP": 1}},
         "about": {"run_on": {"classifier": "x", "segmenter": "y"}},
     }  # fmt: skip
     assert links.read_scores([tmp_path / "guide.json"]) == {}
 
 
-def test_report_escapes_names():
+def test_report_escapes_names_and_explains_its_scores():
+    compared = {"val": {"FS%": 80.0, "several_tags_mIoU": 70.0, "several_tags_images": 12}}
     html = page.render(
-        scores={**FOUND, "FS%": 80.0, "about": {
+        scores={**FOUND, "refined_guide": compared, "about": {
             "saliency": "net", "saliency_trained_on": "x", "images_scored": 1,
             "run_on": {"classifier": {"device": "cpu", "precision": "float32"}},
+            "temperature": {"classifier": 1.25, "segmenter_guide": None},
         }},
         per_class=[{"link": "refined_guide", "split": "val", "class": "<cat>", "iou": "4"}],
         classes=["<cat>"], columns=["image"],
         shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>", "<dog> 0.90")],
+        reliability={net: [{"confidence": "90.00", "accuracy": "62.50", "count": "8"}]
+                     for net in ("classifier", "segmenter_guide")},
     )  # fmt: skip
     assert "<cat>" not in html and "&lt;cat&gt;" in html and "&lt;id&gt;" in html
+    assert html.count(">62.50</td>") == 2 and "every fifth train image: 1.25." in html
+    assert html.count("No temperature") == 1
     assert "80.0" in html and "bootstrap interval over the images" in html
+    assert "compare two segmenters" in html and "(12 of val)" in html
+    del compared["val"]
+    html = page.render(scores={"guide": FOUND["guide"], "about": {"run_on": {}}}, per_class=[],
+                       classes=[], shown=[], columns=[])  # fmt: skip
+    assert "compare two segmenters" not in html and "several_tags" not in html
 
 
 def test_a_report_on_nothing_has_no_empty_part():
     about = {"saliency": "none", "saliency_trained_on": "nothing", "images_scored": 0, "run_on": {}}
-    html = page.render(scores={"about": about}, per_class=[], classes=["cat"], shown=[], columns=[])
+    html = page.render(
+        scores={"about": about}, per_class=[], classes=["cat"], shown=[], columns=[],
+        reliability={"classifier": []},
+    )  # fmt: skip
     assert "<table>" not in html and "<h2>" not in html
 
 
 def test_names_fit_a_terminal_of_80_columns():
-    assert max(len(name) for _, _, name in links.LINES) <= 38
+    widths = {(len(name), len(score)) for _, score, name in links.LINES}
+    assert max(name for name, _ in widths) <= 38
+    # train, val and the interval, such as "100.0", "100.0" and "-10.0 to -5.0", with their gaps
+    assert max(name + score for name, score in widths) + 4 * 2 + 5 + 5 + 13 <= 80

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from pipeline.inference import infer
 from pipeline.nets.backbones import build
 from pipeline.nets.trunk import Trunk
 from pipeline.seeds import gradients
@@ -45,27 +47,46 @@ def test_gradient_equals_finite_differences():
         slope = (net.scores(image + step)[:, 1] - net.scores(image - step)[:, 1]) / 0.2
     largest = slope.view(3, 8, 8).abs().amax(0)
     expected = torch.stack([largest[y : y + 4, x : x + 4].mean() for y in (0, 4) for x in (0, 4)])
-    torch.testing.assert_close(maps[0, 1], expected.view(2, 2).float(), rtol=1e-3, atol=0)
+    mean_one = (expected / largest.mean()).view(2, 2).float()
+    torch.testing.assert_close(maps[0, 1], mean_one, rtol=1e-3, atol=0)
     assert expected.min() > 0 and not maps[0, 0].any()
 
 
-def test_grad_cam_of_gap_is_the_class_map_up_to_a_factor(net, image):
-    maps = gradients.grad_cam(net, image, [[0, 1, 2]] * 2)
+def test_grad_cam_of_gap_is_the_class_map_over_two_scales(net, image):
+    """Merged as the stage merges them. A mean over positions would weigh the scales differently."""
+    scales = [image, F.interpolate(image.float(), scale_factor=2)]
+    maps = [gradients.grad_cam(net, view, [[0, 1, 2]] * 2) for view in scales]
     with torch.no_grad():
-        class_maps = net(image).relu()
-    positions = maps.shape[2] * maps.shape[3]
-    torch.testing.assert_close(maps * positions, class_maps)
+        class_maps = [net(view) for view in scales]
+    merged, expected = (infer.merge([m.relu() for m in each]) for each in (maps, class_maps))
+    assert expected.max() > 0
+    torch.testing.assert_close(merged, expected)
+
+
+@pytest.mark.parametrize("kind", ["gradient", "guided_gradient"])
+def test_pixel_gradients_of_every_scale_weigh_the_same(net, image, kind):
+    """A mean over four times the positions has a quarter of the gradient."""
+    for view in (image, F.interpolate(image.float(), scale_factor=2)):
+        maps = gradients.KINDS[kind](net, view, [[0], [2]])
+        torch.testing.assert_close(maps[0, 0].mean(), torch.tensor(1.0))
+        torch.testing.assert_close(maps[1, 2].mean(), torch.tensor(1.0))
+        assert not maps[0, 1:].any() and not maps[1, :2].any()
 
 
 def test_guided_backpropagation_by_hand():
-    """The score is the mean over 16 px of 2 red - 3 green + blue; green's gradient is cut off."""
+    """The score is the mean of 2 red - 3 green + blue; guided, green's gradient is cut off.
+
+    On the left all colours pass the ReLU, on the right blue alone. Then each map gets mean 1.
+    """
     net = one_layer(nn.ReLU())
     net.score.weight.data[0] = torch.tensor([2.0, -3.0, 1.0]).view(3, 1, 1)
-    image = torch.ones(1, 3, 4, 4)
-    assert gradients.gradient(net, image, [[0]])[0, 0].item() == pytest.approx(3 / 16)
-    assert gradients.guided_gradient(net, image, [[0]])[0, 0].item() == pytest.approx(2 / 16)
+    image = torch.ones(1, 3, 4, 8)
+    image[:, :2, :, 4:] = -1
+    plain, guided = torch.tensor([[3.0, 1]]) / 2, torch.tensor([[2.0, 1]]) / 1.5
+    torch.testing.assert_close(gradients.gradient(net, image, [[0]])[0, 0], plain)
+    torch.testing.assert_close(gradients.guided_gradient(net, image, [[0]])[0, 0], guided)
     afterwards = gradients.gradient(net, image, [[0]])  # the hooks are removed
-    assert afterwards[0, 0].item() == pytest.approx(3 / 16)
+    torch.testing.assert_close(afterwards[0, 0], plain)
 
 
 @pytest.mark.parametrize("kind", gradients.KINDS)

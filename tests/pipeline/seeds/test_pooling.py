@@ -19,6 +19,11 @@ BY_HAND = {
         {"sharpness": 0.5},
         2 * math.log((math.e**2 + 1 + math.e**-1 + math.e**3) / 4),
     ),
+    "soft_max_min": (
+        {"max_sharpness": 0.5, "min_sharpness": 1, "alpha": 0.7},
+        2 * math.log((math.e**2 + 1 + math.e**-1 + math.e**3) / 4)
+        - 0.7 * math.log((math.e**-4 + 1 + math.e**2 + math.e**-6) / 4),
+    ),
     "attention": ({"width": 4}, 2.0),
 }
 
@@ -61,6 +66,32 @@ def test_log_sum_exp_lies_between_mean_and_maximum(maps):
     torch.testing.assert_close(soft, POOLINGS["gap"](maps), atol=2e-3, rtol=0)
     hard = POOLINGS["log_sum_exp"](maps, sharpness=1e3)
     torch.testing.assert_close(hard, POOLINGS["gmp"](maps), atol=5e-3, rtol=0)
+
+
+def soft(maps, *, sharpness, alpha):
+    return POOLINGS["soft_max_min"](
+        maps, max_sharpness=sharpness, min_sharpness=sharpness, alpha=alpha
+    )
+
+
+def test_a_sharp_soft_max_min_is_the_maximum_plus_alpha_times_the_minimum(maps):
+    expected = maps.amax((2, 3)) + 0.7 * maps.amin((2, 3))
+    torch.testing.assert_close(soft(maps, sharpness=1e3, alpha=0.7), expected, atol=8e-3, rtol=0)
+
+
+def test_a_flat_soft_max_min_is_the_mean_once_and_alpha_times(maps):
+    expected = 1.7 * POOLINGS["gap"](maps)
+    torch.testing.assert_close(soft(maps, sharpness=1e-3, alpha=0.7), expected, atol=4e-3, rtol=0)
+
+
+def test_soft_max_min_without_the_minimum_is_log_sum_exp(maps):
+    expected = POOLINGS["log_sum_exp"](maps, sharpness=5)
+    torch.testing.assert_close(soft(maps, sharpness=5, alpha=0), expected)
+
+
+def test_soft_max_min_of_the_negative_map_changes_sign(maps):
+    """With alpha 1 and equal sharpness, the evidence for and against counts alike."""
+    torch.testing.assert_close(soft(-maps, sharpness=5, alpha=1), -soft(maps, sharpness=5, alpha=1))
 
 
 def test_a_share_rounds_to_at_least_one_position(maps):

@@ -1,0 +1,41 @@
+"""What `status` shows of each stage of the chosen chain."""
+
+import json
+from dataclasses import dataclass
+
+from app import dvc_process, graph
+from pipeline.core import formats
+from pipeline.core.layout import Layout
+from pipeline.params import load_params
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: its name in DVC, its state, and what its last run took, if it ran."""
+
+    name: str
+    state: str
+    seconds: float | None
+    peak_mib: int | None
+
+
+def read(layout: Layout) -> list[Stage]:
+    """Ask DVC for the state of each stage, and read time and memory from the logs.
+
+    Raises:
+        UserError: a param is wrong, or DVC cannot answer.
+    """
+    load_params(layout.params)  # names a wrong param; DVC's own message would not
+    dag = dvc_process.ask("dag", "--dot", graph.LAST)
+    changed = json.loads(dvc_process.ask("status", "--json", "dvc.yaml", graph.OPTIONAL))
+    return [
+        Stage(name, state, *_log(layout, name))
+        for name, state in graph.states(changed, graph.parse(dag))
+    ]
+
+
+def _log(layout: Layout, name: str) -> tuple[float | None, int | None]:
+    """Seconds and peak memory in MiB of a stage's last run."""
+    path = layout.log / f"{name.rpartition(':')[2].replace('@', '_')}.json"
+    log = formats.read_json(path) if path.exists() else {}
+    return log.get("seconds"), log.get("peak_mib")

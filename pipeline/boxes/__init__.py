@@ -1,0 +1,1 @@
+"""Read the boxes of objects, and make labels from them."""

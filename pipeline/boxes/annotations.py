@@ -1,0 +1,128 @@
+"""Read the boxes of objects and their classes: a file in COCO format, or VOC's XML files."""
+
+import json
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.boxes.grabcut import Box
+from pipeline.boxes.labels import ClassBoxes
+from pipeline.core import formats
+from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.samples import Sample
+
+SAME_CLASS = {  # COCO's name of a class -> VOC's name
+    "airplane": "aeroplane",
+    "motorcycle": "motorbike",
+    "couch": "sofa",
+    "tv": "tvmonitor",
+    "dining table": "diningtable",
+    "potted plant": "pottedplant",
+}
+Objects = list[tuple[str, Box]]  # the class and the box of each object
+
+
+def voc_name(name: str) -> str:
+    """Return VOC's name of a class that COCO may name differently."""
+    return SAME_CLASS.get(name, name)
+
+
+def read_coco(path: Path) -> list[tuple[str, Objects]]:
+    """Read a file in COCO format: the file name of each image, and its objects.
+
+    Classes have VOC's names.
+
+    Raises:
+        UserError: the file is missing or incomplete.
+    """
+    coco = formats.read_json(path)
+    try:
+        names = {c["id"]: voc_name(c["name"]) for c in coco["categories"]}
+        objects: dict[int, Objects] = {i["id"]: [] for i in coco["images"]}
+        for a in coco["annotations"]:
+            objects[a["image_id"]].append((names[a["category_id"]], _whole(a["bbox"])))
+        return [(i["file_name"], objects[i["id"]]) for i in coco["images"]]
+    except (KeyError, TypeError, ValueError, json.JSONDecodeError) as e:
+        raise UserError(
+            f"{path}: not in COCO format (at {e}); it needs images, categories, and "
+            "annotations with bbox [x, y, width, height]"
+        ) from e
+
+
+def _whole(bbox: Sequence[float]) -> Box:
+    """Round a box to whole pixels, with sides of at least 1 px."""
+    x, y, w, h = bbox
+    return round(x), round(y), max(1, round(w)), max(1, round(h))
+
+
+def read_voc(path: Path) -> Objects:
+    """Read the objects of one image from its XML annotation.
+
+    VOC counts pixels from 1, and its maxima lie inside the box.
+
+    Raises:
+        UserError: the file is missing, is not valid XML, or has an object without a box.
+    """
+    try:
+        items = ET.parse(path).getroot().iter("object")
+        return [(item.findtext("name", ""), _voc_box(item)) for item in items]
+    except FileNotFoundError as e:
+        raise MissingFileError(path, "add it, or set boxes.path to a file in COCO format") from e
+    except ET.ParseError as e:
+        raise UserError(f"{path}: not valid XML; replace the file ({e})") from e
+    except (TypeError, ValueError) as e:
+        raise UserError(
+            f"{path}: an object has no bndbox with xmin, ymin, xmax and ymax; add it"
+        ) from e
+
+
+def _voc_box(item: ET.Element) -> Box:
+    names = ("xmin", "ymin", "xmax", "ymax")
+    left, top, right, bottom = (float(item.findtext(f"bndbox/{name}", "")) for name in names)
+    return _whole((left - 1, top - 1, right - left + 1, bottom - top + 1))
+
+
+def read_class_boxes(
+    path: Path, samples: Sequence[Sample], classes: Sequence[str]
+) -> dict[str, ClassBoxes]:
+    """Read the boxes of each sample, by its id. Boxes of classes outside the list are left out.
+
+    Args:
+        path: a file in COCO format, whose file names are the ids with a suffix; or the folder of
+            VOC's XML annotations.
+        samples: the images to read the boxes of.
+        classes: the class list.
+
+    Raises:
+        UserError: a file is missing or incomplete, or an image has a tag without a box.
+    """
+    objects = _xml_objects(path, samples) if path.is_dir() else _coco_objects(path, samples)
+    index = {voc_name(name): i for i, name in enumerate(classes, 1)}
+    boxes = dict[str, ClassBoxes]()
+    for s in samples:
+        pairs = [(voc_name(name), box) for name, box in objects.get(s.id, [])]
+        if missing := {voc_name(tag) for tag in s.tags} - {name for name, _ in pairs}:
+            raise UserError(
+                f"{path}: image '{s.id}' has the tag '{min(missing)}' but no box of this class; "
+                "add the box or remove the tag"
+            )
+        boxes[s.id] = tuple((index[name], box) for name, box in pairs if name in index)
+    return boxes
+
+
+def _xml_objects(folder: Path, samples: Sequence[Sample]) -> dict[str, Objects]:
+    return {s.id: read_voc(folder / f"{s.id}.xml") for s in samples}
+
+
+def _coco_objects(path: Path, samples: Sequence[Sample]) -> dict[str, Objects]:
+    """Read the objects of every image of a COCO file, by the image's id.
+
+    Raises:
+        UserError: the file lists two images of one id.
+    """
+    objects = [(Path(name).stem, each) for name, each in read_coco(path)]
+    counts = Counter(key for key, _ in objects)
+    if double := [s.id for s in samples if counts[s.id] > 1]:
+        raise UserError(f"{path}: lists two images called '{double[0]}'; remove or rename one")
+    return dict(objects)

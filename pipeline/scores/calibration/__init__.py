@@ -1,0 +1,1 @@
+"""Calibration: whether a network is right as often as its confidence says."""

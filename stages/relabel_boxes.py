@@ -1,0 +1,61 @@
+"""Make the labels of the supervisions box, box_i and grabcut_plus, from boxes of the objects."""
+
+from functools import partial
+from pathlib import Path
+
+from pipeline.boxes import labels
+from pipeline.boxes.annotations import read_class_boxes
+from pipeline.boxes.config import BoxOptions
+from pipeline.boxes.labels import ClassBoxes
+from pipeline.core import formats
+from pipeline.core.config import Frozen
+from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint
+from pipeline.core.samples import Sample, read_samples
+from pipeline.core.supervision import BOXES
+from stages import _resume, _run
+
+SLICES: dict[str, _run.Slices] = {
+    kind: {
+        "path": ("boxes.path", Path),
+        "options": (f"boxes.options.{kind}", BoxOptions.model_fields[kind].annotation),
+        "random_seed": ("random_seed", int),
+        "shard": _run.SHARD,
+    }
+    for kind in BOXES
+}
+SHARED = True
+
+
+def run(
+    layout: Layout, supervision: str, *, path: Path, options: Frozen, random_seed: int, shard: int
+) -> None:
+    """Write the label of every train image."""
+    samples = [s for s in read_samples(layout.samples) if s.split == "train"]
+    boxes = read_class_boxes(path, samples, formats.read_json(layout.classes))
+
+    _resume.process_images(
+        layout,
+        partial(
+            _write_label, supervision=supervision, boxes=boxes, options=options, seed=random_seed
+        ),
+        samples,
+        outs=[layout.labels(supervision)],
+        inputs=[layout.classes, path],
+        params_key=fingerprint(options, str(random_seed)),
+        shard=shard,
+    )
+
+
+def _write_label(
+    sample: Sample,
+    *,
+    work: Layout,
+    supervision: str,
+    boxes: dict[str, ClassBoxes],
+    options: Frozen,
+    seed: int,
+) -> None:
+    image = formats.read_image(sample.image)
+    label = labels.first_label(image, boxes[sample.id], options, chance=(seed, sample.id))
+    formats.write_label(work.labels(supervision) / f"{sample.id}.png", label)
