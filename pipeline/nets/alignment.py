@@ -16,6 +16,7 @@ Offset = tuple[int, int]  # px of the network's input, down and right
 
 REACH_PX = 16  # the largest offset that is looked for
 LEAST_GAIN = 0.005  # in correlation; below it the maps count as lying in place
+LEAST_CELLS = 8  # on each side of a map
 ROUNDS = 4  # at most
 BATCH = 8
 
@@ -34,7 +35,8 @@ def measure_offset(compute: Callable[[Tensor], Tensor], image_N3HW: Tensor) -> O
         image_N3HW: pictures that the network knows, in any dtype.
 
     Returns:
-        Whole px. 0 where moving the maps gains nothing, as for a network without an offset.
+        Whole px. 0 where moving the maps gains nothing, as for a network without an offset, and
+        where the maps have too few cells to tell.
     """
     down = right = 0
     for _ in range(ROUNDS):
@@ -55,6 +57,8 @@ def _measure_once(
         return torch.cat([compute(part).float() for part in parts])
 
     plain, size = maps(image_N3HW), image_N3HW.shape
+    if min(plain.shape[2:]) < LEAST_CELLS:
+        return 0, 0
     down, right = (
         _offset_along(
             dim, plain, maps(image_N3HW.flip(dim)).flip(dim), stride=size[dim] / plain.shape[dim]

@@ -208,7 +208,7 @@ def test_average_precision_equals_its_definition(split):
 @pytest.mark.parametrize("split", SPLITS)
 def test_the_calibration_error_equals_a_loop_over_bins(split):
     answers = [
-        (score_cases.CHANCES[i][k], bool((score_cases.truth(i) == k + 1).any()))
+        (score_cases.TAG_SCORES[i][k], bool((score_cases.truth(i) == k + 1).any()))
         for i in SPLITS[split]
         for k, name in enumerate(score_cases.CLASSES)
         if (i, name) != (5, "dog")  # difficult there

@@ -93,5 +93,5 @@ def test_what_was_computed_stays_when_a_later_stage_fails(project):
     done = project.python("cli.py", "run", "train_seed", check=False)
     assert done.returncode == 1
     assert "'vgg61' at stride 16: not one of" in done.stderr
-    assert "what was finished is kept" in done.stdout
+    assert "All finished results are kept" in done.stdout
     assert (project.root / "data/prepared/samples.csv").exists()

@@ -52,8 +52,8 @@ def test_an_edit_in_any_package_makes_a_new_resume_folder(tmp_path, monkeypatch)
 @pytest.mark.parametrize("stage, message", [
     (("fuse",), "data/prepared/samples.csv: not found; run `python cli.py run prepare` first"),
     (("predict", "full"), "data/prepared/samples.csv: not found; run `python cli.py run prepare`"),
-    (("fuze",), "no such stage; choose one of diffuse, "),
-    ((), "no stage is named; choose one of diffuse, "),
+    (("fuze",), "no such stage; choose one of component_scores, "),
+    ((), "no stage is named; choose one of component_scores, "),
     (("relabel", "guide"), "no variant 'guide'; choose one of oracle, seed, round2"),
     (("predict", "guided"), "no variant 'guided'; choose one of guide, full"),
     (("saliency",), "no variant is named; choose one of onnx, "),

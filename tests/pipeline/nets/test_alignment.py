@@ -95,3 +95,11 @@ def test_move_shifts_the_picture_and_mirrors_its_border():
     right = alignment.move(image, (0, -2))
     assert right[0, 0].tolist() == [[2, 1, 0, 1], [6, 5, 4, 5], [10, 9, 8, 9]]
     assert alignment.move(image, (0, 0)) is image
+
+
+def test_a_map_of_few_cells_has_no_measurable_offset():
+    def compute(image):
+        return nn.functional.avg_pool2d(image.roll((4, 4), (2, 3)), 16)
+
+    assert alignment.measure_offset(compute, smooth_pictures(size_px=112)) == (0, 0)
+    assert alignment.measure_offset(compute, smooth_pictures(size_px=192)) != (0, 0)
