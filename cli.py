@@ -187,7 +187,7 @@ def convert(
 @app.command()
 def table(
     name: Annotated[
-        str | None, typer.Argument(help="T1 to T8. Without a name, all tables.")
+        str | None, typer.Argument(help="T1 to T10, or boxes. Without a name, all except T10.")
     ] = None,
     row: Annotated[
         list[str] | None, typer.Option(help="Run only this row. Repeat it for several.")
@@ -196,7 +196,10 @@ def table(
         list[int] | None, typer.Option(help="Run only this random seed. Repeat it for several.")
     ] = None,
 ) -> None:
-    """Run the missing cells of the papers' tables. Write Markdown, CSV and LaTeX."""
+    """Run the missing cells of the papers' tables. Write Markdown, CSV and LaTeX.
+
+    If rows have class maps, a PNG in the same folder draws their precision-recall curves.
+    """
     ablation = read_yaml(LAYOUT.ablation)
     chosen = tables.choose(read_yaml(LAYOUT.tables), name)
     addresses = tables.addresses(chosen, ablation, rows=row, seeds=seed)
@@ -218,29 +221,59 @@ def predict(
         Path | None,
         typer.Option(help="Folder of a trained segmenter. By default, that of the last run."),
     ] = None,
+    maps: Annotated[bool, typer.Option("--maps", help="Draw class maps instead.")] = False,
+    classifier: Annotated[
+        Path | None, typer.Option(help="With --maps: folder of a trained classifier.")
+    ] = None,
 ) -> None:
     """Segment photographs. Write NAME.png (palette PNG of class indices) and NAME_overlay.jpg.
+
+    With --maps, write NAME_maps.jpg instead: class maps of the five most probable classes.
 
     A stopped call resumes when you type the command again. Use another output folder for each
     network and each set of params. made_of.json in the output folder lists the classes.
     """
-    from app import predict
+    from app import predict, predict_maps
 
-    params = load_params(LAYOUT.params)
-    results = predict.segment(
-        model or LAYOUT.segmenter(params.segment.supervision[0]),
-        predict.list_images(images),
-        output,
-        params.segment.predict,
-        crf=params.crf[params.refine.crf] if crf else None,
-    )
+    if (maps and (model or not crf)) or (classifier and not maps):
+        raise UserError("--maps goes with --classifier, and not with --model or --no-crf")
+    params, photos = load_params(LAYOUT.params), predict.list_images(images)
+    if maps:
+        model = classifier or LAYOUT.seed_model
+        results = predict_maps.draw(model, photos, output, params.seed.maps)
+    else:
+        results = predict.segment(
+            model or LAYOUT.segmenter(params.segment.supervision[0]),
+            photos,
+            output,
+            params.segment.predict,
+            crf=params.crf[params.refine.crf] if crf else None,
+        )
     for message in results.skipped:
         out.print(f"skipped: {message}")
     names = ", ".join(f"{i} {name}" for i, name in enumerate(results.classes))
     kept = f" ({results.kept} of them from an earlier call)" if results.kept else ""
-    out.print(f"{results.count} images in {output}{kept}; class indices: {names}")
+    out.print(f"{results.count} images in {output}{kept}" + (names and f"; class indices: {names}"))
     if results.skipped:
         raise typer.Exit(1)
+
+
+@app.command("export-voc")
+def export(
+    predictions: Annotated[Path, typer.Argument(help="A folder that `predict` wrote.")],
+    images: Annotated[Path, typer.Option("--list", help="VOC's list of test images, test.txt.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The archive.")] = Path(
+        "results.tgz"
+    ),
+    competition: Annotated[
+        str, typer.Option(help="comp6: trained with other data too, such as ImageNet; or comp5.")
+    ] = "comp6",
+) -> None:
+    """Pack predictions of VOC 2012's test images into the archive that its server takes."""
+    from app.export import export_voc
+
+    count = export_voc(predictions, images, output, competition=competition)
+    out.print(f"{count} predictions in {output}, for {competition}")
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from app import tables
+from app import figures, tables
 from pipeline.core import formats
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
@@ -170,6 +170,7 @@ def write_table(
         path.write_text(write(table, lines, identity), encoding="utf-8")
     formats.write_json(layout.table(table.name, "json"), {"params": base, "cells": records})
     _write_curves(layout.table(table.name, "curves.tsv"), records)
+    figures.write_curves(layout.table(table.name, "curves.png"), table, records)
     return tables.markdown(table, lines, identity)
 
 

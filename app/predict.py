@@ -23,6 +23,7 @@ from pipeline.report import drawing
 from pipeline.segment.deeplab import DeepLab
 
 RECORD = "made_of.json"  # in the output folder: network, params and files behind the results
+ENDINGS = ("_overlay.jpg", ".png")  # of an image's results; the last one is written last
 CHUNK = 8  # images that each process refines before the network continues
 
 
@@ -31,7 +32,8 @@ class Results:
     """What a call made.
 
     `count` images have results, and `kept` of them had results before. `classes` starts with the
-    background. `skipped` holds a message for each file without results.
+    background, and is empty if there are no masks. `skipped` holds a message for each file
+    without results.
     """
 
     count: int
@@ -77,14 +79,13 @@ def segment(
         UserError: no segmenter was trained; or `out` holds the images, results of another network
             or other params, or files that predict did not make.
     """
-    for path in images:
-        if path.parent.resolve() == out.resolve():
-            raise UserError(f"{out}: holds {path.name}; choose another folder for the results")
+    refuse_folder_of(images, out)
     net, spec = checkpoint.load(model, DeepLab.from_spec)
-    photos, skipped = _readable(images)
+    photos, skipped = readable(images)
     classes = ("background", *spec["classes"])
     made_by = fingerprint(formats.digest(model), options, crf or "")
-    kept = _begin(out, photos, {"made_by": made_by, "classes": [*classes]}) if photos else set()
+    header = {"made_by": made_by, "classes": [*classes]}
+    kept = begin(out, photos, header, ENDINGS) if photos else set()
     outputs = infer.run(net, photos, options, title="predict", done=kept)
     count = max(1, min(runtime.workers(), len(photos) - len(kept)))
     with runtime.processes(count, initializer=_start_worker) as pool:
@@ -99,8 +100,19 @@ def segment(
     return Results(len(photos), len(kept), classes, tuple(skipped))
 
 
-def _readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
-    """Return the images that can be segmented, and a message for each of the others."""
+def refuse_folder_of(images: Sequence[Path], out: Path) -> None:
+    """Check that `out` holds none of the images.
+
+    Raises:
+        UserError: it holds one.
+    """
+    for path in images:
+        if path.parent.resolve() == out.resolve():
+            raise UserError(f"{out}: holds {path.name}; choose another folder for the results")
+
+
+def readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
+    """Return the images that can be decoded, and a message for each of the others."""
     photos: dict[str, Photo] = {}
     skipped = []
     sizes = runtime.pool_map(_size, list(images), title="open")
@@ -123,20 +135,23 @@ def _size(path: Path) -> tuple[int, int] | str:
     return height, width
 
 
-def _begin(out: Path, photos: Sequence[Photo], header: dict[str, Any]) -> set[str]:
+def begin(
+    out: Path, photos: Sequence[Photo], header: dict[str, Any], endings: Sequence[str]
+) -> set[str]:
     """Return the ids that already have results. Remove outdated results, and update the record.
 
     Args:
         out: the output folder.
-        photos: the images to segment.
+        photos: the images.
         header: what else the record says: `made_by` and `classes`.
+        endings: the ends of the names of an image's results, after its id.
 
     Raises:
         UserError: a file that is not on record would be overwritten.
     """
     record, now = out / RECORD, {p.id: _identity(p.image) for p in photos}
     before = _read_record(record, header["made_by"])
-    results = {i: (out / f"{i}_overlay.jpg", out / f"{i}.png") for i in now}
+    results = {i: [out / f"{i}{ending}" for ending in endings] for i in now}
     for path in (p for i in now.keys() - before.keys() for p in results[i]):
         if path.exists():
             raise UserError(f"{path}: was not made by predict; choose another folder")

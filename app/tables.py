@@ -23,7 +23,7 @@ class Table:
     cell's scores. A path to several numbers, one for each class, gives a column for each. "share
     of ROW" instead of a path gives the value of the column to the left, in percent of ROW's value
     there. `paper`: row -> title -> published value. `others`: the same for methods that we do not
-    run, by their names.
+    run, by their names. `by_name`: the table runs only if it is named.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Table:
     paper: dict[str, dict[str, float]]
     others: dict[str, dict[str, float]]
     note: str
+    by_name: bool
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,20 @@ def read(name: str, spec: dict[str, Any]) -> Table:
         paper=spec.get("paper", {}),
         others=spec.get("others", {}),
         note=spec.get("note", ""),
+        by_name=spec.get("by_name", False),
     )
 
 
 def choose(specs: dict[str, Any], name: str | None) -> list[Table]:
-    """Read the table `name` of ablation/tables.yaml; None means all of them.
+    """Read the table `name` of ablation/tables.yaml; None means all but those `by_name`.
 
     Raises:
         UserError: there is no such table.
     """
     if name and name not in specs:
         raise UserError(f"no table '{name}'; choose one of {', '.join(specs)}")
-    return [read(n, specs[n]) for n in specs if name in (None, n)]
+    tables = [read(n, specs[n]) for n in specs if name in (None, n)]
+    return [table for table in tables if name or not table.by_name]
 
 
 def addresses(

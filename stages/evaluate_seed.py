@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import formats, runtime
-from pipeline.core.arrays import Float, Int, Mask
+from pipeline.core.arrays import Int, Mask
 from pipeline.core.layout import Layout
 from pipeline.core.maps import normalise, resize, strongest
-from pipeline.core.samples import Sample, read_samples
+from pipeline.core.samples import Sample, read_samples, read_tag_scores
 from pipeline.scores.calibration import calibrated, reliability
 from pipeline.scores.seed import localise, seed_curve, seed_scores
 from pipeline.scores.shared.percent import Row, mean, percent
@@ -40,12 +40,6 @@ def _count(layout: Layout, classes: list[str]) -> list[Counted]:
     return [(sample, *pair) for (sample, _), pair in zip(scored, counts, strict=True)]
 
 
-def _read_tag_scores(layout: Layout, classes: list[str]) -> dict[str, Float]:
-    """Read the classifier's probability of every class, by image id."""
-    rows = formats.read_table(layout.tag_scores, columns=("id", *classes))
-    return {r["id"]: np.array([float(r[c]) for c in classes]) for r in rows}
-
-
 def _read_difficult(layout: Layout) -> dict[str, list[str]]:
     """Read the tags that do not count, by image id."""
     rows = formats.read_table(layout.difficult, columns=("id", "tags"))
@@ -58,7 +52,7 @@ def run(layout: Layout) -> None:
     If val has no masks, the curve is that of train.
     """
     classes: list[str] = formats.read_json(layout.classes)
-    samples, probability = read_samples(layout.samples), _read_tag_scores(layout, classes)
+    samples, probability = read_samples(layout.samples), read_tag_scores(layout.tag_scores, classes)
     difficult = _read_difficult(layout)
     counted, scores = _count(layout, classes), defaultdict[str, Any](dict)
     curve, table = list[Row](), list[Row]()

@@ -4,13 +4,13 @@ from itertools import compress
 from pathlib import Path
 
 from pipeline.core import formats, shards
-from pipeline.core.arrays import UInt8
+from pipeline.core.arrays import Float, UInt8
 from pipeline.core.layout import SCORED, Layout
-from pipeline.core.samples import Sample, read_samples, read_truth
+from pipeline.core.samples import Sample, read_samples, read_tag_scores, read_truth
 from pipeline.core.supervision import Supervision
 from pipeline.report import drawing, links, page
 from pipeline.report.config import Report
-from pipeline.report.picks import pick
+from pipeline.report.picks import most_probable, pick
 from stages import _run
 
 SLICES: _run.Slices = {
@@ -37,21 +37,29 @@ def run(
     chains = (_read_chain(layout, samples[p.id], source, supervision[0], truth) for p in picks)
     tiles = [drawing.tiles(chain, height_px=HEIGHT_PX) for chain in chains]
     filled = [any(t is not None for t in column) for column in zip(*tiles, strict=True)]
+    classes: list[str] = formats.read_json(layout.classes)
+    probability = read_tag_scores(layout.tag_scores, classes)
     panels = []
     for picked, row in zip(picks, tiles, strict=True):
         file, tags = f"panels/{picked.group}_{picked.id}.jpg", " ".join(samples[picked.id].tags)
         formats.write_image(layout.report / file, drawing.panel([*compress(row, filled)]))
-        panels.append(page.Shown(picked.group, picked.id, file, picked.miou, tags))
+        predicted = _predicted(probability[picked.id], classes)
+        panels.append(page.Shown(picked.group, picked.id, file, picked.miou, tags, predicted))
     html = page.render(
         scores=links.read_scores(map(layout.scores, SCORED)),
         per_class=_read_tables(layout, "iou.tsv", sep="\t"),
-        classes=formats.read_json(layout.classes),
+        classes=classes,
         shown=panels,
         columns=[*compress(drawing.TILES, filled)],
         reliability=_read_reliability(layout, supervision[0]),
     )
     layout.report.mkdir(parents=True, exist_ok=True)
     (layout.report / "index.html").write_text(html, encoding="utf-8")
+
+
+def _predicted(probability_K: Float, classes: list[str]) -> str:
+    """Name the most probable classes with their probabilities."""
+    return ", ".join(f"{classes[k]} {probability_K[k]:.2f}" for k in most_probable(probability_K))
 
 
 def _read_tables(layout: Layout, name: str, *, sep: str = ",") -> list[dict[str, str]]:

@@ -91,3 +91,13 @@ def test_predict_changes_no_file_that_it_did_not_make(project, three, tmp_path):
         done = predict(project, photos, "-o", out, check=False)
         assert done.returncode == 1 and "choose another folder" in done.stderr
         assert before == {p: p.read_bytes() for p in out.iterdir()}
+
+
+def test_predict_draws_class_maps(project, three, tmp_path):
+    out = tmp_path / "out"
+    assert "3 images" in predict(project, three, "-o", out, "--maps").stdout
+    assert {p.name for p in out.glob("*.jpg")} == {f"{p.stem}_maps.jpg" for p in three.iterdir()}
+    assert not list(out.glob("*.png"))
+    for more in (("--maps", "--no-crf"), ("--maps", "--model", "x"), ("--classifier", "x")):
+        done = predict(project, three, "-o", out, *more, check=False)
+        assert done.returncode == 1 and "--maps goes with --classifier" in done.stderr

@@ -32,6 +32,7 @@ PER_IMAGE = {
     "relabel round2": ["data/labels/round2"],
     "predict guide": ["data/logits/guide", "data/predictions/guide"],
     "refine guide": ["data/refined/guide"],
+    "predict_maps": ["data/map_labels"],
 }
 SHORT = ("fuse",)
 ONE = {"OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1", "GUIDELABEL_DEVICE": "cpu"}

@@ -60,3 +60,17 @@ def test_unknown_tables_and_rows_are_named(copy):
     for args, message in ((("T99",), "no table 'T99'"), (("T1", "--row", "x"), "no row 'x'")):
         done = copy.here("cli.py", "table", *args, check=False)
         assert done.returncode == 1 and message in done.stderr
+
+
+@pytest.mark.slow
+def test_a_row_of_class_maps_has_its_figure_and_its_score_by_predicted_tags(project):
+    """The row gap is the chain's own classifier, so nothing is trained."""
+    output = project.python("cli.py", "table", "T9", "--row", "gap", "--seed", "0").stdout
+    ran = [line.split("'")[1] for line in output.splitlines() if line.startswith("Running")]
+    assert not [stage for stage in ran if "train" in stage]
+    cell = json.loads((project.root / "data/ablation/gap-0.json").read_text())
+    miou = cell["scores"]["map_labels"]["val"]["mIoU"]
+    table = (project.root / "data/tables/T9.md").read_text()
+    assert f"| class maps, GAP | {miou:.1f} (" in table and "| MIL-FCN |  | 24.9 |" in table
+    assert (project.root / "data/tables/T9.curves.png").exists()
+    assert not (project.root / "data/scores/maps.json").exists()  # the chain's own is not run

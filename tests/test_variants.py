@@ -141,6 +141,22 @@ def test_without_saliency_the_guide_labels_are_the_seeds(project):
     }
 
 
+def test_labels_from_class_maps_of_predicted_tags_are_made_only_when_named(project):
+    assert project.repro("optional/dvc.yaml:evaluate_maps") == [
+        "optional/dvc.yaml:predict_maps", "optional/dvc.yaml:evaluate_maps",
+    ]  # fmt: skip
+    assert project.repro() == []
+    layout = Layout()
+    ids = {path.stem for path in layout.map_labels.iterdir()}
+    assert ids == {s.id for s in read_samples(layout.samples) if s.split == "val"}
+    found = formats.read_json(layout.scores("maps"))
+    assert set(found) == {"map_labels", "about"} and set(found["map_labels"]) == {"val"}
+    said = project.here("cli.py", "run", "evaluate_maps").stdout
+    assert "class maps of predicted tags + CRF" in said
+    project.change({"refine": {"crf": "none"}})  # the only stage of these two that reads it
+    assert project.repro("optional/dvc.yaml:evaluate_maps")[0] == "optional/dvc.yaml:predict_maps"
+
+
 SEGMENTERS = {
     **{f"head {name}": {"head": name} for name in HEADS},
     "head v1 on VGG-16": {

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCORED = ("seed", "saliency", "guide", "segment")  # the groups of scores, one for each stage
+SCORED_BY_NAME = ("maps",)  # groups whose stage runs only if it is named: optional/dvc.yaml
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ class Layout:
         """The classifier's probability of every class for each image."""
         return self.root / "data/tag_scores.csv"
 
+    @property
+    def map_labels(self) -> Path:
+        """Label images from class maps of predicted tags and a dense CRF, ID.png."""
+        return self.root / "data/map_labels"
+
     # --- saliency
 
     @property
@@ -146,7 +152,7 @@ class Layout:
     # --- scores, report, tables
 
     def scores(self, group: str) -> Path:
-        """The scores of one group of SCORED."""
+        """The scores of one group of SCORED or SCORED_BY_NAME."""
         return self.root / f"data/scores/{group}.json"
 
     def score_tables(self, group: str) -> Path:

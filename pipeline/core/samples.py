@@ -1,9 +1,15 @@
-"""Read and write samples.csv, which training may see, and truth.csv, which only scoring may see."""
+"""Read and write samples.csv, which training may see, and truth.csv, which only scoring may see.
 
-from collections.abc import Iterable
+Also read what the classifier says of each sample.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from pipeline.core.arrays import Float
 from pipeline.core.formats import read_table, write_table
 
 
@@ -52,3 +58,9 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> None:
 def read_truth(path: Path) -> dict[str, Path]:
     """Read truth.csv: the path of the mask for each id that has a mask."""
     return {r["id"]: Path(r["mask"]) for r in read_table(path, columns=("id", "mask"))}
+
+
+def read_tag_scores(path: Path, classes: Sequence[str]) -> dict[str, Float]:
+    """Read tag_scores.csv: the classifier's probability of each class (K,), by image id."""
+    rows = read_table(path, columns=("id", *classes))
+    return {r["id"]: np.array([float(r[c]) for c in classes]) for r in rows}

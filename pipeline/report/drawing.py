@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.core.arrays import CONTESTED, VOID, Float, UInt8
 from pipeline.core.formats import PALETTE
 from pipeline.core.maps import normalise, resize, strongest
 
 TILES = ("image", "class maps", "seed", "saliency", "guide", "prediction", "truth", "errors")
+TITLE_PX = 20  # height of a title above a tile
 COLOURS = np.array(PALETTE, np.uint8).reshape(256, 3)
 RIGHT, FALSE_ALARM, MISSED, MIXED = (70, 160, 70), (230, 120, 30), (60, 90, 220), (200, 50, 160)
 
@@ -96,6 +98,14 @@ def tile(picture_HW3: UInt8, *, height_px: int) -> UInt8:
     height, width = picture_HW3.shape[:2]
     size = (max(1, round(width * height_px / height)), height_px)
     return cv2.resize(picture_HW3, size, interpolation=cv2.INTER_AREA)
+
+
+def titled(picture_HW3: UInt8, text: str) -> UInt8:
+    """Put a white strip of TITLE_PX with a text above a picture. Text that is too long is cut."""
+    strip = Image.new("RGB", (picture_HW3.shape[1], TITLE_PX), "white")
+    font = ImageFont.load_default(size=0.7 * TITLE_PX)
+    ImageDraw.Draw(strip).text((2, TITLE_PX / 2), text, fill="black", font=font, anchor="lm")
+    return np.concatenate([np.asarray(strip), picture_HW3])
 
 
 def panel(tiles: Sequence[UInt8 | None]) -> UInt8:

@@ -37,6 +37,7 @@ SEGMENTER_LINES = tuple(
 LINES = (
     ("classifier", "mAP", "classifier"),
     ("maps", "best_mIoU", "class maps, threshold chosen on truth"),
+    ("map_labels", "mIoU", "class maps of predicted tags + CRF"),
     ("seeds", "mIoU", "seeds, using true tags"),
     ("saliency", "IoU", "saliency, at fuse's threshold"),
     ("saliency_half", "IoU", "saliency, at half its maximum"),

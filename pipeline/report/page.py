@@ -13,13 +13,17 @@ from pipeline.report.links import FINAL, LINES, MORE, TAGGED, interval, lines, n
 
 @dataclass(frozen=True)
 class Shown:
-    """A panel of the report: its picture's file, and what the caption says."""
+    """A panel of the report: its picture's file, and what the caption says.
+
+    `predicted` names the most probable classes with their probabilities.
+    """
 
     group: str
     id: str
     file: str
     miou: str
     tags: str
+    predicted: str
 
 
 def render(

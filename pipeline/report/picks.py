@@ -1,12 +1,22 @@
-"""Pick the images that the report shows."""
+"""Pick what is shown: the images of the report, and the classes of an image."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from pipeline.core.arrays import Float, Int
 from pipeline.core.samples import Sample
 from pipeline.report.config import Report
+
+CLASSES_SHOWN = 5
+
+
+def most_probable(probability_K: Float) -> Int:
+    """Return the indices, from 0, of the most probable classes; the highest probability first."""
+    return np.argsort(-probability_K, kind="stable")[:CLASSES_SHOWN]
 
 
 @dataclass(frozen=True)

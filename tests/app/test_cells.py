@@ -95,8 +95,8 @@ def test_a_record_of_other_params_or_code_is_not_in_the_table(table_line, tmp_pa
     assert "missing" in table_line(code=old_code)
 
 
-def test_the_file_of_curves_exists_only_if_there_are_curves(table_line, tmp_path):
-    path = Layout(tmp_path).table("T9", "curves.tsv")
+def test_curves_are_written_where_there_are_some_and_only_there(table_line, tmp_path):
+    paths = [Layout(tmp_path).table("T9", name) for name in ("curves.tsv", "curves.png")]
     for curve in ([["0.50"] * len(seed_scores.CURVE)], []):
         table_line(curve=curve)
-        assert path.exists() == bool(curve)
+        assert [path.exists() for path in paths] == [bool(curve)] * 2

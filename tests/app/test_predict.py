@@ -33,8 +33,8 @@ def test_bad_images_and_repeated_names_give_a_message_each(tmp_path, monkeypatch
     photo(tmp_path / "more/a.png", size=(20, 10))
     (tmp_path / "b.png").write_bytes(b"no image")
     paths = [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "more/a.png"]
-    (readable,), (bad, repeated) = predict._readable(paths)
-    assert readable == Photo("a", tmp_path / "a.png", 30, 40)
+    (photo_read,), (bad, repeated) = predict.readable(paths)
+    assert photo_read == Photo("a", tmp_path / "a.png", 30, 40)
     assert "b.png: cannot be decoded" in bad
     assert f"{tmp_path / 'more/a.png'}: another image is already called 'a'" in repeated
 
@@ -54,7 +54,8 @@ def out(tmp_path):
 def begin(out, *keys, made_by="x"):
     images = {k: out.parent / f"photos/{k}.png" for k in keys}
     photos = [Photo(k, p, 30, 40) for k, p in images.items()]
-    return predict._begin(out, photos, {"made_by": made_by, "classes": []})
+    header = {"made_by": made_by, "classes": []}
+    return predict.begin(out, photos, header, predict.ENDINGS)
 
 
 def test_results_of_the_same_image_are_kept_and_others_stay_on_record(out):

@@ -24,6 +24,12 @@ def table():
     return tables.read("T9", SPEC)
 
 
+def test_a_table_by_name_runs_only_if_it_is_named():
+    specs = {"T9": SPEC, "T10": SPEC | {"by_name": True}}
+    assert [t.name for t in tables.choose(specs, None)] == ["T9"]
+    assert [t.name for t in tables.choose(specs, "T10")] == ["T10"]
+
+
 def test_one_seed_shows_the_interval_and_the_difference(table):
     records = {"g1": [cell(40.0)], "g2": [cell(50.0, mIoU_low=45.0, mIoU_high=55.0)]}
     head, g1, g2, sec = tables.grid(table, records)

@@ -31,7 +31,7 @@ MAY_IMPORT = {
 # Modules of array code: no I/O, and no imports but array types, configs and each other
 ARRAYS_ONLY = (
     "core/maps", "crf/dense", "guide/rules", "guide/diffusion", "guide/labels", "guide/seed_rule",
-    "guide/graph_cut",
+    "guide/map_labels", "guide/graph_cut",
     "seeds/pooling", "scores/shared/metrics", "scores/seed/localise", "scores/seed/seed_curve",
     "scores/saliency/saliency_scores", "scores/shared/percent", "boxes/grabcut",
     "boxes/labels", "boxes/rounds", "guide/component_scores",

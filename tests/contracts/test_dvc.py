@@ -84,7 +84,9 @@ def layout_paths():
     known |= {paths.labels(s).as_posix() for s in SUPERVISIONS}
     known |= {paths.segmenter(s).as_posix() for s in (ROUNDS | BOX_ROUNDS).values()}
     known |= {
-        path(g).as_posix() for g in layout.SCORED for path in (paths.scores, paths.score_tables)
+        path(g).as_posix()
+        for g in (*layout.SCORED, *layout.SCORED_BY_NAME)
+        for path in (paths.scores, paths.score_tables)
     }
     for path in (paths.logits, paths.predictions, paths.refined):
         known |= {path("guide").as_posix(), path("full").as_posix()}
@@ -199,11 +201,11 @@ def test_a_guide_rule_takes_one_kind_of_evidence(rule):
 
 
 def test_each_group_of_links_is_scored_by_a_stage_that_needs_no_later_link():
-    for group in layout.SCORED:
+    for group in (*layout.SCORED, *layout.SCORED_BY_NAME):
         outs = entries(f"evaluate_{group}", "outs") | entries(f"evaluate_{group}", "metrics")
         assert outs == {f"data/scores/{group}", f"data/scores/{group}.json"}
     for group, later in (("seed", "segment|saliency/"), ("saliency", "segment|maps"),
-                         ("guide", "segment|maps")):  # fmt: skip
+                         ("guide", "segment|maps"), ("maps", "segment|saliency/")):  # fmt: skip
         assert not [d for d in entries(f"evaluate_{group}", "deps") if re.search(later, d)]
 
 

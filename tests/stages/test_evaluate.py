@@ -258,6 +258,8 @@ def test_with_masks_the_report_has_every_part(project):
                  "on 4 images with masks"):  # fmt: skip
         assert part in html
     assert widths == {8 * 200 + 7 * 4}
+    captions = re.findall(r"<figcaption>(p\d).*?predicted by the classifier: (.*?)<", html, re.S)
+    assert dict(captions) == {"p3": "dog 1.00, cat 0.00"}  # the one image of val
 
 
 def test_scores_of_one_group_are_printed_without_the_others(project):

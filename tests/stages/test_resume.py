@@ -31,6 +31,7 @@ PER_IMAGE = {
     "relabel_boxes grabcut_plus": ["data/labels/grabcut_plus"],
     "predict guide": ["data/logits/guide", "data/predictions/guide"],
     "refine guide": ["data/refined/guide"],
+    "predict_maps": ["data/map_labels"],
 }
 KILLED = """
 import os, runpy, shutil, sys
@@ -192,6 +193,7 @@ EVERY = {
     "evaluate_saliency": ["data/scores/saliency", "data/scores/saliency.json"],
     "evaluate_guide": ["data/scores/guide", "data/scores/guide.json"],
     "evaluate_segment": ["data/scores/segment", "data/scores/segment.json"],
+    "evaluate_maps": ["data/scores/maps", "data/scores/maps.json"],
     "report": ["data/report"],
 }
 

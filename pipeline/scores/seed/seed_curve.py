@@ -18,6 +18,8 @@ from pipeline.scores.shared import metrics
 # negative values. So at all of these every pixel is foreground, as it is at threshold 0.
 THRESHOLDS = np.arange(100) / 100
 
+FG_RECALL, BG_RECALL = 0.20, 0.80  # mP reads each precision at the first recall above its mark
+
 
 def count(value_HW: Float, label_HW: UInt8, truth_HW: UInt8, *, classes: int) -> Int:
     """Count pixels by map value, true class and strongest class: (T, C, C)."""
@@ -72,17 +74,26 @@ class SeedScore:
         return float(self.miou_T[self.best_step]), float(THRESHOLDS[self.best_step])
 
     @property
-    def mp(self) -> float:
-        """mP, the mean of a foreground precision and a background precision.
+    def mp_steps(self) -> tuple[int, int] | None:
+        """The steps at which mP reads the foreground's and the background's precision.
 
-        The foreground's is read at the highest threshold with recall > 0.20, the background's at
-        the lowest with recall > 0.80. Foreground values are means over classes.
+        The foreground's is the highest threshold with recall > FG_RECALL, the background's the
+        lowest with recall > BG_RECALL. None if a recall never reaches its mark.
         """
-        fg = np.flatnonzero(self.fg_recall_T > 0.20)
-        bg = np.flatnonzero(self.bg_recall_T > 0.80)
-        if len(fg) == 0 or len(bg) == 0:
+        fg = np.flatnonzero(self.fg_recall_T > FG_RECALL)
+        bg = np.flatnonzero(self.bg_recall_T > BG_RECALL)
+        return (int(fg[-1]), int(bg[0])) if len(fg) and len(bg) else None
+
+    @property
+    def mp(self) -> float:
+        """mP, the mean of a foreground precision and a background precision, at `mp_steps`.
+
+        Foreground values are means over classes.
+        """
+        if self.mp_steps is None:
             return float("nan")
-        return float(self.fg_precision_T[fg[-1]] + self.bg_precision_T[bg[0]]) / 2
+        fg, bg = self.mp_steps
+        return float(self.fg_precision_T[fg] + self.bg_precision_T[bg]) / 2
 
 
 def score(counts_TCC: Int) -> SeedScore:

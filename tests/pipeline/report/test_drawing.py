@@ -132,3 +132,15 @@ def test_without_a_prediction_the_errors_are_the_guide_labels():
 
 def test_tiles_have_the_height_of_the_panel():
     assert drawing.tiles(chain(), height_px=2)[0].shape == (2, 3, 3)
+
+
+def test_a_title_is_a_strip_of_dark_text_above_the_picture():
+    picture = np.full((30, 80, 3), 120, np.uint8)
+    found, other = (drawing.titled(picture, text) for text in ("cat 0.90", "dog 0.10"))
+    assert found.shape == (30 + drawing.TITLE_PX, 80, 3)
+    assert (found[drawing.TITLE_PX :] == picture).all()
+    strip = found[: drawing.TITLE_PX]
+    assert strip.min() < 80 and (strip[:2] == 255).all()  # text, and white above it
+    assert (strip != other[: drawing.TITLE_PX]).any()
+    long = drawing.titled(picture, "a class with a very long name 0.90")
+    assert long.shape == found.shape

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.core.samples import Sample
 from pipeline.report.config import Report
-from pipeline.report.picks import pick
+from pipeline.report.picks import most_probable, pick
 
 VAL = {"d": "50.00", "b": "90.00", "c": "10.00", "a": "50.00", "e": "nan", "f": "70.00"}
 TRAIN = {"t": "100.00", "u": "0.00"}
@@ -60,6 +61,12 @@ def test_without_any_score_random_images_of_all_splits_are_picked():
     groups = picked([], best=2, worst=2, random=99)
     assert sorted(groups["random"]) == sorted(s.id for s in SAMPLES)
     assert not groups["best"] and not groups["worst"]
+
+
+def test_the_five_most_probable_classes_come_in_order():
+    probability = np.array([0.1, 0.9, 0.5, 0.0, 0.5, 0.95, 0.2])
+    assert most_probable(probability).tolist() == [5, 1, 2, 4, 6]
+    assert most_probable(probability[:2]).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("key, miou", [("b", "90.00"), ("e", "nan"), ("x", "")])

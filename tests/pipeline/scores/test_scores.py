@@ -289,7 +289,7 @@ def test_report_escapes_names_and_explains_its_scores():
         }},
         per_class=[{"link": "refined_guide", "split": "val", "class": "<cat>", "iou": "4"}],
         classes=["<cat>"], columns=["image"],
-        shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>")],
+        shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>", "<dog> 0.90")],
         reliability={net: [{"confidence": "90.00", "accuracy": "62.50", "count": "8"}]
                      for net in ("classifier", "segmenter_guide")},
     )  # fmt: skip
