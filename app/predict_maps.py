@@ -42,7 +42,10 @@ def draw(model: Path, images: Sequence[Path], out: Path, options: SeedMaps) -> p
         "classes": spec["classes"],
     }
     kept = predict.begin(out, photos, header, (ENDING,)) if photos else set()
-    for photo, outputs in infer.run(net, photos, options, title="predict maps", done=kept):
+    outputs_of_all = infer.run(
+        net, photos, options, title="predict maps", done=kept, offset_px=net.offset_px
+    )
+    for photo, outputs in outputs_of_all:
         if photo.id not in kept:
             image = formats.read_image(photo.image)
             picture = _picture(net, image, outputs, options.scales, spec["classes"])

@@ -50,7 +50,10 @@ def _write_maps(layout: Layout, work: Layout, samples: list[Sample], maps: SeedM
     net, spec = checkpoint.load(layout.seed_model, Classifier.from_spec)
     probability = read_tag_scores(layout.tag_scores, spec["classes"])
     done = _resume.finished_ids(work.maps)
-    for sample, outputs in infer.run(net, samples, maps, title="predict maps", done=done):
+    outputs_of_all = infer.run(
+        net, samples, maps, title="predict maps", done=done, offset_px=net.offset_px
+    )
+    for sample, outputs in outputs_of_all:
         classes = map_labels.predicted_classes(probability[sample.id])
         chosen = infer.merge([m[None].relu() for m in outputs])[0].numpy()[classes - 1]
         if net.superpixels:
