@@ -7,7 +7,9 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -136,14 +138,33 @@ def _print_error(error: UserError) -> None:
 
 def _with_maker(missing: MissingFileError) -> str:
     """The message of the error. If a stage of dvc.yaml makes the file, the message names it."""
+    for stage, out, entry in _outs():
+        pattern = "([^/]+)".join(map(re.escape, re.split(r"\$\{[^}]+\}", out)))
+        if match := re.match(rf"{pattern}(?:/|$)", missing.path.as_posix()):
+            edit = _missing_choice(entry, *match.groups())
+            return f"{missing.path}: not found; {edit}run `python cli.py run {stage}` first"
+    return str(missing)
+
+
+def _outs() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield each stage's name, each of its outputs, and its entry in a dvc.yaml."""
     for dvc_file in ("dvc.yaml", "optional/dvc.yaml"):
         for stage, entry in read_yaml(Path(dvc_file))["stages"].items():
             body = entry.get("do", entry)  # `do` is the body of a foreach
             for out in [*body["outs"], *body.get("metrics", ())]:
-                pattern = "[^/]+".join(map(re.escape, re.split(r"\$\{[^}]+\}", out)))
-                if re.match(rf"{pattern}(/|$)", missing.path.as_posix()):
-                    return f"{missing.path}: not found; run `python cli.py run {stage}` first"
-    return str(missing)
+                for key in entry.get("foreach", ()):
+                    yield f"{stage}@{key}", re.sub(r"\$\{(key|item)\}", key, out), entry
+                if "foreach" not in entry:
+                    yield stage, out, entry
+
+
+def _missing_choice(entry: Mapping[str, Any], *item: str) -> str:
+    """If a list in params.yaml must first name the item of a matrix stage, say so."""
+    for param in re.findall(r"\$\{(.+?)\}", str(entry.get("matrix", ""))):
+        chosen = reduce(getitem, param.split("."), read_yaml(Layout().params))
+        if item[0] not in chosen:
+            return f"add {item[0]} to {param} in params.yaml, then "
+    return ""
 
 
 def _log(layout: Layout, seconds: float) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.core import formats, ranks
-from pipeline.core.arrays import Float, UInt8
+from pipeline.core.arrays import Float
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
@@ -17,6 +17,7 @@ from pipeline.nets import checkpoint
 from pipeline.seeds import gradients, roi_pooling
 from pipeline.seeds.classifier import Classifier
 from pipeline.seeds.config import SeedMaps
+from pipeline.seeds.tag_scores import tag_probability
 from stages import _resume, _run
 
 SLICES: _run.Slices = {
@@ -61,8 +62,8 @@ def _write_maps(layout: Layout, work: Layout, samples: list[Sample], maps: SeedM
         image = formats.read_image(sample.image) if net.superpixels else NO_IMAGE
         if net.superpixels:
             tag_maps = roi_pooling.flatten(tag_maps, image, net.superpixels)
-        probability = _probability(net, class_maps, maps.scales, image)
-        formats.write_json(_probability_file(work, sample), probability)
+        probability = tag_probability(net, class_maps, maps.scales, image)
+        formats.write_json(_probability_file(work, sample), probability.tolist())
         indices = np.array(tags, np.uint8) + np.uint8(1)  # 0 is the background
         formats.write_maps(work.maps / f"{sample.id}.npz", tag_maps, indices)
     return classes
@@ -112,19 +113,6 @@ def _gradient_maps(
         compute=compute,
         offset_px=net.offset_px if maps.kind in gradients.AT_NETWORK_STRIDE else (0, 0),
     )
-
-
-def _probability(
-    net: Classifier, class_maps: list[Tensor], scales: tuple[float, ...], image_HW3: UInt8
-) -> list[float]:
-    """Compute the probability of every class from the class maps at scale 1 and above.
-
-    Smaller scales are left out, because in training the net saw no object shrunk so far.
-    """
-    large = [m for m, scale in zip(class_maps, scales, strict=True) if scale >= 1] or class_maps
-    image = torch.from_numpy(image_HW3.transpose(2, 0, 1).copy())[None]
-    logits = torch.stack([net.logits(m[None], image)[0] for m in large]).mean(0)
-    return logits.sigmoid().tolist()
 
 
 def _probability_file(work: Layout, sample: Sample) -> Path:

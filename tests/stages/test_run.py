@@ -72,7 +72,9 @@ EARLIER = {
     "diffuse": "fuse",
     "train_segment guide": "diffuse",
     "train_segment oracle": "relabel_oracle",
-    "train_segment round2": "relabel",
+    "train_segment round2": "relabel@round2",
+    "train_segment box": "relabel_boxes@box",
+    "train_segment grabcut_plus_round3": "relabel_boxes_round@grabcut_plus_round3",
     "predict guide": "train_segment",
     "refine guide": "predict",
     "relabel oracle": "seed",
@@ -95,6 +97,16 @@ def test_a_stage_run_too_early_names_the_earlier_stage(copy, folder_params):
         assert done.returncode == 1, stage
         assert line.startswith(f"error: {stage.replace(' ', '_')}: data/"), line
         assert line.endswith(f": not found; run `python cli.py run {earlier}` first"), line
+
+
+def test_a_segmenter_that_was_not_chosen_names_the_param(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    copy.stages("prepare")
+    done = copy.here("-m", "stages", "predict", "full", check=False)
+    assert done.stderr.strip().endswith(
+        "data/models/segment/full/net.json: not found; add full to segment.supervision in "
+        "params.yaml, then run `python cli.py run train_segment` first"
+    )
 
 
 def test_a_missing_folder_of_a_matrix_names_its_stage(project):

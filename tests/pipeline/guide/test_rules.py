@@ -160,13 +160,14 @@ def test_g0_draws_one_tag_for_all_and_component_random_one_for_each():
 
 def by_scores(salient, changes, tags=(4, 9), **options):
     """Labels of rule G1."""
-    how = Fuse(
-        rule="g1", evidence="component_scores", seed_threshold=0.2, saliency_threshold=0.5,
-        min_seed_area_px=0, **{"unlabelled": "background", "min_saliency_fraction": 0} | options,
+    params = Fuse(
+        rule="g1", evidence="component_scores", seed_rule="threshold", seed_threshold=0.2,
+        saliency_threshold=0.5, min_seed_area_px=0,
+        **{"unlabelled": "background", "min_saliency_fraction": 0} | options,
     )  # fmt: skip
     salient = np.array(salient, bool)
     return rules.fuse(
-        np.zeros(salient.shape, np.uint8), salient, how, tags=tags, rng=None,
+        np.zeros(salient.shape, np.uint8), salient, params, tags=tags, rng=None,
         changes_RK=np.array(changes, np.float32).reshape(-1, len(tags)),
     ).label_HW.tolist()  # fmt: skip
 

@@ -18,6 +18,7 @@ SEGMENTER = {
 SEEDER = {
     "kind": "classifier", "backbone": "vgg16_deeplab", "output_stride": 8, "hidden": "largefov",
     "superpixels": 0, "pooling": "gap", "options": {}, "classes": ["cat", "dog"],
+    "feature_attention": "none", "feature_attention_options": {},
 }  # fmt: skip
 
 
