@@ -51,10 +51,10 @@ def outputs(
     shard: int,
     network: bool = True,
 ) -> Iterator[Layout]:
-    """Open a layout to write per-image files to. It still holds the files of a killed run.
+    """Yield a temporary layout for per-image files, and move them to `outs` at the end.
 
-    At the end, the files move to `outs`. They are not written there, because DVC deletes the outs
-    of a stage before it runs.
+    The temporary layout still holds the files of a killed run. Files are not written to `outs`
+    directly, because DVC deletes the outs of a stage before it runs.
 
     Args:
         layout: the project's paths.

@@ -3,7 +3,7 @@
 Shapes: H, W image size in px; boxes are [x, y, width, height] in px.
 Labels: 0 background, 1.. classes, 255 void. Pixels outside all boxes are background.
 Source: Khoreva et al., "Simple Does It", CVPR 2017, section 3. The numbers in params.yaml (a fifth
-of a box, shifts of 5 %, 70 % and 20 % of the runs) are recalled, not read in the paper.
+of a box, shifts of 5 %, 70 % and 20 % of the runs) are recalled, and not checked in the paper.
 """
 
 import zlib

@@ -32,7 +32,7 @@ def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
     """Compute the marginals of the CRF by mean-field inference.
 
     Args:
-        image_HW3: RGB grey levels from 0 to 255. Do not subtract a mean: uint8 would wrap around.
+        image_HW3: RGB image, 0 to 255, without mean subtraction: uint8 would wrap around.
         energy_KHW: unary energies, any real numbers; a lower energy means a likelier label.
         crf: weights, widths and iterations. A weight of 0 leaves its kernel out. With 0 iterations
             only the unary decides.

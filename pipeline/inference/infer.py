@@ -84,8 +84,8 @@ def run(
         pictures: the images.
         infer: size, scales and flip.
         title: the title of the progress bar.
-        done: ids whose results exist. A batch is skipped only if all its ids are done. In a smaller
-            batch, the other images would be rounded differently.
+        done: ids of pictures whose results exist. A batch is skipped only if all its ids are done:
+            a network rounds differently in a smaller batch, so batches must not change.
         compute: computes the outputs of a batch; by default, the network does.
         offset_px: by how many px, down and right, the outputs lie beside what they show. The
             pictures are moved to correct it (`alignment`).

@@ -1,8 +1,10 @@
 """Turn boxes into masks, and check a predicted mask against its boxes.
 
+The saliency network learns from these masks. They say only where an object is, not its class.
+
 Shapes: H, W image size in px; boxes are [x, y, width, height] in px.
-Labels: 0 background, 1 object, 255 void. Source: Khoreva et al., "Simple Does It", CVPR 2017,
-section 3.1.
+Labels: 0 background, 1 object, 255 void.
+Source: Khoreva et al., "Simple Does It", CVPR 2017, section 3.1.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ import numpy as np
 from pipeline.boxes.annotations import read_coco, voc_name
 from pipeline.boxes.grabcut import Box, grabcut, inside
 from pipeline.core.arrays import VOID, Mask, UInt8
-from pipeline.core.errors import UserError
+from pipeline.core.errors import MissingFileError, UserError
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ def read_boxes(root: Path, *, target_classes: Sequence[str]) -> tuple[list[Boxed
         UserError: the file is missing or incomplete, or all images are left out.
     """
     path = root / "boxes.json"
+    if not path.exists():
+        raise MissingFileError(path, "add it, or correct saliency.options.net.root")
     listed = {voc_name(c) for c in target_classes}
     images = read_coco(path)
     targets = {name for name, objects in images if listed & {c for c, _ in objects}}

@@ -90,9 +90,14 @@ def weldon(maps_NKhw: Tensor, *, k_max: float, k_min: float) -> Tensor:
 def wildcat(
     maps_NKhw: Tensor, *, modalities: int, k_max: float, k_min: float, alpha: float
 ) -> Tensor:
-    """Mean of the k highest plus alpha times the mean of the k lowest.
+    """Mean of the k_max highest positions plus alpha times the mean of the k_min lowest.
 
-    The classifier has already averaged the `modalities` maps of each class.
+    Args:
+        maps_NKhw: class maps. The classifier has averaged the `modalities` maps of each class.
+        modalities: M, maps of each class. The classifier uses it; this function does not.
+        k_max: how many positions; below 1, a share of all positions.
+        k_min: the same, for the lowest positions.
+        alpha: the weight of the lowest positions.
 
     Source: Durand et al., CVPR 2017 (WILDCAT).
     """

@@ -54,7 +54,7 @@ def mean_iou(confusion_CC: Int) -> float:
 def mean_iou_interval(
     confusion_NCC: Int, *, rng: np.random.Generator, resamples: int = 1000, share: float = 0.95
 ) -> tuple[float, float]:
-    """Return a bootstrap interval of the mean IoU: two percentiles over resampled splits.
+    """Compute a bootstrap interval of the mean IoU, which draws images with replacement.
 
     Args:
         confusion_NCC: Pixel counts (N, C, C + 1), one matrix for each image.
