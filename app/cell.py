@@ -40,6 +40,8 @@ def run(layout: Layout, row: str, seed: int, targets: Sequence[str]) -> None:
         "data": formats.digest(work / layout.samples, work / layout.truth)[:12],
     }
     formats.write_json(layout.cell_scores(row, seed), record)
+    if (counts := cells.read_counts(work)) is not None:
+        formats.write_arrays(layout.cell_counts(row, seed), counts)
     shutil.rmtree(cell)
 
 

@@ -5,6 +5,7 @@ has already made from the same inputs.
 """
 
 import copy
+import functools
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from app import figures, tables
+from app import figures, grid, paired, tables
 from pipeline.core import formats
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
@@ -127,6 +128,13 @@ def read_scores(work: Path) -> dict[str, Any]:
     return scores
 
 
+def read_counts(work: Path) -> dict[str, Any] | None:
+    """Read the pixel counts of each image; None if the cell's chain scored no label images."""
+    paths = sorted((work / "data/scores").glob("*/counts.npz"))
+    groups = [formats.read_arrays(path) for path in paths]
+    return {name: array for arrays in groups for name, array in arrays.items()} if paths else None
+
+
 def read_curve(work: Path) -> list[list[str]]:
     """Read the curve of the class maps, one row a threshold; empty if seeds were not scored.
 
@@ -163,7 +171,15 @@ def write_table(
         for row in table.rows
     }
     table = tables.expand(table, records)
-    lines, identity = tables.grid(table, records), tables.identity(records)
+    read = functools.partial(_counts_of, layout)
+    lines = grid.lines(
+        table,
+        records,
+        same_data=grid.on_voc2012(base),
+        differences=paired.differences(table, records, read),
+        shares=paired.shares(table, records, read),
+    )
+    identity = tables.identity(records)
     for suffix, write in tables.WRITERS.items():
         path = layout.table(table.name, suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,6 +188,12 @@ def write_table(
     _write_curves(layout.table(table.name, "curves.tsv"), records)
     figures.write_curves(layout.table(table.name, "curves.png"), table, records)
     return tables.markdown(table, lines, identity)
+
+
+def _counts_of(layout: Layout, row: str, seed: int, path: str) -> dict[str, Any]:
+    """Read the counts behind the score at `path`, and their ids; a full table would fill memory."""
+    file = layout.cell_counts(row, seed)
+    return formats.read_arrays(file, match=f"{path}*") if file.exists() else {}
 
 
 def _write_curves(path: Path, records: tables.Records) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 
+SHARE = "share of "
 # stage of ablation/dvc.yaml -> the list in ablation/params.yaml that holds its rows
 LISTS = {"classifier": "classifiers", "guide": "guides", "segmenter": "segmenters"}
 Records = Mapping[str, Sequence[dict[str, Any]]]  # row -> the records of its cells, one per seed
@@ -23,7 +24,8 @@ class Table:
     cell's scores. A path to several numbers, one for each class, gives a column for each. "share
     of ROW" instead of a path gives the value of the column to the left, in percent of ROW's value
     there. `paper`: row -> title -> published value. `others`: the same for methods that we do not
-    run, by their names. `by_name`: the table runs only if it is named.
+    run, by their names. `published_on`: the data of these values. `reference`: the row that the
+    other rows are compared with, if any. `by_name`: the table runs only if it is named.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Table:
     columns: dict[str, str]
     paper: dict[str, dict[str, float]]
     others: dict[str, dict[str, float]]
+    published_on: str
+    reference: str
     note: str
     by_name: bool
 
@@ -44,13 +48,14 @@ class Value:
     spread: float | None = None
     interval: tuple[float, float] | None = None
 
-    def text(self) -> str:
-        """Format the value for a table."""
+    def text(self, sign: str = "-") -> str:
+        """Format the value for a table. With `sign` "+", positive numbers also have a sign."""
         if self.spread is not None:
-            return f"{self.mean:.1f} ± {self.spread:.1f}"
+            return f"{self.mean:{sign}.1f} ± {self.spread:.1f}"
         if self.interval is not None:
-            return f"{self.mean:.1f} ({self.interval[0]:.1f} to {self.interval[1]:.1f})"
-        return f"{self.mean:.1f}"
+            low, high = self.interval
+            return f"{self.mean:{sign}.1f} ({low:{sign}.1f} to {high:{sign}.1f})"
+        return f"{self.mean:{sign}.1f}"
 
 
 def read(name: str, spec: dict[str, Any]) -> Table:
@@ -62,6 +67,8 @@ def read(name: str, spec: dict[str, Any]) -> Table:
         columns=spec["columns"],
         paper=spec.get("paper", {}),
         others=spec.get("others", {}),
+        published_on=spec.get("published_on", "VOC 2012"),
+        reference=spec.get("reference", ""),
         note=spec.get("note", ""),
         by_name=spec.get("by_name", False),
     )
@@ -155,49 +162,10 @@ def value(cells: Sequence[dict[str, Any]], path: str) -> Value | None:
     return Value(scores[0], interval=(low, high) if low is not None and high is not None else None)
 
 
-def grid(table: Table, records: Records) -> list[list[str]]:
-    """Format the header and the rows: our values, and the published ones with the difference.
-
-    The last column is the command that runs the row. It names the random seeds of the row's
-    values. Without any, it runs all seeds.
-    """
-    head = ["row"]
-    for title in table.columns:
-        head += [title, f"{title}: paper", "difference"] if _published(table, title) else [title]
-    lines = [[*head, "command"]]
-    for row, label in table.rows.items():
-        line = [label]
-        for title in table.columns:
-            ours = _ours(table, records, row, title)
-            line.append(ours.text() if ours else "missing")
-            if _published(table, title):
-                paper = table.paper.get(row, {}).get(title)
-                line.append("" if paper is None else f"{paper:.1f}")
-                line.append("" if paper is None or ours is None else f"{ours.mean - paper:+.1f}")
-        seeds = "".join(f" --seed {cell['random_seed']}" for cell in records.get(row, ()))
-        lines.append([*line, f"python cli.py table {table.name} --row {row}{seeds}"])
-    for label, values in table.others.items():
-        line = [label]
-        for title in table.columns:
-            paper_text = f"{values[title]:.1f}" if title in values else ""
-            line += ["", paper_text, ""] if _published(table, title) else [""]
-        lines.append([*line, ""])
-    return lines
-
-
-def _published(table: Table, title: str) -> bool:
-    """Whether a column has published values."""
-    return any(title in values for values in (*table.paper.values(), *table.others.values()))
-
-
-def _ours(table: Table, records: Records, row: str, title: str) -> Value | None:
-    """Return our value of a row in a column, if the row has run."""
-    path = table.columns[title]
-    if not path.startswith("share of "):
-        return value(records.get(row, ()), path)
-    left = list(table.columns)[list(table.columns).index(title) - 1]
-    part, whole = (_ours(table, records, r, left) for r in (row, path.removeprefix("share of ")))
-    return Value(100 * part.mean / whole.mean) if part and whole else None
+def share_of(table: Table, title: str) -> tuple[str, str]:
+    """Return the column and the row that a "share of ROW" refers to."""
+    titles = list(table.columns)
+    return titles[titles.index(title) - 1], table.columns[title].removeprefix(SHARE)
 
 
 def markdown(table: Table, lines: Sequence[Sequence[str]], identity: Sequence[str]) -> str:
@@ -247,4 +215,7 @@ def identity(records: Records) -> list[str]:
     data = sorted({cell["data"] for cell in cells})
     seeds = sorted({cell["random_seed"] for cell in cells})
     params = ", ".join(f"{row} {cells[0]['params'][:8]}" for row, cells in records.items() if cells)
-    return [f"Data: {', '.join(data)}. Random seeds: {seeds}. Params: {params}."]
+    lines = [f"Data: {', '.join(data)}. Random seeds: {seeds}. Params: {params}."]
+    if once := [row for row, cells in records.items() if len(cells) == 1]:
+        lines[0] += f" Only one random seed ran of: {', '.join(once)}."
+    return lines

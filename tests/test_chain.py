@@ -136,7 +136,7 @@ def test_full_supervision_adds_its_segmenter_and_the_fs_score(project):
     scores = project.scores()
     for stage in ("segmenter", "refined"):
         guide, full = (scores[f"{stage}_{name}"]["val"] for name in ("guide", "full"))
-        rounding = 1 / full["mIoU"]  # both mIoU have two decimals, and here they are small
+        rounding = 1.1 / full["mIoU"]  # the mIoU in the file have two decimals
         assert guide["FS%"] == pytest.approx(100 * guide["mIoU"] / full["mIoU"], abs=rounding)
         assert full["mIoU_minus_guide"] == pytest.approx(full["mIoU"] - guide["mIoU"], abs=0.011)
 

@@ -9,7 +9,6 @@ UInt8 = npt.NDArray[np.uint8]
 Int = npt.NDArray[np.signedinteger[Any]]
 Float = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
-Array = npt.NDArray[Any]
 
 VOID = 255  # in labels: class unknown; scores and losses skip these pixels
 CONTESTED = 254  # in fused labels: two or more classes claim this component

@@ -3,7 +3,6 @@
 Shapes: H, W height and width of the image in px; h, w size at network stride; K classes.
 """
 
-import contextlib
 import csv
 import hashlib
 import io
@@ -11,7 +10,8 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.core import shards
-from pipeline.core.arrays import Array, Float, UInt8
+from pipeline.core.arrays import Float, UInt8
 from pipeline.core.errors import MissingFileError, UserError
 
 TOO_LARGE = Image.DecompressionBombError
@@ -131,16 +131,15 @@ def replace_file(path: Path, write: Any) -> None:
     os.replace(part, path)
 
 
-@contextlib.contextmanager
-def _arrays(path: Path) -> Iterator[Any]:
-    """Open the arrays of an npz file.
+def read_arrays(path: Path, *, match: str = "*") -> dict[str, Any]:
+    """Read those named arrays of an npz file whose names match a pattern, such as `guide.*`.
 
     Raises:
         UserError: the file is missing or is not an npz file.
     """
     try:
         with shards.open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
-            yield arrays
+            return {name: arrays[name] for name in arrays.files if fnmatchcase(name, match)}
     except FileNotFoundError as e:
         raise MissingFileError(path) from e
     except (ValueError, zipfile.BadZipFile) as e:
@@ -149,10 +148,15 @@ def _arrays(path: Path) -> Iterator[Any]:
         ) from e
 
 
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write named arrays as a compressed npz file."""
+    replace_file(path, lambda f: np.savez_compressed(f, **arrays))
+
+
 def read_maps(path: Path) -> tuple[Float, UInt8]:
     """Read class maps: `maps` (K, h, w), and `classes` (K,) with class indices from 1."""
-    with _arrays(path) as z:
-        return z["maps"].astype(np.float32), z["classes"]
+    arrays = read_arrays(path)
+    return arrays["maps"].astype(np.float32), arrays["classes"]
 
 
 def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
@@ -163,8 +167,8 @@ def write_maps(path: Path, maps_Khw: Float, classes_K: UInt8) -> None:
 
 def read_component_scores(path: Path) -> tuple[Float, UInt8]:
     """Read score changes (R, K) of R saliency components, and class indices (K,) from 1."""
-    with _arrays(path) as z:
-        return z["changes"], z["classes"]
+    arrays = read_arrays(path)
+    return arrays["changes"], arrays["classes"]
 
 
 def write_component_scores(path: Path, changes_RK: Float, classes_K: UInt8) -> None:
@@ -174,26 +178,13 @@ def write_component_scores(path: Path, changes_RK: Float, classes_K: UInt8) -> N
 
 def read_logits(path: Path) -> Float:
     """Read logits (1 + K, h, w). Channel 0 is the background."""
-    with _arrays(path) as z:
-        return z["logits"].astype(np.float32)
+    return read_arrays(path)["logits"].astype(np.float32)
 
 
 def write_logits(path: Path, logits_Khw: Float) -> None:
     """Write logits (1 + K, h, w) at network stride as float16."""
     logits = logits_Khw.astype(np.float16)
     replace_file(path, lambda f: np.savez(f, logits=logits))
-
-
-def read_arrays(path: Path) -> dict[str, Array]:
-    """Read the named arrays of an npz file."""
-    with _arrays(path) as z:
-        return {name: z[name] for name in z.files}
-
-
-def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write named arrays as a compressed npz file."""
-    named: dict[str, Any] = dict(arrays)
-    replace_file(path, lambda f: np.savez_compressed(f, **named))
 
 
 def read_json(path: Path) -> Any:

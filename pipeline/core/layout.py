@@ -172,6 +172,10 @@ class Layout:
         """The scores of a cell, with hashes of its params, code and data."""
         return self.root / "data/ablation" / f"{row}-{random_seed}.json"
 
+    def cell_counts(self, row: str, random_seed: int) -> Path:
+        """The pixel counts of each image of a cell that scored label images."""
+        return self.root / "data/ablation" / f"{row}-{random_seed}.npz"
+
     def table(self, name: str, suffix: str) -> Path:
         """A finished table. `suffix` is its format, such as md."""
         return self.root / "data/tables" / f"{name}.{suffix}"

@@ -1,5 +1,8 @@
 """The copy of the project in which a cell runs."""
 
+import copy
+
+import numpy as np
 import pytest
 
 from app import cells, tables
@@ -68,6 +71,7 @@ def test_another_param_gives_another_key(params):
 @pytest.fixture
 def table_line(tmp_path):
     """Write a cell's record, by default of today's params and code; return its row of the table."""
+    data = {"data": {"source": "shapes"}}
     layout, ablation = Layout(tmp_path), {"over": {}, "rows": {"gap": {}}, "random_seeds": [0]}
     (tmp_path / "pipeline/guide").mkdir(parents=True)
     (tmp_path / "pipeline/guide/rules.py").write_text("RULE = 1")
@@ -75,10 +79,11 @@ def table_line(tmp_path):
     table = tables.read("T9", {"title": "", "rows": {"gap": "GAP"}, "columns": columns})
 
     def line(base=None, curve=(), **other):
-        keys = {"params": cells.params_key({"random_seed": 0}), "code": cells.code_key(tmp_path)}
+        values = data | {"random_seed": 0}
+        keys = {"params": cells.params_key(values), "code": cells.code_key(tmp_path)}
         record = {"scores": {"maps": {"val": {"mP": 61.5}}}, "random_seed": 0, "data": "d", **keys}
         formats.write_json(layout.cell_scores("gap", 0), record | {"curve": curve} | other)
-        markdown = cells.write_table(layout, table, base or {}, ablation)
+        markdown = cells.write_table(layout, table, data | (base or {}), ablation)
         return next(line for line in markdown.splitlines() if line.startswith("| GAP"))
 
     return line
@@ -93,6 +98,31 @@ def test_a_record_of_other_params_or_code_is_not_in_the_table(table_line, tmp_pa
     old_code = cells.code_key(tmp_path)
     (tmp_path / "pipeline/guide/rules.py").write_text("RULE = 2")
     assert "missing" in table_line(code=old_code)
+
+
+def test_the_counts_of_a_cell_are_those_of_its_score_files_and_reach_the_table(tmp_path):
+    """Row `a` is right everywhere; `b` mistakes some pixels of each image."""
+    layout, base = Layout(tmp_path), {"data": {"source": "shapes"}}
+    ablation = {"over": {}, "rows": {"a": {"x": 1}, "b": {}}, "random_seeds": [0]}
+    spec = {"title": "", "rows": {"a": "A", "b": "B"}, "columns": {"mIoU": "guide.val.mIoU"}}
+    right = np.array([[[8, 0, 0], [0, 4, 0]], [[6, 0, 0], [0, 6, 0]]])
+    counts = {"a": right, "b": right + np.array([[-1, 1, 0], [0, 0, 0]])}
+    for row, counts_NCC in counts.items():
+        scores = Layout(tmp_path / row).score_tables("guide")
+        ids = {"guide.val.mIoU.ids": np.array(["i", "j"])}
+        other = {"fused.val.mIoU": right, "fused.val.mIoU.ids": np.array(["i", "j"])}
+        formats.write_arrays(scores / "counts.npz", {"guide.val.mIoU": counts_NCC} | ids | other)
+        formats.write_arrays(layout.cell_counts(row, 0), cells.read_counts(tmp_path / row))
+        values = cells.row_params(copy.deepcopy(base), ablation, row, 0)
+        keys = {"params": cells.params_key(values), "code": cells.code_key(tmp_path), "curve": []}
+        scores = {"guide": {"val": {"mIoU": 1.0}}}
+        record = {"scores": scores, "random_seed": 0, "data": "d", **keys}
+        formats.write_json(layout.cell_scores(row, 0), record)
+    # of i alone b's mIoU is (7 / 8 + 4 / 5) / 2, of j (5 / 6 + 6 / 7) / 2, of both the same as of j
+    for reference, shown in (("b", "A | 1.0 | +15.5 (+15.5 to +16.2"), ("", "A | 1.0 | `python")):
+        table = tables.read("T9", spec | {"reference": reference})
+        assert shown in cells.write_table(layout, table, base, ablation)
+    assert cells.read_counts(tmp_path) is None
 
 
 def test_curves_are_written_where_there_are_some_and_only_there(table_line, tmp_path):

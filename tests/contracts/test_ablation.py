@@ -64,6 +64,15 @@ def test_every_row_of_a_table_is_in_a_list_and_every_value_has_a_column(name):
         assert set(values) <= set(table.columns)
 
 
+@pytest.mark.parametrize("name", [n for n, t in TABLES.items() if t.reference])
+def test_rows_that_are_compared_keep_their_pixel_counts(name):
+    table = TABLES[name]
+    assert table.reference in table.rows
+    for row in table.rows:
+        stage = STAGES[tables.address(ABLATION, row, 0).split(":")[1].split("@")[0]]
+        assert any(out.endswith(".npz") for out in stage["outs"]), row
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_a_cell_runs_existing_stages_and_depends_on_all_code(name):
     body = STAGES[name]

@@ -5,10 +5,11 @@ Scores are in percent; None means that there is nothing to score. C = 1 + K clas
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
 
 import numpy as np
 
-from pipeline.core.arrays import Array, Int
+from pipeline.core.arrays import Int
 from pipeline.core.samples import Sample
 from pipeline.core.supervision import SUPERVISIONS
 from pipeline.scores.labels.counting import Tallies, Tally
@@ -61,12 +62,12 @@ def _scored_images(tally: Tally) -> dict[str, tuple[list[str], Int]]:
     return out
 
 
-def image_counts(tallies: Tallies) -> dict[str, Array]:
+def image_counts(tallies: Tallies) -> dict[str, Any]:
     """Return the images behind each mIoU, so that runs can be compared image by image.
 
     LINK.SPLIT.SCORE holds the pixel counts (N, C, C + 1), int32, and LINK.SPLIT.SCORE.ids the ids.
     """
-    out: dict[str, Array] = {}
+    out: dict[str, Any] = {}
     for (link, split), tally in sorted(tallies.items()):
         for name, (ids, confusion) in _scored_images(tally).items():
             path = f"{link}.{split}.{name}"

@@ -132,6 +132,7 @@ def test_named_arrays_survive_and_bytes_are_stable(tmp_path, arrays):
     found = formats.read_arrays(tmp_path / "one.npz")
     assert {k: v.tolist() for k, v in found.items()} == {k: v.tolist() for k, v in arrays.items()}
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    assert set(formats.read_arrays(tmp_path / "one.npz", match="g*.mIoU")) == {*arrays} - {"ids"}
 
 
 def test_weights_survive_whatever_the_file_is_called(tmp_path):
