@@ -74,8 +74,8 @@ def label_of(image_HW3: UInt8, logits_Khw: Float, crf: Crf | None) -> UInt8:
     """Turn logits into labels (H, W) at image size, through a CRF if `crf` is given.
 
     The unary energies are -log softmax. The CRF skips labels that are unlikely everywhere in the
-    image (see `PRESENT`), because its cost grows with the number of labels. On photographs, this
-    changes five pixels in a million.
+    image (see `PRESENT`), because its cost grows with the number of labels. On 37 photographs of
+    six classes, this changed five pixels in a million.
     """
     height, width = image_HW3.shape[:2]
     if crf is None or crf.iterations == 0:

@@ -24,8 +24,9 @@ class Adl(nn.Module):
     `drop_threshold` times its maximum in the image, and 1 elsewhere; else the importance map, which
     is the sigmoid of the attention. At test time, the factor is 1.
 
-    Source: Choe & Shim, CVPR 2019, with the defaults of wsolevaluation's code. Departure: they put
-    the layer at several depths of the trunk, we put one under the score layer.
+    Source: Choe & Shim, CVPR 2019, with the defaults of wsolevaluation's layer (its command line
+    has a threshold of 0.9). Departure: they put the layer at several depths of the trunk, we put
+    one under the score layer.
     """
 
     def __init__(self, *, drop_rate: float, drop_threshold: float) -> None:

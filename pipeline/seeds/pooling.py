@@ -71,7 +71,7 @@ def gmp(maps_NKhw: Tensor) -> Tensor:
 def max_min(maps_NKhw: Tensor) -> Tensor:
     """Maximum plus minimum: the strongest evidence for and against.
 
-    Source: Durand et al., CVPR 2016 (MANTRA's latent prediction).
+    Source: Durand et al., ICCV 2015 (MANTRA's latent prediction).
     """
     return maps_NKhw.amax(dim=(2, 3)) + maps_NKhw.amin(dim=(2, 3))
 

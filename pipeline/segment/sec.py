@@ -8,7 +8,8 @@ params.yaml. Departures:
   shares of the positions weigh the same.
 - The CRF's widths in px shrink by the same factor as the image. The release divides them by 12,
   although 321 / 41 is 7.8.
-- The CRF's result is a constant in the gradient. The release lets part of the gradient through.
+- The release clamps the CRF's result at FLOOR. Ours adds FLOOR and divides by the sum.
+The CRF's result is a constant in the gradient, as in the authors' code since its commit 952f65a.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ from pipeline.crf.config import Crf
 from pipeline.crf.dense import dense_crf, energy_of
 from pipeline.segment.config import Sec
 
-FLOOR = 1e-4  # as released: added to every probability, so that its logarithm is finite
+FLOOR = 1e-4  # as released: added to every softmax output, so that its logarithm is finite
 RELEASED_POSITIONS = 41 * 41
 
 

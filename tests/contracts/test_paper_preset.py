@@ -17,14 +17,17 @@ IMAGES, BATCH, ITERATIONS = 10_582, 15, 8_000  # of train_aug
 def paper():
     """The params of the preset, over demo params in which everything has another value."""
     base = read_yaml(ROOT / "presets/shapes.yaml")
-    other = {"balanced": True, "superpixels": 99, "loss": "soft_margin", "pooling": "gmp"}
+    other = {"balanced": True, "superpixels": 99, "loss": "soft_margin", "pooling": "gmp",
+             "feature_attention": {"kind": "adl"}}  # fmt: skip
     lay_over(base, {
         "seed": other,
-        "fuse": {"rule": "seeds_only", "unlabelled": "ignore", "seed_threshold": 0.9,
-                 "saliency_threshold": 0.9, "min_seed_area_px": 9, "min_saliency_fraction": 0.9},
+        "saliency": {"source": "onnx"},
+        "fuse": {"rule": "seeds_only", "evidence": "component_scores", "seed_rule": "graph_cut",
+                 "unlabelled": "ignore", "seed_threshold": 0.9, "saliency_threshold": 0.9,
+                 "min_seed_area_px": 9, "min_saliency_fraction": 0.9},
         "diffuse": {"blur_sigma_px": 9, "unary": "neglog", "crf": "none"},
         "refine": {"crf": "none"},
-        "segment": {"loss": "sec"},
+        "segment": {"loss": "sec", "supervision": ["full"]},
         "crf": {"deeplab": {"iterations": 1, "bilateral_w": 9, "smooth_w": 9}},
     })  # fmt: skip
     lay_over(base, read_yaml(ROOT / "presets/voc2012_paper.yaml"))
@@ -33,7 +36,7 @@ def paper():
 
 def test_the_solver_is_that_of_the_release(paper):
     for train in (paper.seed.train, paper.segment.train):
-        assert train.batch == BATCH
+        assert (train.batch, train.size_px) == (BATCH, 320)  # 321 px in the release
         assert round(train.epochs * (IMAGES // BATCH)) == ITERATIONS
         assert (train.optimizer, train.lr, train.weight_decay) == ("sgd", 1e-3, 5e-4)
         assert (train.schedule, train.head_lr_factor) == ("step", 10)
@@ -54,6 +57,8 @@ def test_seeds_guide_labels_and_crf_are_those_of_the_release(paper):
     seed, fuse, diffuse = paper.seed, paper.fuse, paper.diffuse
     assert (seed.backbone, seed.output_stride, seed.hidden) == ("vgg16", 8, "fc6_fc7")
     assert (seed.pooling, seed.loss, seed.maps.kind) == ("gap", "sigmoid", "class_maps")
+    assert (seed.feature_attention.kind, seed.maps.size_px) == ("none", 320)
+    assert (fuse.evidence, fuse.seed_rule, paper.saliency.source) == ("maps", "threshold", "net")
     assert not seed.balanced and not seed.superpixels
     assert (fuse.rule, fuse.unlabelled) == ("g2", "background")
     assert (fuse.seed_threshold, fuse.saliency_threshold) == (0.2, 0.5)
@@ -66,5 +71,6 @@ def test_seeds_guide_labels_and_crf_are_those_of_the_release(paper):
 
 def test_the_segmenter_is_deeplab_v1(paper):
     segment = paper.segment
+    assert segment.supervision == ["guide"]
     assert (segment.backbone, segment.head, segment.output_stride) == ("vgg16_deeplab", "v1", 8)
     assert (segment.loss, segment.loss_stride, segment.weights) == ("cross_entropy", 8, "imagenet")

@@ -31,6 +31,14 @@ def test_box_fills_with_the_smaller_box_on_top():
     assert labels.fill((5, 6), TWO[::-1]).tolist() == labels.fill((5, 6), TWO).tolist()
 
 
+def test_size_decides_which_box_is_on_top_and_not_the_class():
+    boxes = ((1, (1, 0, 1, 1)), (2, (0, 0, 3, 1)))
+    label = labels.fill((1, 3), boxes)
+    assert label.tolist() == [[2, 1, 2]] and label.dtype == np.uint8
+    inner = labels.fill_inner((1, 3), boxes, share=1.0)
+    assert inner.tolist() == [[2, 1, 2]] and inner.dtype == np.uint8
+
+
 def test_of_equal_boxes_the_last_is_on_top():
     equal = ((1, (0, 0, 2, 1)), (2, (1, 0, 2, 1)))
     assert labels.fill((1, 3), equal).tolist() == [[1, 2, 2]]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline.core.arrays import CONTESTED, VOID
-from pipeline.guide import labels, seed_rule
+from pipeline.guide import graph_cut, labels, seed_rule
 from pipeline.guide.config import Fuse
 
 RULE = Fuse(
@@ -28,6 +28,20 @@ def cues(maps, classes=CLASSES, fraction=0.25):
         maps, classes, seed_threshold=0.2, background_fraction=fraction,
         height_px=height, width_px=width,
     )  # fmt: skip
+
+
+def test_graph_cut_makes_the_seeds_from_the_image_in_place_of_the_threshold(rng):
+    maps = rng.random((1, 6, 8)).astype(np.float32)
+    maps[0, 1:5, 2:6] += 3
+    image = rng.integers(0, 60, (12, 16, 3), dtype=np.uint8)
+    image[2:10, 4:12] += np.uint8(180)
+    rule = RULE.model_copy(update={"seed_rule": "graph_cut", "rule": "seeds_only"})
+    saliency = np.zeros((12, 16), np.float32)
+    fused = labels.fused(maps, CLASSES, saliency, rule, chance=CHANCE, image_HW3=image)
+    expected = graph_cut.seed_labels(maps, CLASSES, image)
+    assert (fused.label_HW == expected).all() and set(np.unique(expected)) == {0, 3}
+    other = labels.fused(maps, CLASSES, saliency, RULE, chance=CHANCE).label_HW
+    assert (other != expected).any()
 
 
 def test_oracle_labels_are_the_object_that_the_seed_touches():

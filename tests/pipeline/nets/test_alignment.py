@@ -65,7 +65,7 @@ GEOMETRY = [
 @pytest.mark.parametrize(("name", "stride", "offset_px"), GEOMETRY)
 @torch.inference_mode()
 def test_map_of_the_mirror_image_is_the_mirrored_map(name, stride, offset_px):
-    """Left to right, and upside down; before the correction the maps of five trunks differ."""
+    """Left to right, and upside down; before the correction, the maps with an offset differ."""
     torch.manual_seed(0)
     net = features(mirror_kernels(backbones.build(name, output_stride=stride, weights="none")))
     image = smooth_pictures()
