@@ -22,7 +22,7 @@ from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint, lay_over
 from pipeline.scores.seed import seed_scores
 
-CODE = ("pipeline", "stages", "optional/dvc.yaml", "dvc.yaml", "data/lists")
+CODE = ("pipeline", "stages", "optional/dvc.yaml", "dvc.yaml", "data/lists", "data/pretext/none")
 CONFIG = """[core]
     analytics = false
     check_update = false

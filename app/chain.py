@@ -53,15 +53,14 @@ def changed_params(layout: Layout, changes: Sequence[str]) -> Params:
     """Return the params as DVC would set them. It sets them in a copy of the file.
 
     Raises:
-        UserError: params.yaml is wrong, or would be wrong with a change.
+        UserError: params.yaml is wrong, or would be wrong with all changes.
     """
     params = load_params(layout.params)
     with TemporaryDirectory() as folder:
         copy = Path(shutil.copy(layout.params, folder))
         for change in changes:
             _set_param(copy, change)
-            params = load_params(copy)
-    return params
+        return load_params(copy) if changes else params
 
 
 def _set_param(file: Path, change: str) -> None:

@@ -16,6 +16,7 @@ from pipeline.dataset import sources
 from pipeline.params import load_params
 from pipeline.saliency.config import SaliencyNet
 
+NAMED_WEIGHTS = ("imagenet", "none", "pretext")  # others are paths
 FEW_STEPS = 150  # a training with fewer steps learns little
 
 
@@ -93,7 +94,7 @@ def _weights(layout: Layout) -> str:
     if isinstance(option, SaliencyNet):
         nets.append(("saliency.options.net", option))
     for section, net in nets:
-        if net.weights not in ("imagenet", "none") and not Path(net.weights).is_file():
+        if net.weights not in NAMED_WEIGHTS and not Path(net.weights).is_file():
             raise UserError(f"{net.weights}: not found; correct {section}.weights")
     return ", ".join(f"{section}: {net.backbone} {net.weights}" for section, net in nets)
 

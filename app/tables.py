@@ -12,7 +12,12 @@ from pipeline.core.errors import UserError
 
 SHARE = "share of "
 # stage of ablation/dvc.yaml -> the list in ablation/params.yaml that holds its rows
-LISTS = {"classifier": "classifiers", "guide": "guides", "segmenter": "segmenters"}
+LISTS = {
+    "classifier": "classifiers",
+    "guide": "guides",
+    "segmenter": "segmenters",
+    "chain": "chains",
+}
 Records = Mapping[str, Sequence[dict[str, Any]]]  # row -> the records of its cells, one per seed
 
 

@@ -117,6 +117,24 @@ def require(*paths: Path) -> None:
             raise MissingFileError(path)
 
 
+def trunk_weights(layout: Layout, weights: str, *, task: str) -> str:
+    """Return what a trunk starts from: `imagenet`, `none`, or the path of a state dict.
+
+    Args:
+        layout: the project's paths.
+        weights: the param of the trunk, which may also be `pretext`.
+        task: the param `pretext.task`.
+
+    Raises:
+        MissingFileError: the trunk of the task is not trained yet.
+    """
+    if weights != "pretext":
+        return weights
+    path = layout.pretext(task) / "weights.safetensors"
+    require(path)
+    return path.as_posix()
+
+
 def _become(command: list[str]) -> None:
     """Replace this process by the launcher of the ranks, which share the cores."""
     if not os.environ.get("GUIDELABEL_LAUNCH") and (count := os.environ["GUIDELABEL_NPROC"]):

@@ -16,20 +16,22 @@ from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "seed": ("seed", SeedModel),
+    "task": ("pretext.task", str),
     "random_seed": ("random_seed", int),
 }
 SHARED = True
 PICTURES = 32  # enough for whole px; a few seconds
 
 
-def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
+def run(layout: Layout, *, seed: SeedModel, task: str, random_seed: int) -> None:
     """Write the classifier's weights, its description and its losses."""
     classes, samples = formats.read_json(layout.classes), read_samples(layout.samples)
     train, val = ([s for s in samples if s.split == name] for name in ("train", "val"))
     runtime.say(f"train_seed: {len(train)} images, {len(classes)} classes, {runtime.describe()}")
     runtime.seed_all(random_seed)
     spec = classifier.classifier_spec(seed, classes)
-    net = classifier.Classifier.from_spec(spec, weights=seed.weights)
+    weights = _run.trunk_weights(layout, seed.weights, task=task)
+    net = classifier.Classifier.from_spec(spec, weights=weights)
 
     def views(subset: list[Sample], *, balance: bool) -> Views:
         tags = tag_vectors(subset, classes)
@@ -41,7 +43,7 @@ def run(layout: Layout, *, seed: SeedModel, random_seed: int) -> None:
 
     resume = _resume.folder(
         layout,
-        weights=seed.weights,
+        weights=weights,
         inputs=[layout.samples],
         params_key=fingerprint(seed, str(random_seed)),
     )

@@ -21,6 +21,7 @@ from stages import _resume, _run
 SLICES: dict[str, _run.Slices] = {
     name: {
         "segment": ("segment", SegmentModel),
+        "task": ("pretext.task", str),
         "random_seed": ("random_seed", int),
     }
     for name in SUPERVISIONS
@@ -46,7 +47,9 @@ def _sec(
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": _cross_entropy, "sec": _sec}
 
 
-def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed: int) -> None:
+def run(
+    layout: Layout, supervision: str, *, segment: SegmentModel, task: str, random_seed: int
+) -> None:
     """Write the weights, the description and the losses of the segmenter of one supervision."""
     classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
     _run.require(labels)
@@ -61,7 +64,8 @@ def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed:
     runtime.say(f"train_segment: {len(train)} images, labels {labels}, {runtime.describe()}")
     runtime.seed_all(random_seed)
     spec = deeplab.deeplab_spec(segment, head=segment.head, classes=classes)
-    net = deeplab.DeepLab.from_spec(spec, weights=segment.weights)
+    weights = _run.trunk_weights(layout, segment.weights, task=task)
+    net = deeplab.DeepLab.from_spec(spec, weights=weights)
 
     def views(subset: list[Sample]) -> Views:
         paths = [labels / f"{s.id}.png" for s in subset]
@@ -70,7 +74,7 @@ def run(layout: Layout, supervision: str, *, segment: SegmentModel, random_seed:
 
     resume = _resume.folder(
         layout,
-        weights=segment.weights,
+        weights=weights,
         inputs=[layout.samples, labels],
         params_key=fingerprint(segment, str(random_seed)),
     )

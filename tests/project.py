@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ONE_WORKER = {"GUIDELABEL_WORKERS": "1"}  # so that runs do not depend on the number of cores
 TINY = {
     "data": {"options": {"shapes": {"train": 24, "val": 8, "boxed": 12, "size_px": 64}}},
+    "pretext": {"train": {"epochs": 1, "size_px": 64}},
     "seed": {"train": {"epochs": 2, "size_px": 64}, "maps": {"size_px": 64, "scales": [1.0]}},
     "saliency": {
         "options": {"net": {"train": {"epochs": 1, "size_px": 64}, "infer": {"size_px": 64}}}

@@ -129,6 +129,22 @@ def test_g1_is_another_edge(project):
 
 
 @pytest.mark.slow
+def test_a_pretext_task_is_another_edge_of_both_trainings(project):
+    used = {"weights": "pretext"}
+    project.change({"pretext": {"task": "rotation"}, "seed": used, "segment": used})
+    ran = project.repro("train_segment")
+    assert ran[:2] == ["optional/dvc.yaml:pretext@rotation", "train_seed"]
+    assert ran[-1] == "train_segment@guide"
+    project.change({"pretext": {"options": {"simclr": {"outputs": 64}}}})  # of the other task
+    assert project.repro("train_segment") == []
+    status = project.python("cli.py", "status").stdout
+    assert "pretext@rotation" in status and "pretext@simclr" not in status
+    project.change({"seed": {"weights": "imagenet"}, "segment": {"weights": "imagenet"}})
+    project.change({"pretext": {"task": "none"}})
+    assert project.repro("train_segment") == []  # from the run cache
+
+
+@pytest.mark.slow
 def test_full_supervision_adds_its_segmenter_and_the_fs_score(project):
     project.change({"segment": {"supervision": ["guide", "full"]}})
     ran = project.repro()

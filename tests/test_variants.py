@@ -15,6 +15,7 @@ from pipeline.core.samples import read_samples
 from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS, SUPERVISIONS
 from pipeline.guide import rules
 from pipeline.params import load_params
+from pipeline.pretext.tasks import TASKS
 from pipeline.seeds.classifier import HIDDEN, LOSSES
 from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.gradients import KINDS
@@ -99,6 +100,24 @@ def test_seeds(project, finished, name):
 
 def test_seeds_cover_every_hidden_layer():
     assert {c.get("hidden", "none") for c in SEEDS.values()} == set(HIDDEN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_pretext(project, finished, task):
+    """Both trunks start from the weights of the task."""
+    used = {"weights": "pretext", "train": {"epochs": 2}}
+    project.change({"pretext": {"task": task, "train": {"epochs": 2}}, "seed": used})
+    project.change({"segment": used})
+    project.stages(f"pretext {task}", *SEED, *GUIDE, *SEGMENT)
+    layout = Layout()
+    for model in (layout.pretext(task), layout.seed_model, layout.segmenter("guide")):
+        check_losses(model, 2)
+    check_maps(layout, SIZE_PX // 16)
+    check_labels(layout, "guide")
+    for folder in ("data/models/seed", "data/models/segment/guide", "data/maps"):
+        assert not is_default(project, finished, folder)
+    assert {"refined_guide", "segmenter_guide"} <= set(formats.read_json(layout.scores("segment")))
 
 
 GUIDES = {

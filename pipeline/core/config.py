@@ -156,7 +156,10 @@ class Infer(Frozen):
 
 
 class Net(Frozen):
-    """A trunk: its name, its weights (imagenet, none or a path) and its output stride."""
+    """A trunk: its name, its weights and its output stride.
+
+    `weights` is imagenet, none, pretext (the trunk of section `pretext`) or a path.
+    """
 
     backbone: str
     weights: str

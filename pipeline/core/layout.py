@@ -72,6 +72,12 @@ class Layout:
         """How many images each split and class has."""
         return self.root / "data/prepared/counts.json"
 
+    # --- trunks
+
+    def pretext(self, task: str) -> Path:
+        """The trunk that a pretext task trained without labels. For `none`, git has the folder."""
+        return self.root / "data/pretext" / task
+
     # --- seeds
 
     @property

@@ -53,6 +53,7 @@ def vgg16(output_stride: int, weights: str, *, classify: bool, deeplab: bool = F
         [nn.Sequential(*b) for b in blocks], strides, mean=IMAGENET_MEAN, std=IMAGENET_STD
     )
     trunk.channels = dict(zip(strides, [64, 128, 256, 512, 512, 512], strict=False))
+    trunk.file_names = list(net.state_dict())
     return trunk
 
 
@@ -91,6 +92,7 @@ def _resnet(name: str, output_stride: int, weights: str) -> Trunk:
     strides = [min(s, output_stride) for s in (2, 4, 8, 16, 32)]
     trunk = Trunk(stages, strides, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     trunk.channels = dict(zip(strides, (64, 256, 512, 1024, 2048), strict=True))
+    trunk.file_names = list(net.state_dict())
     return trunk
 
 
@@ -139,6 +141,7 @@ def efficientnet_lite0(output_stride: int, weights: str, *, classify: bool) -> T
     strides = [min(s, output_stride) for s in (2, 4, 8, 16, 32)]
     trunk = Trunk(stages, strides, mean=(127.0,) * 3, std=(128.0,) * 3)
     trunk.channels = dict(zip(strides, (16, 24, 40, 112, 1280 if classify else 320), strict=True))
+    trunk.file_names = list(net.state_dict())
     return trunk
 
 
@@ -166,6 +169,7 @@ def timm_trunk(name: str, output_stride: int, weights: str) -> Trunk:
     std = [255 * v for v in config.get("std", (0.229, 0.224, 0.225))]
     trunk = TimmTrunk(net, mean=mean, std=std)
     trunk.channels = dict(zip(trunk.strides, net.feature_info.channels(), strict=True))
+    trunk.file_names = list(net.state_dict())
     return trunk
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from pipeline.core import formats, ranks, runtime
 from pipeline.core.errors import MissingFileError, UserError
-from pipeline.nets.weights import read_weights, write_weights
+from pipeline.nets.weights import StateDict, read_weights, write_weights
 
 Spec = dict[str, Any]
 N = TypeVar("N", bound=nn.Module)
@@ -37,9 +37,16 @@ def save(
         spec: its description. The file also records device, precision and version of torch.
         epochs: loss and validation loss of each epoch. The second is None without validation.
     """
+    save_state(folder, net.state_dict(), spec, epochs)
+
+
+def save_state(
+    folder: Path, state: StateDict, spec: Spec, epochs: Sequence[tuple[float, float | None]]
+) -> None:
+    """Write the files of `save` for a network whose state dict is `state`, in rank 0 only."""
     if not ranks.first():
         return
-    write_weights(folder / "weights.safetensors", net.state_dict())
+    write_weights(folder / "weights.safetensors", state)
     formats.write_json(folder / "net.json", {**spec, "trained_on": runtime.describe()})
     rows = [
         (i, f"{loss:.5f}", "" if val_loss is None else f"{val_loss:.5f}")

@@ -14,9 +14,11 @@ class Trunk(nn.Module):
     """Stages that run one after another.
 
     `strides` holds the stride of each stage's output, and `channels` its width by stride.
+    `file_names` are the names of its tensors, in order, in the weights files of its backbone.
     """
 
     channels: dict[int, int]
+    file_names: Sequence[str]
 
     def __init__(
         self,
@@ -44,6 +46,14 @@ class Trunk(nn.Module):
             x = stage(x)
             features[stride] = x
         return features
+
+    def file_state(self) -> dict[str, Tensor]:
+        """Return the weights as a weights file of the backbone names them.
+
+        So a trunk of the same backbone with another stride can load them. EfficientNet-Lite0 must
+        be built with `classify`.
+        """
+        return dict(zip(self.file_names, self.state_dict().values(), strict=True))
 
     def frozen_modules(self) -> list[nn.Module]:
         """Return the first `frozen` stages. Neither their weights nor their statistics learn."""

@@ -36,6 +36,13 @@ def test_tags_and_images_are_counted_and_images_not_opened(layout, folder_params
     assert check_data(layout, folder_params) == f"folder: {folder_set}, 4 images; cat 2, dog 2"
 
 
+def test_pretext_is_no_path(layout, params):
+    params["pretext"]["task"] = "rotation"
+    params["seed"]["weights"] = "pretext"
+    write_params(layout, params)
+    assert doctor._weights(layout).startswith("seed: efficientnet_lite0 pretext, ")
+
+
 def test_a_missing_image_and_a_bad_tag_are_named(layout, folder_params, folder_set):
     (folder_set / "images/p2.png").unlink()
     with pytest.raises(UserError, match=r"tags\.csv: id 'p2' has no image"):

@@ -161,7 +161,13 @@ def test_every_format_holds_the_numbers(table):
 
 
 def test_names_of_cells(table):
-    ablation = {"classifiers": ["g1"], "guides": [], "segmenters": ["g2"], "random_seeds": [0, 1]}
+    ablation = {
+        "classifiers": ["g1"],
+        "guides": [],
+        "segmenters": ["g2"],
+        "chains": [],
+        "random_seeds": [0, 1],
+    }
     g1, g2 = "ablation/dvc.yaml:classifier@g1", "ablation/dvc.yaml:segmenter@g2"
     both = [f"{g1}-0", f"{g1}-1", f"{g2}-0", f"{g2}-1"]
     assert tables.addresses([table], ablation, rows=None, seeds=None) == both
@@ -169,7 +175,13 @@ def test_names_of_cells(table):
 
 
 def test_unknown_tables_rows_and_seeds_are_named(table):
-    ablation = {"classifiers": ["gap"], "guides": [], "segmenters": ["g2"], "random_seeds": [0]}
+    ablation = {
+        "classifiers": ["gap"],
+        "guides": [],
+        "segmenters": ["g2"],
+        "chains": [],
+        "random_seeds": [0],
+    }
     with pytest.raises(UserError, match="no table 'T1'; choose one of T9"):
         tables.choose({"T9": SPEC}, "T1")
     with pytest.raises(UserError, match="no row 'x' in this table; choose one of g1, g2"):

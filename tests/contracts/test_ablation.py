@@ -28,7 +28,9 @@ def test_every_row_is_valid_over_the_base(row):
 
 
 OTHER = {
+    "pretext": {"task": "simclr"},
     "seed": {
+        "weights": "pretext",
         "pooling": "gmp", "maps": {"kind": "gradient"}, "superpixels": 9, "loss": "ranking",
         "feature_attention": {"kind": "edam"},
     },
@@ -38,7 +40,7 @@ OTHER = {
     },
     "diffuse": {"crf": "none", "unary": "neglog"},
     "refine": {"crf": "seed"},
-    "segment": {"supervision": ["guide", "full"], "loss": "sec"},
+    "segment": {"weights": "pretext", "supervision": ["guide", "full"], "loss": "sec"},
 }  # fmt: skip
 
 
@@ -49,6 +51,20 @@ def test_a_row_means_the_same_whatever_params_yaml_chooses(row):
     lay_over(other, OTHER)
     first, second = (cells.row_params(params, ABLATION, row, 0) for params in (base, other))
     assert differences(first, second) == []
+
+
+def test_the_rows_of_t11_differ_in_their_start_alone():
+    base = read_yaml(ROOT / "presets/shapes.yaml")
+    rows = {
+        row: cells.row_params(copy.deepcopy(base), ABLATION, row, 0) for row in ABLATION["chains"]
+    }
+    start = {"from_random": "none", "from_imagenet": "imagenet"}
+    for row, values in rows.items():
+        for name in ("seed", "segment"):
+            assert values[name].pop("weights") == start.get(row, "pretext")
+        task = row.removeprefix("from_")
+        assert values.pop("pretext")["task"] == ("none" if row in start else task)
+        assert values == rows["from_random"]
 
 
 def test_a_row_is_in_one_list_only():

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "crf": set(),
     "dataset": set(),
     "nets": set(),
+    "pretext": {"nets", "training"},
     "training": set(),
     "inference": {"nets"},
     "seeds": {"nets"},

@@ -1,5 +1,6 @@
 """dvc.yaml fits the code: deps, params and paths; and no training sees the ground truth."""
 
+import ast
 import contextlib
 import re
 from typing import get_args
@@ -17,6 +18,8 @@ from pipeline.dataset.config import DATA_OPTIONS
 from pipeline.guide import rules
 from pipeline.guide.config import Fuse
 from pipeline.params import Params
+from pipeline.pretext.config import PRETEXT_OPTIONS
+from pipeline.pretext.tasks import TASKS
 from pipeline.report import links
 from pipeline.saliency.config import SALIENCY_OPTIONS
 from pipeline.scores.saliency import saliency_scores
@@ -80,6 +83,7 @@ def layout_paths():
     paths = Layout()
     properties = [n for n, p in vars(Layout).items() if isinstance(p, property)]
     known = {getattr(paths, n).as_posix() for n in properties}
+    known |= {paths.pretext(t).as_posix() for t in PRETEXT_OPTIONS}
     known |= {paths.saliency(s).as_posix() for s in SALIENCY_OPTIONS}
     known |= {paths.labels(s).as_posix() for s in SUPERVISIONS}
     known |= {paths.segmenter(s).as_posix() for s in (ROUNDS | BOX_ROUNDS).values()}
@@ -129,6 +133,23 @@ def test_no_training_stage_sees_the_truth(name):
     code = (ROOT / "stages" / f"{module}.py").read_text()
     if re.search(r"\.truth|labels\(\"full\"\)", code):
         assert re.fullmatch(r"prepare|evaluate_\w+|report|saliency", module)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_pretext_task_sees_images_and_ids_alone(task):
+    """samples.csv holds tags, too, so the code must not name them."""
+    data = {d for d in entries(f"pretext@{task}", "deps") if d.startswith("data/")}
+    assert data == {Layout().samples.as_posix()}
+    code = [ROOT / "stages/pretext.py", *(ROOT / "pipeline/pretext").glob("*.py")]
+    names = {
+        getattr(node, field)
+        for path in code
+        for node in ast.walk(ast.parse(path.read_text()))
+        for field in ("attr", "id", "name")
+        if isinstance(getattr(node, field, None), str)
+    }
+    assert {"image", "split"} <= names
+    assert not names & {"tags", "tag_vectors", "classes", "labels", "truth", "read_truth"}
 
 
 def upstream(path, supervision, seen):
@@ -217,11 +238,13 @@ def test_every_choice_has_options_and_an_implementation():
             PARAMS["seed"]["feature_attention"]["options"],
             FeatureAttention.KINDS,
         ),
+        (PARAMS["pretext"]["task"], PARAMS["pretext"]["options"], PRETEXT_OPTIONS),
         (PARAMS["segment"]["loss"], PARAMS["segment"]["options"], LOSS_OPTIONS),
         (PARAMS["saliency"]["source"], PARAMS["saliency"]["options"], SALIENCY_OPTIONS),
         (PARAMS["data"]["source"], PARAMS["data"]["options"], DATA_OPTIONS),
     ):
         assert choice in options and set(options) == set(kinds)
+    assert {*TASKS, "none"} == set(PRETEXT_OPTIONS)
     assert set(train_segment.LOSSES) == set(LOSS_OPTIONS)
     assert set(pooling.POOLINGS) == set(pooling.POOLING_OPTIONS)
     assert set(feature_attention.FEATURE_ATTENTIONS) == set(FeatureAttention.KINDS)

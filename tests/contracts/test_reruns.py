@@ -37,6 +37,7 @@ FILES = {
     "pipeline/scores/calibration/reliability.py": {"evaluate_seed", "evaluate_segment"},
     "pipeline/report/page.py": {"report"},
     "pipeline/report/templates/report.html": {"report"},
+    "pipeline/pretext/tasks.py": set(),
     "pipeline/params.py": set(),
     "stages/fuse.py": {"fuse"},
     "stages/_run.py": CHAIN,
@@ -47,6 +48,8 @@ FILES = {
     "cli.py": set(),
 }  # fmt: skip
 PARAMS = {
+    "pretext.task": {"train_seed", "train_segment"},
+    "pretext.train.epochs": set(),  # of no chosen task
     "seed.pooling": {"train_seed"},
     "seed.options.gap": {"train_seed"},
     "seed.options.wildcat.alpha": set(),  # not the chosen pooling
@@ -85,6 +88,17 @@ def test_a_changed_param_reruns_these_stages(param):
 ])  # fmt: skip
 def test_what_makes_the_component_scores_again(param, reruns):
     assert depends_on_param("component_scores", param) == reruns
+
+
+@pytest.mark.parametrize("param, reruns", [
+    ("pretext.options.simclr.temperature", {"simclr"}), ("pretext.task", set()),
+    ("pretext.backbone", {"rotation", "simclr"}), ("pretext.train.epochs", {"rotation", "simclr"}),
+])  # fmt: skip
+def test_what_trains_a_pretext_trunk_again(param, reruns):
+    tasks = ("rotation", "simclr")
+    assert {t for t in tasks if depends_on_param(f"pretext@{t}", param)} == reruns
+    for path in ("pipeline/pretext/tasks.py", "pipeline/training/fit.py"):
+        assert all(depends_on_file(f"pretext@{t}", path) for t in tasks)
 
 
 def test_every_stage_of_the_chain_exists():
