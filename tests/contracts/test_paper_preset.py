@@ -71,6 +71,6 @@ def test_seeds_guide_labels_and_crf_are_those_of_the_release(paper):
 
 def test_the_segmenter_is_deeplab_v1(paper):
     segment = paper.segment
-    assert segment.supervision == ["guide"]
+    assert list(segment.supervision) == ["guide"]
     assert (segment.backbone, segment.head, segment.output_stride) == ("vgg16_deeplab", "v1", 8)
     assert (segment.loss, segment.loss_stride, segment.weights) == ("cross_entropy", 8, "imagenet")
