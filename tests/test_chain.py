@@ -138,7 +138,7 @@ def test_a_pretext_task_is_another_edge_of_both_trainings(project):
     project.change({"pretext": {"options": {"simclr": {"outputs": 64}}}})  # of the other task
     assert project.repro("train_segment") == []
     status = project.python("cli.py", "status").stdout
-    assert "pretext@rotation" in status and "pretext@simclr" not in status
+    assert "pretext@rot" in status and "pretext@sim" not in status  # cut at 80 columns
     project.change({"seed": {"weights": "imagenet"}, "segment": {"weights": "imagenet"}})
     project.change({"pretext": {"task": "none"}})
     assert project.repro("train_segment") == []  # from the run cache

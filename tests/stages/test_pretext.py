@@ -18,6 +18,7 @@ from stages import pretext
 from tests.project import TINY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_neither_tags_nor_images_of_val_change_the_trunk(params, folder_set, tmp_path, task):
     layout = Layout(tmp_path)
