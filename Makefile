@@ -60,5 +60,5 @@ system:
 
 clean:
 	rm -rf .resume .cells .mutants data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/pretext/rotation data/pretext/simclr data/labels data/models \
-	  data/maps data/map_labels data/tag_scores.csv data/saliency data/fused data/logits data/predictions \
+	  data/maps data/component_scores data/map_labels data/tag_scores.csv data/saliency data/fused data/logits data/predictions \
 	  data/refined data/scores data/report data/log data/benchmarks

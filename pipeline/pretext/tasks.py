@@ -65,7 +65,8 @@ def nt_xent(first_ND: Tensor, second_ND: Tensor, *, temperature: float) -> Tenso
     Source: equation 1 and algorithm 1 of Chen et al.
     """
     vectors = F.normalize(torch.cat([first_ND, second_ND]))
-    similarity = vectors @ vectors.T / temperature
+    with torch.autocast(vectors.device.type, enabled=False):  # bf16 rounds the gradient by percents
+        similarity = vectors @ vectors.T / temperature
     similarity = similarity.masked_fill(
         torch.eye(len(vectors), dtype=torch.bool, device=vectors.device), -torch.inf
     )
@@ -100,7 +101,7 @@ def _simclr_loss(net: nn.Module, first: Tensor, second: Tensor, options: Frozen)
 
 @dataclass(frozen=True)
 class Task:
-    """What makes the views, the head on the trunk's channels, and the loss of a batch."""
+    """Three functions: they make the views, the head (from the trunk's channels), and the loss."""
 
     views: Callable[..., Views]
     head: Callable[[int, Any], nn.Module]

@@ -48,6 +48,13 @@ def test_nt_xent_equals_the_formula(rng, temperature):
     assert float(loss) == pytest.approx(naive_nt_xent(first, second, temperature), rel=1e-9)
 
 
+def test_nt_xent_is_as_exact_under_autocast(rng):
+    first, second = torch.tensor(rng.normal(size=(2, 5, 3)), dtype=torch.float32)
+    plain = tasks.nt_xent(first, second, temperature=0.1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert tasks.nt_xent(first, second, temperature=0.1) == plain
+
+
 def test_nt_xent_of_equal_pairs_that_are_orthogonal_to_all_others():
     vectors = torch.eye(4)
     loss = tasks.nt_xent(vectors, 3 * vectors, temperature=0.5)  # their length does not count
