@@ -53,7 +53,9 @@ TESTS = {
     "pipeline/boxes/rounds.py": ["tests/pipeline/boxes/test_rounds.py"],
     "pipeline/saliency/boxes.py": ["tests/pipeline/saliency/test_boxes.py"],
     "pipeline/seeds/pooling.py": ["tests/pipeline/seeds/test_pooling.py"],
-    "pipeline/scores/shared/metrics.py": ["tests/pipeline/scores/test_metrics.py"],
+    "pipeline/scores/shared/metrics.py": [
+        "tests/pipeline/scores/test_metrics.py", "tests/pipeline/scores/test_intervals.py",
+    ],
     "pipeline/scores/seed/seed_curve.py": ["tests/pipeline/scores/test_seed_curve.py"],
     "pipeline/scores/seed/localise.py": ["tests/pipeline/scores/test_localise.py"],
     "pipeline/scores/saliency/saliency_scores.py": [

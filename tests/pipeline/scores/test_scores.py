@@ -3,9 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.params import lay_over
 from pipeline.core.samples import Sample
-from pipeline.report import links, page
 from pipeline.scores.labels import label_scores
 from pipeline.scores.labels.counting import Tally
 from pipeline.scores.saliency import saliency_scores
@@ -218,109 +216,3 @@ def test_difficult_tags_count_neither_for_nor_against():
 def test_confusion_pairs_are_a_thousand_a_class():
     pairs = list(label_scores.confusion_pairs(REFINED[0], ["background", "cat"]))
     assert pairs.count(("cat", "background")) == 500 and pairs.count(("cat", "void")) == 100
-
-
-FOUND = {
-    **label_scores.labels(TALLIES),
-    "saliency": {"val": {"IoU": 75.0}},
-    "classifier": {"val": {"mAP": 90.0}},
-}
-
-
-def test_lines_follow_the_chain_and_leave_gaps_out():
-    assert [(line.link, line.score) for line in links.lines(FOUND)] == [
-        ("classifier", "mAP"), ("saliency", "IoU"), ("guide", "mIoU"), ("refined_guide", "mIoU"),
-    ]  # fmt: skip
-    assert [(line.link, line.score) for line in links.lines(FOUND, links.MORE)] == [
-        ("refined_guide", "boundary_IoU"), ("refined_guide", "fwIoU"),
-        ("refined_guide", "pixel_accuracy"),
-    ]  # fmt: skip
-
-
-def test_comparisons_and_several_tags_are_lines_with_their_intervals():
-    names = ("guide", "full")
-    tallies = segmenters(*names)
-    tallies["refined_guide", "val"].several_tags = {"a"}
-    scores = label_scores.labels(tallies)
-    lay_over(scores, label_scores.comparisons(tallies, names))
-    shown = {(line.name, line.score): line for line in links.lines(scores)}
-    assert list(shown)[2:] == [
-        ("segmenter + CRF", "FS%"), ("segmenter + CRF, full masks", "mIoU_minus_guide"),
-    ]  # fmt: skip
-    share = shown["segmenter + CRF", "FS%"]
-    assert share.low < share.val < share.high
-    more = [line for line in links.lines(scores, links.MORE) if "several" in line.score]
-    assert [(line.name, line.val) for line in more] == [
-        ("segmenter + CRF", 31.43)
-    ]  # (60 / 140 + 20 / 100) / 2
-
-
-def test_intervals_are_those_of_val_or_of_train_without_val():
-    both = {"guide": {"train": {"mIoU": 60.0, "mIoU_low": 50.0, "mIoU_high": 70.0},
-                      "val": {"mIoU": 40.0, "mIoU_low": 36.26, "mIoU_high": 44.0}}}  # fmt: skip
-    assert [links.interval(line) for line in links.lines(both)] == ["36.3-44.0"]
-    del both["guide"]["val"]
-    assert [links.interval(line) for line in links.lines(both)] == ["50.0-70.0"]
-    assert links.interval(links.lines(FOUND)[0]) == ""
-    both["guide"]["train"] |= {"mIoU_low": -1.26, "mIoU_high": -0.5}
-    assert [links.interval(line) for line in links.lines(both)] == ["-1.3 to -0.5"]
-
-
-def test_groups_are_read_as_one_and_those_not_scored_left_out(tmp_path):
-    (tmp_path / "seed.json").write_text(
-        '{"maps": {"val": {"mP": 1}}, "about": {"run_on": {"classifier": "x"}}}'
-    )
-    (tmp_path / "segment.json").write_text('{"about": {"run_on": {"segmenter": "y"}}}')
-    files = [tmp_path / f"{name}.json" for name in ("seed", "guide", "segment")]
-    assert links.read_scores(files) == {
-        "maps": {"val": {"mP": 1}},
-        "about": {"run_on": {"classifier": "x", "segmenter": "y"}},
-    }  # fmt: skip
-    assert links.read_scores([tmp_path / "guide.json"]) == {}
-
-
-def test_report_escapes_names_and_explains_its_scores():
-    compared = {"val": {"FS%": 80.0, "several_tags_mIoU": 70.0, "several_tags_images": 12}}
-    html = page.render(
-        scores={**FOUND, "refined_guide": compared, "about": {
-            "saliency": "net", "saliency_trained_on": "x", "images_scored": 1,
-            "run_on": {"classifier": {"device": "cpu", "precision": "float32"}},
-            "temperature": {"classifier": 1.25, "segmenter_guide": None},
-        }},
-        per_class=[{"link": "refined_guide", "split": "val", "class": "<cat>", "iou": "4"}],
-        classes=["<cat>"], columns=["image"],
-        shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>", "<dog> 0.90")],
-        reliability={net: [{"confidence": "90.00", "accuracy": "62.50", "count": "8"}]
-                     for net in ("classifier", "segmenter_guide")},
-    )  # fmt: skip
-    assert "<cat>" not in html and "&lt;cat&gt;" in html and "&lt;id&gt;" in html
-    assert html.count(">62.50</td>") == 2 and "every fifth train image: 1.25." in html
-    assert html.count("No temperature") == 1
-    assert "80.0" in html and "bootstrap interval over the images" in html
-    assert "compare two segmenters" in html and "(12 of val)" in html
-    del compared["val"]
-    html = page.render(scores={"guide": FOUND["guide"], "about": {"run_on": {}}}, per_class=[],
-                       classes=[], shown=[], columns=[], reliability={})  # fmt: skip
-    assert "compare two segmenters" not in html and "several_tags" not in html
-
-
-def test_a_report_on_nothing_has_no_empty_part():
-    about = {"saliency": "none", "saliency_trained_on": "nothing", "images_scored": 0, "run_on": {}}
-    html = page.render(
-        scores={"about": about}, per_class=[], classes=["cat"], shown=[], columns=[],
-        reliability={"classifier": []},
-    )  # fmt: skip
-    assert "<table>" not in html and "<h2>" not in html
-
-
-def test_names_fit_a_terminal_of_80_columns():
-    widths = {(len(name), len(score)) for _, score, name in links.LINES}
-    assert max(name for name, _ in widths) <= 38
-    # train, val and the interval, such as "100.0", "100.0" and "-10.0 to -5.0", with their gaps
-    # (A difference to another supervision than guide may have a longer name.)
-    common = {
-        (len(name), len(score))
-        for _, score, name in links.LINES
-        if "minus" not in score or score == "mIoU_minus_guide"
-    }
-    assert max(name + score for name, score in common) + 4 * 2 + 5 + 5 + 13 <= 80
