@@ -20,7 +20,7 @@ def download(url: str, path: Path, md5: str) -> None:
     """Download `url` to `path`, and verify its md5. An incomplete download resumes.
 
     Raises:
-        UserError: there is no connection, it broke off, or the checksum is wrong.
+        UserError: the download failed or broke off, or the checksum is wrong.
     """
     from torchvision.datasets.utils import check_integrity
 

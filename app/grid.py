@@ -29,8 +29,8 @@ def lines(
 ) -> list[list[str]]:
     """Return the header and the rows as texts.
 
-    The last column is the command that runs the row. It names the random seeds of the row's
-    values. Without any, it runs all seeds.
+    The last column is the command that runs the row. It names the random seeds that the row's
+    values come from. If the row has no values, it names none, and so runs all seeds.
 
     Args:
         table: The table.

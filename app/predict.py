@@ -32,8 +32,8 @@ class Results:
     """What a call made.
 
     `count` images have results, and `kept` of them had results before. `classes` starts with the
-    background, and is empty if there are no masks. `skipped` holds a message for each file
-    without results.
+    background. It is empty if no mask was made. `skipped` holds a message for each file without
+    results.
     """
 
     count: int
@@ -46,7 +46,7 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
     """List the files of `paths`. A folder counts as the images in it, without its subfolders.
 
     Raises:
-        UserError: there is no image.
+        UserError: `paths` hold no image.
     """
     images: list[Path] = []
     for path in paths:

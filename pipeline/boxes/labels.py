@@ -72,15 +72,18 @@ def _inner(box: Box, share: float) -> Box:
 def grabcut_plus(
     image_HW3: UInt8, boxes: ClassBoxes, options: GrabCutPlus, *, chance: tuple[int, str]
 ) -> UInt8:
-    """GrabCut+: the class where most runs of GrabCut agree on it, and void where they disagree.
+    """GrabCut+: the class where most runs of GrabCut call a pixel object, void where fewer do.
+
+    `foreground` is the least share of the runs for the class, `background` that for void. If the
+    pixels of the class fill less than `min_fill` of a box, the whole box is void.
 
     A pixel outside the box of an object keeps the label that larger boxes give it.
 
-    Void by votes is what the paper calls GrabCut+i (recalled). Departures: the paper takes the
-    pairwise term from boundaries that a network (HED) detects. It has about 150 runs, and also
+    The paper calls it GrabCut+i if votes make pixels void (recalled). Departures: the paper takes
+    the pairwise term from boundaries that a network (HED) detects. It has about 150 runs, and also
     varies the background around a box from 10 to 60 % (both recalled). Ours is plain GrabCut with
-    a fixed background. It runs once for all boxes of a class, not once for each box. The rule about
-    `min_fill` is ours: an object that GrabCut misses would become background.
+    a fixed background. It runs once for all boxes of a class, not once for each box. `min_fill` is
+    ours: without it, an object that GrabCut misses would become background.
     """
     rng = np.random.default_rng([chance[0], zlib.crc32(chance[1].encode())])
     label = np.zeros(image_HW3.shape[:2], np.uint8)

@@ -4,7 +4,7 @@ Shapes: H, W image size in px, R saliency components, K tags of one image. Label
 class indices from 1, CONTESTED where two or more classes claim a saliency component.
 Source: Oh et al., CVPR 2017, section 3.3. G2 follows the released code, except for its slip that
 zeroes the first two rows of the background mask. G0 and G1 are recalled: two readers remember them
-alike, but neither that part of the paper nor code of it is at hand.
+the same way, but we could check neither that part of the paper nor code of it.
 """
 
 import math
@@ -40,7 +40,7 @@ def components(mask_HW: Mask, *, min_area_px: int = 0) -> Int:
 
 
 def saliency_components(salient_HW: Mask, *, min_fraction: float) -> Int:
-    """Number the components of saliency from 1 that are at least this share of the image."""
+    """Number, from 1, the saliency components that cover at least this share of the image."""
     limit_px = Decimal(str(min_fraction)) * salient_HW.size  # exact: in floats, 0.07 * 100 > 7
     return components(salient_HW, min_area_px=math.ceil(limit_px))
 
@@ -58,8 +58,8 @@ def seed_components(seed_HW: UInt8, *, min_area_px: int) -> Int:
 class Parts:
     """The input of a rule: seeds, and the numbered components of seeds and of saliency (H, W).
 
-    `changes_RK` are score changes of the tags, one row for each saliency component; only G1 has
-    them, and it has no seeds.
+    `changes_RK` are score changes of the tags, one row for each saliency component. They are given
+    for G1 only, which uses no seeds.
     """
 
     seeds_HW: UInt8
@@ -74,8 +74,8 @@ def g2(parts: Parts) -> UInt8:
     """Give each saliency component the class of the seeds that overlap it.
 
     A component with seeds of two or more classes becomes CONTESTED. One without seeds becomes
-    background. A seed component that overlaps no saliency component keeps its class. One that
-    overlaps keeps no pixel outside saliency.
+    background. A seed component that overlaps no saliency component keeps its class. A seed
+    component that overlaps one loses its pixels outside saliency.
     """
     counts = _votes(parts)
     winner = np.where((counts > 0).sum(1) > 1, CONTESTED, counts.argmax(1)).astype(np.uint8)
@@ -94,9 +94,9 @@ def g0(parts: Parts) -> UInt8:
 
 
 def g1(parts: Parts) -> UInt8:
-    """Give each saliency component the tag whose score gains most when only the component is left.
+    """Give each saliency component the tag whose score rises most when all else is zeroed.
 
-    Without a gain, it is background. Of equal gains, the first tag wins.
+    If no score rises, the component is background. Of equal rises, the first tag wins.
 
     Source: G1 of Oh et al., CVPR 2017, as recalled.
 

@@ -43,10 +43,10 @@ def cues(
 ) -> UInt8:
     """Make SEC's localisation cues: seeds, and background where the evidence for a tag is weakest.
 
-    Source: Kolesnikov & Lampert, ECCV 2016, as recalled. Departures: their background cues are the
-    10 % of pixels with the lowest gradient saliency. Ours are the pixels where the strongest class
-    map is lowest. Where two seeds overlap, they let the smaller object win; we let the
-    stronger map win.
+    Source: Kolesnikov & Lampert, ECCV 2016, as recalled. Departures: they take as background the
+    10 % of pixels with the lowest gradient saliency, and we take those where the strongest class
+    map is lowest. Where two seeds overlap, the smaller object wins there, and the stronger map
+    here.
 
     Args:
         maps_Khw: class maps of the image's tags.

@@ -34,7 +34,7 @@ def forward(
         batch: the N pictures.
         views: their images (N, 3, H, W) uint8 at each scale.
         flip: average the outputs of the image and of its mirrored image.
-        offset_px: how far the outputs lie from what they show; corrected before they are averaged.
+        offset_px: as in `run`. It is corrected before the outputs are averaged.
     """
     device = runtime.device()
     for view_N3HW in views:
@@ -87,7 +87,7 @@ def run(
         done: ids of pictures whose results exist. A batch is skipped only if all its ids are done:
             a network rounds differently in a smaller batch, so batches must not change.
         compute: computes the outputs of a batch; by default, the network does.
-        offset_px: by how many px, down and right, the outputs lie beside what they show. The
+        offset_px: the offset of the outputs from what they show, down and right, in px. The
             pictures are moved to correct it (`alignment`).
     """
     runtime.keep_memory()

@@ -147,8 +147,8 @@ def soft_max_min(
 def attention(maps_NKhw: Tensor, *, width: int) -> Tensor:
     """Mean over positions, weighted by attention: softmax(w . tanh(V h)) over the positions.
 
-    The classifier has already multiplied its maps by n times these weights. So their mean is the
-    score, as under gap, and the maps show what the score is made of.
+    The classifier has already multiplied its maps by n times these weights. So the mean of the maps
+    is the score, as with `gap`, and the maps show what the score is made of.
 
     Source: Ilse et al., ICML 2018.
     """

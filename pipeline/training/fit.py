@@ -83,8 +83,9 @@ def fit(
         views: the training set.
         loss_of: computes the loss, a scalar, from net, images (N, 3, S, S) and target. The target
             is what `views` return.
-        resume: folder for the state after each epoch. The state stays after the last epoch, so
-            that a stage killed later does not train again. `stages/_run.py` removes the folder.
+        resume: folder for the state after each epoch. The state is kept after the last epoch, too.
+            So a stage that is killed between its training and its end does not train again.
+            `stages/_run.py` removes the folder.
         title: the title of progress bars and messages.
         val: images for a validation loss after each epoch. The loss is for people: nothing learns
             from it, and nothing is chosen by it.
