@@ -53,7 +53,7 @@ def test_a_known_offset_is_measured(shift):
 # put a feature's centre on the first pixel of its cell, and the map half a cell down and right.
 # EfficientNet's padding is TensorFlow's, one more px below and to the right.
 GEOMETRY = [
-    ("vgg16", 16, 0.0),
+    pytest.param("vgg16", 16, 0.0, marks=pytest.mark.slow),
     ("efficientnet_lite0", 8, -3.5),
     pytest.param("vgg16", 8, 0.0, marks=pytest.mark.slow),
     pytest.param("vgg16_deeplab", 8, 3.5, marks=pytest.mark.slow),
