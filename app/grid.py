@@ -38,7 +38,7 @@ def lines(
         same_data: Whether our scores are on the data of the published values. Only then is the
             difference to them shown.
         differences: The difference to the reference row, by row and title.
-        shares: The "share of ROW" with its interval, by row and title.
+        shares: The values of the "share of ROW" columns with their intervals, by row and title.
     """
     columns = [
         column

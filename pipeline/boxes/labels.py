@@ -74,10 +74,10 @@ def grabcut_plus(
 ) -> UInt8:
     """GrabCut+: the class where most runs of GrabCut call a pixel object, void where fewer do.
 
-    `foreground` is the least share of the runs for the class, `background` that for void. If the
-    pixels of the class fill less than `min_fill` of a box, the whole box is void.
-
-    A pixel outside the box of an object keeps the label that larger boxes give it.
+    A pixel in a box gets the class if at least the share `foreground` of the runs call it object.
+    Otherwise it is void if at least the share `background` do. Any other pixel keeps the label that
+    larger boxes give it. If the pixels of the class fill less than `min_fill` of a box, the whole
+    box is void.
 
     The paper calls it GrabCut+i if votes make pixels void (recalled). Departures: the paper takes
     the pairwise term from boundaries that a network (HED) detects. It has about 150 runs, and also

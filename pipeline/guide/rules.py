@@ -94,14 +94,15 @@ def g0(parts: Parts) -> UInt8:
 
 
 def g1(parts: Parts) -> UInt8:
-    """Give each saliency component the tag whose score rises most when all else is zeroed.
+    """Give each saliency component the tag whose score rises most if only the component is kept.
 
-    If no score rises, the component is background. Of equal rises, the first tag wins.
+    The rest of the image is zeroed for this. If no score rises, the component is background. Of
+    equal rises, the first tag wins.
 
     Source: G1 of Oh et al., CVPR 2017, as recalled.
 
     Raises:
-        UserError: the score changes are of another number of components.
+        UserError: the score changes cover a different number of components than the saliency map.
     """
     changes, count = parts.changes_RK, int(parts.region_ids_HW.max(initial=0))
     if len(changes) != count:

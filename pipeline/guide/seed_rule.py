@@ -45,8 +45,8 @@ def cues(
 
     Source: Kolesnikov & Lampert, ECCV 2016, as recalled. Departures: they take as background the
     10 % of pixels with the lowest gradient saliency, and we take those where the strongest class
-    map is lowest. Where two seeds overlap, the smaller object wins there, and the stronger map
-    here.
+    map is lowest. Where two seeds overlap, the smaller object wins in their rule, and the
+    stronger map in ours.
 
     Args:
         maps_Khw: class maps of the image's tags.

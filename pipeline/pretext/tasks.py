@@ -2,7 +2,7 @@
 
 Shapes: N images, S side of a view in px, C channels, D width of the vectors that SimCLR compares.
 Sources: rotation, Gidaris et al., ICLR 2018; SimCLR, Chen et al., ICML 2020.
-Departures of SimCLR: views are scaled, cropped, flipped, and changed in brightness, contrast and
+Departures from SimCLR: views are scaled, cropped, flipped, and changed in brightness, contrast and
 saturation, as in every training here. They keep their hue, and are neither grey nor blurred. The
 optimiser is that of the params, not LARS. Several ranks do not share their negatives.
 """
