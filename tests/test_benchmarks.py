@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import measure, per_image, scale
+from benchmarks import headline, measure, per_image, scale
 from pipeline.guide import rules
 
 
@@ -48,3 +48,28 @@ def test_the_plain_guide_labels_equal_ours(rng):
     ours = per_image.diffusion.diffuse(image, fused, per_image.DIFFUSE, per_image.DEEPLAB)
     assert (per_image._plain_guide(image, seeds, salient) == ours).all()
     assert set(np.unique(ours)) == {0, 1, 2}
+
+
+def _save_counts(folder, *, wrong=()):
+    """Counts of 12 images of two classes; those in `wrong` are mistaken in every pixel."""
+    images = np.tile(np.array([[[5, 0, 0], [0, 5, 0]]], np.int32), (12, 1, 1))
+    images[list(wrong)] = [[0, 5, 0], [5, 0, 0]]
+    for file in ("guide", "segment"):
+        keys = {key for name, key in headline.LINES.values() if name == file}
+        (folder / file).mkdir(parents=True)
+        np.savez(folder / file / "counts.npz", **dict.fromkeys(keys, images))
+    return folder
+
+
+def test_headline_scores_without_the_images_that_chose_thresholds(tmp_path):
+    scores = headline.scores([_save_counts(tmp_path / "a", wrong=[0, 6])])
+    assert scores["guide labels, train"].seeds_S == pytest.approx(100 * 50 / 70)
+    assert scores["guide labels, train, without the tuning sixth"].seeds_S == 100
+
+
+def test_headline_pairs_the_images_of_two_runs(tmp_path):
+    folders = [_save_counts(tmp_path / name, wrong=[3]) for name in "ab"]
+    one, other = headline.scores(folders[:1]), headline.scores(folders)
+    assert one["FS%, val"].text() == "100.0 (100.0 to 100.0)"
+    assert other["segmenter, val"].minus(one["segmenter, val"]) == "+0.0 (+0.0 to +0.0)"
+    assert " ± 0.0 (" in other["segmenter, val"].text()
