@@ -65,7 +65,6 @@ def changed_params(layout: Layout, changes: Sequence[str]) -> Params:
 
 def _set_param(file: Path, change: str) -> None:
     """Set a param in `file` by DVC's own code, so that it means the same in DVC."""
-    from dvc.exceptions import DvcException
     from dvc.utils.hydra import apply_overrides
 
     name, equals, _ = change.partition("=")
@@ -73,7 +72,7 @@ def _set_param(file: Path, change: str) -> None:
         return
     try:
         apply_overrides(file, [change])
-    except DvcException as e:
+    except Exception as e:  # DVC has an error of its own, and passes on those of two libraries
         names = list(_names(read_yaml(file)))
         if name in names:
             fix = "check brackets and quotes" if equals else "add =VALUE"
