@@ -1,6 +1,9 @@
 """Errors that people can fix. They are shown as one line, without a traceback."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+MAX_NAMED = 20  # how many faults of one kind an error names
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -43,3 +46,14 @@ class MissingFileError(UserError):
     def __reduce__(self) -> tuple[type["MissingFileError"], tuple[Path, str]]:
         """Copy the error from a worker process. By default, the message would become the path."""
         return MissingFileError, (self.path, self.hint)
+
+
+def listing(faults: Sequence[object]) -> str:
+    """Join faults of one kind: the first MAX_NAMED, and how many there are if there are more."""
+    more = f", ... ({len(faults)} in all)" if len(faults) > MAX_NAMED else ""
+    return ", ".join(map(str, faults[:MAX_NAMED])) + more
+
+
+def at_lines(lines: Sequence[int]) -> str:
+    """Name lines of a file, such as `line 3` or `lines 3, 5`."""
+    return f"line{'s' if len(lines) > 1 else ''} {listing(lines)}"

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.core import shards
+from pipeline.core import shards, tables
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.errors import MissingFileError, UserError, unwritable
 
@@ -204,10 +204,8 @@ def read_json(path: Path) -> Any:
         UserError: the file is missing, cannot be read, or is not valid JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise MissingFileError(path) from e
-    except (OSError, ValueError, RecursionError) as e:  # ValueError: of JSON, or of bytes
+        return json.loads(tables.read_text(path))
+    except (ValueError, RecursionError) as e:
         raise UserError(f"{path}: is not valid JSON ({e})") from e
 
 
@@ -218,27 +216,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_table(path: Path, *, columns: Sequence[str], sep: str = ",") -> list[dict[str, str]]:
-    """Read a CSV whose first line names at least `columns`. All values are text.
-
-    Raises:
-        UserError: the file is missing or not UTF-8, a column is missing, or a line is too long.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as e:
-        raise MissingFileError(path, f"it needs the columns {','.join(columns)}") from e
-    except UnicodeDecodeError as e:
-        raise UserError(f"{path}: is not UTF-8; save it again as UTF-8") from e
-    reader = csv.DictReader(io.StringIO(text), delimiter=sep, restkey="\n")
-    if missing := [c for c in columns if c not in (reader.fieldnames or [])]:
-        raise UserError(f"{path}: column '{missing[0]}' is missing from the first line")
-    rows = []
-    for row in reader:
-        if any(row.pop("\n", ())):
-            where = f"{path}: line {reader.line_num}: too many fields"
-            raise UserError(f"{where}; put quotes around a field that contains commas")
-        rows.append({k: (v or "").strip() for k, v in row.items() if k})
-    return rows
+    """Read the rows of a table that the chain wrote (`tables.read`). All values are text."""
+    return tables.read(path, columns=columns, sep=sep).rows
 
 
 def write_table(

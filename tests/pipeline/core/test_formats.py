@@ -187,24 +187,6 @@ def test_foreign_weights_are_refused(tmp_path):
         read_weights(tmp_path / "none.pth")
 
 
-def test_table_needs_its_columns(tmp_path):
-    (tmp_path / "t.csv").write_text("id,words\na,b\n")
-    with pytest.raises(UserError, match="column 'tags' is missing"):
-        formats.read_table(tmp_path / "t.csv", columns=("id", "tags"))
-
-
-def test_a_row_with_more_fields_than_the_header_is_named(tmp_path):
-    path = tmp_path / "tags.csv"
-    path.write_text('id,tags\na,"dog,cat"\nb,dog,,\n')  # a spreadsheet's empty cells are no tags
-    assert [r["tags"] for r in formats.read_table(path, columns=("id", "tags"))] == [
-        "dog,cat",
-        "dog",
-    ]
-    path.write_text("id,tags\na,dog\nb,dog,cat\n")
-    with pytest.raises(UserError, match="line 3: too many fields; put quotes"):
-        formats.read_table(path, columns=("id", "tags"))
-
-
 def test_digest_sees_content_and_names(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d/a").write_text("x")
