@@ -59,6 +59,6 @@ system:
 	  { echo "missing: the header files of $(PYTHON). Debian: apt install python3-dev"; exit 1; }
 
 clean:
-	rm -rf .resume .cells .mutants data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/pretext/rotation data/pretext/simclr data/labels data/models \
+	rm -rf .resume .cells .mutants data/findings.json data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/pretext/rotation data/pretext/simclr data/labels data/models \
 	  data/maps data/component_scores data/map_labels data/tag_scores.csv data/saliency data/fused data/logits data/predictions \
 	  data/refined data/scores data/report data/log data/benchmarks

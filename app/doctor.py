@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from app import inputs
 from pipeline.core import runtime
-from pipeline.core.config import Net
+from pipeline.core.config import OWN_BACKBONES, Net
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.dataset import sources
-from pipeline.params import load_params
+from pipeline.params import Params, load_params
 from pipeline.saliency.config import SaliencyNet
 
 NAMED_WEIGHTS = ("imagenet", "none", "pretext")  # others are paths
@@ -73,30 +74,53 @@ def _params(layout: Layout) -> str:
 
 
 def _data(layout: Layout) -> str:
-    data = load_params(layout.params).data
-    generated = data.root == layout.shapes  # the chain makes these files, or repairs them
-    if generated and (data.tags.is_relative_to(data.root) or not data.root.exists()):
-        return "shapes: the chain generates them"
+    params = load_params(layout.params)
+    data = params.data
+    if inputs.are_generated(layout, data):
+        return f"shapes: {inputs.GENERATED}"
     for path in (data.root, data.tags):
         if not path.exists():
             hint = ", or run `python cli.py fetch voc2012`" if data.source == "voc" else ""
             raise UserError(f"{path}: not found; correct data.root and data.tags{hint}")
     content = sources.read(data)
+    inputs.require_masks(params, content.entries)
     tags = Counter(tag for entry in content.entries for tag in entry.tags)
     classes = ", ".join(f"{name} {tags[name]}" for name in content.classes)
-    return f"{data.source}: {data.root}, {len(content.entries)} images; {classes}"
+    masks = sum(entry.mask is not None for entry in content.entries)
+    left_out = "".join(f"; {reason}: {n}" for reason, n in content.left_out.items() if n)
+    counts = f"{len(content.entries)} images, {masks} masks; {classes}{left_out}"
+    return f"{data.source}: {data.root}, {counts}"
 
 
-def _weights(layout: Layout) -> str:
-    params = load_params(layout.params)
+def _nets(params: Params) -> list[tuple[str, Net]]:
+    """List each section with a network that the chain trains."""
     nets: list[tuple[str, Net]] = [("seed", params.seed), ("segment", params.segment)]
     option = params.saliency.option()
     if isinstance(option, SaliencyNet):
         nets.append(("saliency.options.net", option))
+    return nets
+
+
+def _backbones(layout: Layout) -> str:
+    nets = _nets(load_params(layout.params))
+    for section, net in nets:
+        if net.backbone not in OWN_BACKBONES:  # timm takes seconds to load
+            from pipeline.nets.backbones import timm_trunk
+
+            try:
+                timm_trunk(net.backbone, net.output_stride, "none")
+            except UserError as e:
+                why = str(e).removeprefix("params.yaml: ")
+                raise UserError(f"params.yaml: {section}.{why}") from e
+    return ", ".join(f"{section}: {net.backbone}" for section, net in nets)
+
+
+def _weights(layout: Layout) -> str:
+    nets = _nets(load_params(layout.params))
     for section, net in nets:
         if net.weights not in NAMED_WEIGHTS and not Path(net.weights).is_file():
             raise UserError(f"{net.weights}: not found; correct {section}.weights")
-    return ", ".join(f"{section}: {net.backbone} {net.weights}" for section, net in nets)
+    return ", ".join(f"{section}: {net.weights}" for section, net in nets)
 
 
 def _saliency(layout: Layout) -> str:
@@ -108,6 +132,7 @@ def _saliency(layout: Layout) -> str:
         if path is not None and not path.exists() and not generated:
             hint = ", or run `python cli.py fetch u2netp`" if name == "onnx" else ""
             raise UserError(f"{path}: not found; correct saliency.options.{name}.{field}{hint}")
+    inputs.require_maps(layout, params)
     return name
 
 
@@ -118,8 +143,12 @@ CHECKS: dict[str, Callable[[Layout], str]] = {
     "CRF": _crf,
     "params": _params,
     "data": _data,
+    "images": inputs.check_images,
+    "masks": inputs.check_masks,
+    "backbone": _backbones,
     "weights": _weights,
     "saliency": _saliency,
+    "maps": inputs.check_maps,
 }
 
 
@@ -143,22 +172,23 @@ def advise_epochs(layout: Layout) -> str:
 
 
 def require_inputs(layout: Layout) -> None:
-    """Check params, data, weights and saliency before anything runs.
+    """Check params, data, backbones, weights and saliency before anything runs. Open no image.
 
     Raises:
         UserError: the first of these checks that fails.
     """
-    for check in (_params, _data, _weights, _saliency):
+    for check in (_params, _data, _backbones, _weights, _saliency):
         check(layout)
 
 
 def examine(layout: Layout) -> list[Check]:
-    """Run every check, also after one that fails."""
-    checks = []
+    """Run every check, also after one that fails. A fault that stops several is named once."""
+    checks: list[Check] = []
     for name, check in CHECKS.items():
         try:
             checks.append(Check(name, True, check(layout)))
         except (UserError, ImportError) as e:
-            fix = "" if isinstance(e, UserError) else "; run `make install`"
-            checks.append(Check(name, False, f"{e}{fix}"))
+            message = f"{e}" if isinstance(e, UserError) else f"{e}; run `make install`"
+            if message not in [check.message for check in checks]:
+                checks.append(Check(name, False, message))
     return checks

@@ -9,6 +9,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.samples import Sample, write_samples
 from pipeline.dataset import checks, sources
+from pipeline.dataset.checks import MAX_NAMED
 from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Entry
 from stages import _run
@@ -18,34 +19,30 @@ SLICES: _run.Slices = {
     "shard": _run.SHARD,
 }
 
-MAX_ERRORS = 20  # the number of bad files that are named
+Ready = tuple[Sample, Path | None, tuple[str, ...]]  # sample, path of its label, notes
 
 
-def _check(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None] | str:
-    """Check one image, and write its label if it has a mask.
-
-    Returns:
-        The sample and the path of its label, if any; or a message that says what is wrong.
-    """
+def _check(job: tuple[Layout, Entry, Sequence[str]]) -> Ready | str:
+    """Check one image, and write its label if it has a mask. An error is returned as text."""
     layout, entry, classes = job
     try:
-        sample, label = checks.check(entry, classes)
+        checked = checks.check(entry, classes)
     except UserError as e:
         return str(e)
-    if label is None:
-        return sample, None
-    path = layout.labels("full") / f"{sample.id}.png"
-    formats.write_label(path, label)
-    return sample, path
+    if checked.label is None:
+        return checked.sample, None, checked.notes
+    path = layout.labels("full") / f"{entry.id}.png"
+    formats.write_label(path, checked.label)
+    return checked.sample, path, checked.notes
 
 
 def _raise_errors(errors: list[str]) -> None:
-    """Raise the first error, if any; print the others, up to MAX_ERRORS in all."""
+    """Raise the first error, if any; print the others, up to MAX_NAMED in all."""
     if not errors:
         return
-    for line in errors[1:MAX_ERRORS]:
+    for line in errors[1:MAX_NAMED]:
         runtime.say(f"error: {line}")
-    more = f" ({len(errors)} such errors; up to {MAX_ERRORS} are named above)" if errors[1:] else ""
+    more = f" ({len(errors)} such errors; up to {MAX_NAMED} are named above)" if errors[1:] else ""
     raise UserError(f"{errors[0]}{more}")
 
 
@@ -58,8 +55,9 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
     results = list(runtime.pool_map(_check, jobs, title="prepare"))
     _raise_errors([result for result in results if isinstance(result, str)])
     checked = [result for result in results if not isinstance(result, str)]
-    samples = [sample for sample, _ in checked]
-    truth = [(sample.id, path.as_posix()) for sample, path in checked if path]
+    samples = [sample for sample, _, _ in checked]
+    truth = [(sample.id, path.as_posix()) for sample, path, _ in checked if path]
+    ids_by_note = checks.group((sample.id, notes) for sample, _, notes in checked)
     if not truth:  # at every stage, DVC would warn of an empty output
         (layout.labels("full") / "no_masks.txt").touch()
     elif shard:
@@ -69,6 +67,8 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
     difficult = [(e.id, " ".join(e.difficult)) for e in dataset.entries if e.difficult]
     formats.write_table(layout.difficult, difficult, columns=("id", "tags"))
     formats.write_json(layout.classes, list(dataset.classes))
-    counts = checks.counts(samples, dataset, masks=len(truth))
+    for note, ids in ids_by_note.items():
+        runtime.say(f"note: {note}: {len(ids)} ({checks.name_some(ids)})")
+    counts = checks.counts(samples, dataset, masks=len(truth), ids_by_note=ids_by_note)
     formats.write_json(layout.counts, counts)
     runtime.say(f"prepare: {counts}")

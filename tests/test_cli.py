@@ -29,7 +29,8 @@ def test_doctor_runs_every_check(copy):
     done = copy.here("cli.py", "doctor")
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
-        "python", "torch", "device", "CRF", "params", "data", "weights", "saliency",
+        "python", "torch", "device", "CRF", "params", "data", "images", "masks", "backbone",
+        "weights", "saliency", "maps",
     ]  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def test_doctor_says_how_to_fix_what_is_missing(copy):
 
 def test_doctor_reports_a_bad_tag_and_run_stops_at_it(copy, folder_set, folder_params):
     copy.change({"data": folder_params["data"]})
-    assert f"folder: {folder_set}, 4 images; cat 2, dog 2" in copy.here(
+    assert f"folder: {folder_set}, 4 images, 4 masks; cat 2, dog 2" in copy.here(
         "cli.py", "doctor", check=False
     ).stdout  # fmt: skip
     (folder_set / "tags.csv").write_text("id,tags\np0,cat bird\n")

@@ -20,6 +20,8 @@ Count = Annotated[int, Field(ge=1)]
 GRID_PX = (
     16  # a network's input has sides of a multiple of this, or of its stride if that is larger
 )
+# The trunks of `pipeline.nets.backbones`. Every other name is timm's.
+OWN_BACKBONES = ("vgg16", "vgg16_deeplab", "resnet50", "resnet101", "efficientnet_lite0")
 
 
 class Frozen(BaseModel):

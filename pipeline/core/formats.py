@@ -8,7 +8,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from pipeline.core import shards, tables
+from pipeline.core import decoding, shards, tables
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.errors import MissingFileError, UserError, unwritable
 
-TOO_LARGE = Image.DecompressionBombError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # suffixes of photographs
 
 
@@ -40,34 +38,6 @@ def voc_palette() -> list[int]:
 PALETTE = voc_palette()
 
 
-def _open(path: Path, *, least_px: int = 0) -> Image.Image:
-    try:
-        with shards.open_file(path) as file, Image.open(file) as image:
-            if least_px:
-                factor = least_px / max(image.size)
-                image.draft(
-                    None, (math.ceil(image.width * factor), math.ceil(image.height * factor))
-                )
-            image.load()
-        return image
-    except FileNotFoundError as e:
-        raise MissingFileError(path) from e
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TOO_LARGE) as e:
-        known_format = not isinstance(e, UnidentifiedImageError)
-        why = str(e).replace(str(path), "").strip(" '") if known_format else ""
-        raise UserError(
-            f"{path}: cannot be decoded ({why or 'unknown format'}); replace it or remove it "
-            "from the list of images"
-        ) from e
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits. Pillow would instead set all values above 255 to 255."""
-    if not image.mode.startswith("I"):
-        return image
-    return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-
-
 def read_image(path: Path, *, least_px: int = 0) -> UInt8:
     """Read a photograph as RGB (H, W, 3), turned upright by its EXIF orientation.
 
@@ -79,8 +49,7 @@ def read_image(path: Path, *, least_px: int = 0) -> UInt8:
     Raises:
         UserError: the file is missing or cannot be decoded.
     """
-    image = _eight_bit(_open(path, least_px=least_px))
-    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    return np.asarray(decoding.decode(path, mode="RGB", least_px=least_px))
 
 
 def write_image(path: Path, image_HW3: UInt8) -> None:
@@ -95,7 +64,7 @@ def read_label(path: Path) -> UInt8:
     Raises:
         UserError: the file is missing, cannot be decoded, or is a colour image without indices.
     """
-    image = _open(path)
+    image = decoding.decode(path)
     if image.mode not in ("P", "L", "1"):
         raise UserError(
             f"{path}: is a {image.mode} image without class indices; save it as a palette PNG or "
@@ -114,7 +83,7 @@ def write_label(path: Path, label_HW: UInt8) -> None:
 
 def read_grey(path: Path) -> Float:
     """Read a grey image as floats (H, W) in [0, 1]."""
-    return np.asarray(_eight_bit(_open(path)).convert("L"), dtype=np.float32) / 255
+    return np.asarray(decoding.decode(path, mode="L"), dtype=np.float32) / 255
 
 
 def write_grey(path: Path, map_HW: Float) -> None:

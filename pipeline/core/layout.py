@@ -26,6 +26,11 @@ class Layout:
         return self.root / "data/params_before.yaml"
 
     @property
+    def findings(self) -> Path:
+        """What `cli.py doctor` saw in each image file."""
+        return self.root / "data/findings.json"
+
+    @property
     def ablation(self) -> Path:
         """The rows of the papers' tables."""
         return self.root / "ablation/params.yaml"

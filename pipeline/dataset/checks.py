@@ -1,71 +1,99 @@
 """Open and check the files of one entry, and count the images of a data set."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-
-from pipeline.core import formats
-from pipeline.core.arrays import VOID, UInt8
+from pipeline.core import decoding, formats
+from pipeline.core.arrays import UInt8
 from pipeline.core.errors import UserError
 from pipeline.core.samples import Sample
+from pipeline.dataset import masks
 from pipeline.dataset.entries import Entry, Read
 
+MAX_NAMED = 20  # of files with the same fault, this many are named
+MAX_12_BIT = 4095
+FRAMES = "images with several frames, of which the first is used"
+DARK = "16-bit images that look black, because their values need only 12 bits"
 
-def check(entry: Entry, classes: Sequence[str]) -> tuple[Sample, UInt8 | None]:
+
+@dataclass(frozen=True)
+class Checked:
+    """A sample, its label (H, W) in indices of the class list or None, and what is odd about it."""
+
+    sample: Sample
+    label: UInt8 | None
+    notes: tuple[str, ...]
+
+
+def check(entry: Entry, classes: Sequence[str]) -> Checked:
     """Open an image and its mask, if it has one.
-
-    Returns:
-        The sample, and its label (H, W) in indices of the class list, or None without a mask.
 
     Raises:
         UserError: a file cannot be decoded, the mask is not the size of its image, or the mask
             has an index without a class.
     """
     height, width = formats.read_image(entry.image).shape[:2]
-    label = read_mask(entry, classes, (height, width)) if entry.mask else None
+    notes, label = image_notes(entry.image), None
+    if entry.mask:
+        mask = formats.read_label(entry.mask)
+        check_size(entry, mask.shape, (height, width))
+        values = masks.values_of(mask)
+        table = masks.index_table(entry, classes, values)
+        label, notes = table[mask], notes + masks.notes(entry, classes, values, table)
     digest = formats.digest(entry.image)
-    return Sample(entry.id, entry.image, entry.split, entry.tags, height, width, digest), label
+    sample = Sample(entry.id, entry.image, entry.split, entry.tags, height, width, digest)
+    return Checked(sample, label, notes)
 
 
-def read_mask(entry: Entry, classes: Sequence[str], size: tuple[int, ...]) -> UInt8:
-    """Read a mask and convert it to indices of the class list.
-
-    Pixels of classes that are not in `classes` become void.
-
-    Args:
-        entry: an entry with a mask.
-        classes: the class list; class i of it gets index i + 1.
-        size: (height, width) of the image, in px.
-
-    Returns:
-        Label (H, W): 0 background, 1.. classes, 255 void.
+def image_notes(path: Path) -> tuple[str, ...]:
+    """Say what is odd about an image that can be read.
 
     Raises:
-        UserError: the mask is not the size of its image, or has an index without a class.
+        UserError: its header cannot be read; or it has more than 8 bits and cannot be decoded.
     """
-    assert entry.mask is not None
-    label = formats.read_label(entry.mask)
-    if label.shape != size:
-        raise UserError(
-            f"{entry.mask}: size is {label.shape[1]}x{label.shape[0]}, but its image "
-            f"{entry.image} is {size[1]}x{size[0]}; make them the same size"
-        )
-    table = np.full(256, VOID, np.uint8)
-    table[0] = 0
-    for i, name in enumerate(entry.mask_classes, 1):
-        table[i] = classes.index(name) + 1 if name in classes else VOID
-    illegal = [int(v) for v in np.unique(label) if len(entry.mask_classes) < v < VOID]
-    if illegal:
-        raise UserError(
-            f"{entry.mask}: index {illegal[0]} has no class; use 0 to "
-            f"{len(entry.mask_classes)}, and {VOID} for void"
-        )
-    return table[label]
+    header = decoding.read_header(path)
+    dark = header.mode.startswith("I") and formats.read_image(path).max() <= MAX_12_BIT // 257
+    odd = {FRAMES: header.frames > 1, DARK: dark}
+    return tuple(note for note, holds in odd.items() if holds)
 
 
-def counts(samples: Sequence[Sample], dataset: Read, *, masks: int) -> dict[str, object]:
-    """Count the images of each split and class, the images left out and the masks."""
+def check_size(entry: Entry, mask_size: Sequence[int], image_size: Sequence[int]) -> None:
+    """Compare the sizes (height, width) of an image and its mask.
+
+    Raises:
+        UserError: they differ.
+    """
+    if tuple(mask_size) != tuple(image_size):
+        raise UserError(
+            f"{entry.mask}: size is {mask_size[1]}x{mask_size[0]}, but its image "
+            f"{entry.image} is {image_size[1]}x{image_size[0]}; make them the same size"
+        )
+
+
+def name_some(names: Sequence[str]) -> str:
+    """List the first MAX_NAMED of the names."""
+    return ", ".join(names[:MAX_NAMED]) + (", ..." if names[MAX_NAMED:] else "")
+
+
+def group(notes: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, list[str]]:
+    """Turn pairs of an id and its notes into the ids of each note."""
+    ids_by_note: dict[str, list[str]] = {}
+    for key, notes_of_id in notes:
+        for note in notes_of_id:
+            ids_by_note.setdefault(note, []).append(key)
+    return ids_by_note
+
+
+def counts(
+    samples: Sequence[Sample],
+    dataset: Read,
+    *,
+    masks: int,
+    ids_by_note: Mapping[str, Sequence[str]],
+) -> dict[str, object]:
+    """Count the images of each split and class, the files left out, the masks and the notes."""
     per_class = {
         split: {c: sum(c in s.tags for s in samples if s.split == split) for c in dataset.classes}
         for split in ("train", "val")
@@ -75,4 +103,5 @@ def counts(samples: Sequence[Sample], dataset: Read, *, masks: int) -> dict[str,
         "images_per_class": per_class,
         "left_out": {k: v for k, v in dataset.left_out.items() if v},
         "masks": masks,
+        "notes": {note: len(ids) for note, ids in ids_by_note.items()},
     }

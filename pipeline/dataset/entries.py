@@ -25,7 +25,7 @@ class Entry:
 class Read:
     """The contents of a data source.
 
-    `left_out` maps each reason for leaving images out to the number of these images.
+    `left_out` maps each reason for leaving files out to the number of these files.
     """
 
     entries: list[Entry]

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.core import formats
 from pipeline.core.errors import UserError
 from pipeline.core.formats import SUFFIXES
+from pipeline.dataset import masks
 from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Entry, Read, words
 
@@ -21,12 +22,12 @@ def read_folder(data: Data) -> Read:
 
     Raises:
         UserError: images/ is missing, or a line of tags.csv has no image, an unknown split or a
-            tag outside data.classes.
+            tag outside data.classes; or masks/ holds files and none of them fits an image.
     """
     options = data.option()
     rows = formats.read_table(data.tags, columns=("id", "tags"))
     images = _by_stem(data.root / "images", SUFFIXES)
-    masks = _by_stem(data.root / "masks", (".png",)) if (data.root / "masks").is_dir() else {}
+    mask_of = masks.find(data.root, images)
     classes = data.classes or tuple(sorted({t for r in rows for t in words(r["tags"])}))
     entries = []
     val = _val_ids([r["id"] for r in rows], getattr(options, "val_fraction", 0.0))
@@ -47,8 +48,13 @@ def read_folder(data: Data) -> Read:
                     f"{data.tags}: id '{key}': tag '{tag}' is not in data.classes; "
                     "correct the tag or add the class"
                 )
-        entries.append(Entry(key, images[key], split, tags, masks.get(key), classes))
-    return Read(entries, classes, {"images without a line in tags.csv": len(images) - len(rows)})
+        entries.append(Entry(key, images[key], split, tags, mask_of.get(key), classes))
+    used = sum(entry.mask is not None for entry in entries)
+    left_out = {
+        "images without a line in tags.csv": len(images) - len(rows),
+        "files in masks/ that fit no line of tags.csv": masks.count_files(data.root) - used,
+    }
+    return Read(entries, classes, left_out)
 
 
 def _val_ids(ids: Sequence[str], fraction: float) -> set[str]:

@@ -7,6 +7,7 @@ Sources: VGG-16 (Simonyan & Zisserman 2015), ResNet (He et al. 2016), EfficientN
 2019, without squeeze-excitation), dilation (DeepLab, Chen et al. 2015).
 """
 
+import difflib
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -154,10 +155,13 @@ def timm_trunk(name: str, output_stride: int, weights: str) -> Trunk:
             name, pretrained=False, features_only=True, output_stride=output_stride
         )
     except (RuntimeError, AttributeError, NotImplementedError, AssertionError, TypeError) as e:
+        near = difflib.get_close_matches(name, TRUNKS, n=1)
+        near = near or difflib.get_close_matches(name, timm.list_models(), n=1)
+        hint = f"; did you mean {near[0]}?" if near and not timm.is_model(name) else ""
         raise UserError(
             f"backbone '{name}' at stride {output_stride}: not one of "
             f"{', '.join(TRUNKS)}, and timm cannot build it with features_only ({e}); "
-            "correct the name or the stride"
+            f"correct the name or the stride{hint}"
         ) from e
     if weights != "none":
 

@@ -1,7 +1,10 @@
 """Bad input to a stage: one line that names the file or the param and the fix, exit code 1."""
 
+import numpy as np
 import pytest
 
+from pipeline.core import formats
+from pipeline.dataset import masks
 from tests.conftest import photo
 
 
@@ -38,6 +41,25 @@ def test_truncated_image(project, folder_set):
 def test_mask_of_another_size(project, folder_set):
     photo(folder_set / "images/p1.png", size=(41, 30))
     fails(project, "prepare", "p1.png", "make them the same size")
+
+
+def test_what_is_odd_about_masks_is_said_and_counted(project, folder_set):
+    for key, value in (("p0", 255), ("p2", 255), ("p3", 1)):
+        label = np.zeros((30, 40), np.uint8)
+        label[5:20] = value
+        formats.write_label(folder_set / f"masks/{key}.png", label)
+    said = project.here("-m", "stages", "prepare").stderr
+    assert f"note: {masks.READ_AS_TAG}: 2 (p0, p2)" in said
+    assert f"note: {masks.OTHER_CLASS}: 1 (p3)" in said
+    counts = formats.read_json(project.root / "data/prepared/counts.json")
+    assert counts["notes"] == {masks.READ_AS_TAG: 2, masks.OTHER_CLASS: 1}
+    label = formats.read_label(project.root / "data/labels/full/p0.png")
+    assert set(np.unique(label)) == {0, 1}
+
+
+def test_masks_that_fit_no_image(project, folder_set):
+    (folder_set / "masks").rename(folder_set / "mask")
+    fails(project, "prepare", "photos/mask", "rename the folder to masks")
 
 
 def test_unknown_tag(project, folder_set):
