@@ -12,7 +12,19 @@ try:
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
-from app import cells, chain, doctor, dvc_process, fetch, graph, msra, presets, status, tables
+from app import (
+    cells,
+    chain,
+    comparison,
+    doctor,
+    dvc_process,
+    fetch,
+    graph,
+    msra,
+    presets,
+    status,
+    tables,
+)
 from app.console import PlainConsole, make_table
 from pipeline.core import runtime
 from pipeline.core.errors import UserError
@@ -101,6 +113,30 @@ def _print_scores(groups: Sequence[str]) -> None:
         out.print(f"saliency: {record['saliency']} (trained on: {record['saliency_trained_on']})")
     if groups == SCORED:
         out.print(f"pictures: {LAYOUT.report / 'index.html'}")
+
+
+@app.command()
+def compare(
+    one: Annotated[str, typer.Argument(metavar="A", help="A folder, or a git revision.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="A folder, or a git revision.")],
+) -> None:
+    """Say in what two runs differ, then compare their scores.
+
+    A folder is a project after a run, or a copy of its data/scores.
+    """
+    runs = [comparison.read(LAYOUT, name) for name in (one, other)]
+    for kind, lines in comparison.facts(*runs).items():
+        out.print("\n  ".join([f"{kind}:" if lines else f"{kind}: the same", *lines]))
+    rows = comparison.rows(*runs)
+    table = make_table("link", "score", "split", numbers=("A", "B", "B - A", "95 %"))
+    for row in rows:
+        scores = (links.number(row.one), links.number(row.other), f"{row.other - row.one:+.1f}")
+        table.add_row(row.name, row.score, row.split, *scores, row.interval_text())
+    out.print()
+    out.print(table)
+    out.print("\n95 %: paired bootstrap interval of B - A over the images of the split")
+    for reason in dict.fromkeys(row.why_not for row in rows if row.why_not):
+        out.print(f"{reason}: {comparison.WHY_NOT[reason]}")
 
 
 @app.command()

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.core import formats, ranks, runtime
+from pipeline.core import formats, provenance, ranks, runtime
 from pipeline.core.errors import MissingFileError, UserError, printable
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, section
@@ -55,6 +55,8 @@ def _run_stage(layout: Layout) -> None:
     with ranks.group(runtime.device):
         module.run(layout, *variant, **load(layout, slices_of(module, *variant)))
         ranks.barrier()
+    if stage.startswith("evaluate_"):
+        provenance.write(layout, stage)
 
 
 def _words() -> list[str]:
@@ -186,10 +188,12 @@ def _missing_choice(entry: Mapping[str, Any], *item: str) -> str:
 
 
 def _log(layout: Layout, seconds: float) -> None:
-    """Write the time, and the peak memory of the largest process, to a file that is no output."""
+    """Write time, peak memory of the largest process, and a network's device; no output of DVC."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / MAXRSS_PER_KIB
     peak = max(_peak_kib(), children)
-    record = {"seconds": round(seconds, 1), "peak_mib": round(peak / 1024)}
+    record: dict[str, Any] = {"seconds": round(seconds, 1), "peak_mib": round(peak / 1024)}
+    if "torch" in sys.modules:
+        record["run_on"] = runtime.describe()
     formats.write_json(layout.log / f"{run_name()}.json", record)
 
 

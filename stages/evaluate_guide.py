@@ -30,5 +30,6 @@ def run(layout: Layout) -> None:
     samples = read_samples(layout.samples)
     classes_shown = counting.shown(layout.labels("guide"), samples, title="classes in guide labels")
     lay_over(scores["guide"], label_scores.agreement(classes_shown, samples, classes[1:]))
+    scores["chance"] = label_scores.chance(tallies, "guide")
     scores["about"] = {"images_scored": len(scored)}
     formats.write_json(layout.scores("guide"), scores)

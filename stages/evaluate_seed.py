@@ -62,6 +62,7 @@ def run(layout: Layout) -> None:
         tags = {s.id: s.tags for s in samples if s.split == split}
         ap = seed_scores.classifier(probability, tags, classes, difficult=difficult)
         scores["classifier"][split] = {"mAP": percent(mean(ap)), **ece[split]}
+        scores["chance"][split] = seed_scores.chance(tags, classes, difficult=difficult)
         if no_class := seed_scores.no_class(probability, tags):
             scores["no_class"][split] = no_class
         point_ap = np.full(len(classes), np.nan)

@@ -238,7 +238,7 @@ def test_a_folder_without_masks_gives_the_scores_that_need_only_tags(finished, c
     table = done.stdout.split("classifier")[1]
     assert "tags that have a pixel" in table and "mIoU" not in table and "95 %" not in table
     scores = copy.scores()
-    assert set(scores) == {"classifier", "guide", "refined_guide", "about"}
+    assert set(scores) == {"classifier", "guide", "refined_guide", "chance", "about"}
     assert scores["guide"]["train"]["untagged"] == 0 and scores["about"]["images_scored"] == 0
     assert len(list((copy.root / "data/refined/guide").iterdir())) == 12
     assert "random" in (copy.root / "data/report/index.html").read_text().lower()

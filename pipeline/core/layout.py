@@ -171,6 +171,11 @@ class Layout:
         return self.root / "data/scores" / group
 
     @property
+    def made_of(self) -> Path:
+        """What made each score file, one file a score file: data, params, code, machine."""
+        return self.root / "data/scores/made_of"
+
+    @property
     def report(self) -> Path:
         """The HTML report and its pictures."""
         return self.root / "data/report"
@@ -200,5 +205,5 @@ class Layout:
 
     @property
     def log(self) -> Path:
-        """Time and memory of each stage's last run."""
+        """Time, memory and device of each stage's last run."""
         return self.root / "data/log"

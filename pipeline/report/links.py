@@ -36,6 +36,8 @@ SEGMENTER_LINES = tuple(
 # image's true tags, on val too; the names say so.
 LINES = (
     ("classifier", "mAP", "classifier"),
+    ("chance", "mAP", "chance: images in random order"),
+    ("chance", "mIoU", "chance: all background"),
     ("maps", "best_mIoU", "class maps, threshold chosen on truth"),
     ("map_labels", "mIoU", "class maps of predicted tags + CRF"),
     ("seeds", "mIoU", "seeds, using true tags"),

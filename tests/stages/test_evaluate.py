@@ -228,7 +228,8 @@ def test_without_masks_only_the_tags_give_scores(project):
     (project.root / "data/prepared/truth.csv").write_text("id,mask\n")
     for group in STAGES:
         scores = evaluate(project, group)
-        links = {"seed": {"classifier"}, "guide": {"guide"}, "segment": {"refined_guide"}}
+        seed, guide = {"classifier", "chance"}, {"guide", "chance"}
+        links = {"seed": seed, "guide": guide, "segment": {"refined_guide"}}
         assert set(scores) == {"about"} | links.get(group, set())
         assert scores["about"]["images_scored"] == 0
     printed = project.here("cli.py", "scores").stdout

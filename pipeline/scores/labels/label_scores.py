@@ -52,6 +52,15 @@ def labels(tallies: Tallies) -> dict[str, dict[str, Score]]:
     return dict(out)
 
 
+def chance(tallies: Tallies, link: str) -> dict[str, Score]:
+    """Return the mIoU of labels that are all background, by split, on the images of `link`."""
+    return {
+        split: {"mIoU": percent(metrics.mean_iou(metrics.all_background(tally.total_CC)))}
+        for (name, split), tally in sorted(tallies.items())
+        if name == link
+    }
+
+
 def _scored_images(tally: Tally) -> dict[str, tuple[list[str], Int]]:
     """Return the ids and the counts (N, C, C + 1) behind each mIoU."""
     out = {"mIoU": (tally.ids, np.stack(tally.confusion))}

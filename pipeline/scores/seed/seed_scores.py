@@ -71,6 +71,24 @@ def classifier(
     return np.array(ap)
 
 
+def chance(
+    tags: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+    *,
+    difficult: Mapping[str, Sequence[str]],
+) -> Score:
+    """Return the mAP to expect of images in random order: the mean share of images with a class.
+
+    Classes that no image has are left out, as in `classifier`, and so are difficult tags. Few
+    images in random order score a little more, because AP takes the best precision to the right.
+    """
+    share = []
+    for name in classes:
+        has_N = [name in tags[key] for key in tags if name not in difficult.get(key, ())]
+        share.append(np.mean(has_N) if any(has_N) else np.nan)
+    return {"mAP": percent(mean(np.array(share)))}
+
+
 def no_class(
     probability: Mapping[str, Sequence[float] | Float], tags: Mapping[str, Sequence[str]]
 ) -> Score:

@@ -51,6 +51,16 @@ def mean_iou(confusion_CC: Int) -> float:
     return float(np.nanmean(iou_C)) if np.isfinite(iou_C).any() else float("nan")
 
 
+def all_background(confusion_CC: Int) -> Int:
+    """Return the counts (C, C + 1) of a prediction that calls every pixel of the truth background.
+
+    Its mean IoU is the chance level: no image was looked at.
+    """
+    counts = np.zeros_like(confusion_CC)
+    counts[:, 0] = confusion_CC.sum(axis=1)
+    return counts
+
+
 def mean_iou_interval(
     confusion_NCC: Int, *, rng: np.random.Generator, resamples: int = 1000, share: float = 0.95
 ) -> tuple[float, float]:

@@ -216,3 +216,32 @@ def test_difficult_tags_count_neither_for_nor_against():
 def test_confusion_pairs_are_a_thousand_a_class():
     pairs = list(label_scores.confusion_pairs(REFINED[0], ["background", "cat"]))
     assert pairs.count(("cat", "background")) == 500 and pairs.count(("cat", "void")) == 100
+
+
+def test_chance_by_hand():
+    """75 of 107 pixels are background, so the IoU are 75 / 107, 0 and 0, right or wrong."""
+    right, wrong = np.diag([75, 20, 5]), np.array([[0, 0, 75], [0, 0, 20], [0, 0, 5]])
+    void = np.zeros((3, 1), int)  # the column of pixels without a class
+    void[1] = 7  # cat pixels too
+    for counts in (right, wrong):
+        tally = Tally(["a"], [np.hstack([counts, void])])
+        share = 100 * 75 / 107
+        assert label_scores.chance({("guide", "val"): tally, ("seeds", "val"): None}, "guide") == {
+            "val": {"mIoU": round(share / 3, 2)}
+        }
+    tags = {"a": ("cat",), "b": ("cat", "dog"), "c": (), "d": ("dog",)}
+    classes = ("cat", "dog", "cow")  # no image has a cow
+    assert seed_scores.chance(tags, classes, difficult={}) == {"mAP": 50.0}
+    found = seed_scores.chance(tags, classes, difficult={"d": ("dog",)})  # cat 2 of 4, dog 1 of 3
+    assert found == {"mAP": 41.67}
+
+
+def test_a_random_order_scores_chance(rng):
+    """It scores a little more: the precision counts as the best at this or a higher recall."""
+    tags = {f"i{n}": ("cat",) if n % 4 == 0 else () for n in range(4000)}
+    scores = [
+        seed_scores.classifier({k: rng.random(1) for k in tags}, tags, ("cat",), difficult={})
+        for _ in range(10)
+    ]
+    chance = seed_scores.chance(tags, ("cat",), difficult={})["mAP"]
+    assert chance == 25.0 <= 100 * np.mean(scores) < 27
