@@ -1,13 +1,19 @@
-"""The terminal: lines and tables for people."""
+"""The terminal: lines and tables for people, and DVC's output."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app import dvc_process
 from pipeline.core.errors import printable
+from pipeline.core.layout import Layout
+
+LAYOUT = Layout()
+STOPPED = "\nStopped. All finished results are kept."
 
 
 class PlainConsole(Console):
@@ -29,3 +35,19 @@ def make_table(*texts: str, numbers: Sequence[str] = ()) -> Table:
     for name in numbers:
         table.add_column(name, justify="right")
     return table
+
+
+out = PlainConsole()
+
+
+def run_dvc(*args: str) -> int:
+    """Run DVC and return its exit code.
+
+    Raises:
+        typer.Exit: a person stopped it.
+    """
+    code = dvc_process.dvc(*args, say=lambda line: print(line, end="", flush=True))
+    if code is None:
+        out.print(f"{STOPPED} To resume, run the same command again.")
+        raise typer.Exit(130)
+    return code

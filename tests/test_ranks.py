@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-import cli
+from app.commands import chain
 from pipeline.core import formats, ranks
 from pipeline.core.arrays import VOID
 from pipeline.core.errors import UserError
@@ -199,16 +199,16 @@ def test_two_launchers_that_meet_at_a_port_share_a_stage(project):
 
 def test_nproc_reaches_the_stages_unless_a_launcher_is_set(monkeypatch):
     launchers = []
-    monkeypatch.setattr(cli, "_dvc", lambda *_: launchers.append(ranks.launcher()) or 0)
+    monkeypatch.setattr(chain, "run_dvc", lambda *_: launchers.append(ranks.launcher()) or 0)
     monkeypatch.setenv("GUIDELABEL_NPROC", "8")
     monkeypatch.chdir(ROOT)
-    cli.run("prepare", nproc=3)
-    cli.run("prepare", nproc=1)
+    chain.run("prepare", nproc=3)
+    chain.run("prepare", nproc=1)
     three, one = launchers
     assert three[-1] == "--nproc-per-node=3" and one == []
     monkeypatch.setenv("GUIDELABEL_LAUNCH", "srun torchrun")
     with pytest.raises(UserError, match="GUIDELABEL_LAUNCH already"):
-        cli.run("prepare", nproc=3)
+        chain.run("prepare", nproc=3)
 
 
 @pytest.mark.slow

@@ -1,0 +1,116 @@
+"""Commands that run the chain, and show or change its state."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from ruamel.yaml import YAML
+
+from app import chain, doctor, graph, presets, status
+from app.console import LAYOUT, STOPPED, make_table, out, run_dvc
+from pipeline.core.errors import UserError
+from pipeline.core.layout import SCORED
+from pipeline.params import load_params
+from pipeline.report import links
+
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-S",
+        "--set-param",
+        metavar="NAME=VALUE",
+        help="Set a param, such as seed.train.epochs=2, and record the run as a DVC experiment. "
+        "The param stays set.",
+    ),
+]
+
+
+def run(
+    target: Annotated[
+        str | None, typer.Argument(metavar="STAGE", help="Stop after this stage.")
+    ] = None,
+    set_param: Changes = None,
+    nproc: Annotated[
+        int | None, typer.Option(min=1, help="Number of processes, or GPUs, that share a stage.")
+    ] = None,
+) -> None:
+    """Run the chain, or only as far as STAGE. A stage runs only if its inputs have changed."""
+    chain.set_nproc(nproc)
+    arguments = chain.prepare(LAYOUT, target=target, changes=set_param or [])
+    if not target and not set_param and (advice := doctor.advise_epochs(LAYOUT)):
+        out.print(f"note: {advice}\n")
+    if run_dvc(*arguments):
+        out.print(f"{STOPPED} Fix what the error above names, then run the same command again.")
+        raise typer.Exit(1)
+    if not target:
+        show_scores()
+    elif target.startswith("evaluate_"):  # the scores of other links may be older
+        _print_scores([target.removeprefix("evaluate_")])
+
+
+def show_scores() -> None:
+    """Print the scores of each link of the chain, from the last run."""
+    _print_scores(SCORED)
+
+
+def _print_scores(groups: Sequence[str]) -> None:
+    scores = links.read_scores(map(LAYOUT.scores, groups))
+    if not scores:
+        raise UserError("no scores yet; run `python cli.py run` first")
+    table = make_table("link", "score", numbers=("train", "val", "95 %"))
+    lines = links.lines(scores)
+    if not any(line.score == "mIoU" for line in lines):  # no masks: show what the tags tell
+        lines += links.lines(scores, links.TAGGED)
+    for line in lines:
+        columns = (links.number(line.train), links.number(line.val), links.interval(line))
+        table.add_row(line.name, line.score, *columns)
+    out.print(table)
+    out.print()
+    if any(line.low is not None for line in lines):
+        out.print("95 %: bootstrap interval over the images of val (of train if there is no val)")
+    record = scores["about"]
+    if "saliency" in record:
+        out.print(f"saliency: {record['saliency']} (trained on: {record['saliency_trained_on']})")
+    if groups == SCORED:
+        out.print(f"pictures: {LAYOUT.report / 'index.html'}")
+
+
+def use(
+    preset: Annotated[str, typer.Argument(help="Name of a file in presets/, without .yaml.")],
+) -> None:
+    """Replace params.yaml by a preset, and print each value that changes. Keep the old file."""
+    had_params = LAYOUT.params.exists()
+    for name, old, new in presets.use(LAYOUT, preset):
+        out.print(f"{name}: {old} -> {new}")
+    kept = f"; the old one is {LAYOUT.params_before}" if had_params else ""
+    out.print(f"params.yaml is now the preset '{preset}'{kept}")
+
+
+def show_status() -> None:
+    """Show the state, time and memory of each stage, and the scores."""
+    stages = status.read(LAYOUT)
+    table = make_table("stage", "state", "time", "memory")
+    for stage in stages:
+        seconds = f"{stage.seconds:.0f} s" if stage.seconds else ""
+        memory = f"{stage.peak_mib} MiB" if stage.peak_mib else ""
+        table.add_row(stage.name, stage.state, seconds, memory)
+    out.print(table)
+    if any(LAYOUT.scores(group).exists() for group in SCORED):
+        old = any(stage.state != graph.UP_TO_DATE for stage in stages)
+        out.print("\nThese scores are of the last run. Some stages must run now.\n" if old else "")
+        show_scores()
+
+
+def show_config() -> None:
+    """Check params.yaml, and print the params as the stages read them."""
+    YAML().dump(load_params(LAYOUT.params).model_dump(mode="json"), sys.stdout)
+
+
+def check_machine() -> None:
+    """Check machine, params, data and weights. Say how to fix what is missing."""
+    checks = doctor.examine(LAYOUT)
+    for check in checks:
+        out.print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<8} {check.message}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,36 @@
+"""Commands that bring data into the form that the chain reads."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import fetch, msra
+from app.console import out
+from pipeline.core.errors import UserError
+
+
+def download(
+    dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(fetch.DATASETS)}.")],
+    root: Annotated[Path, typer.Option(help="Folder for the download.")] = Path("data/raw"),
+) -> None:
+    """Download a data set or a saliency network, and verify its checksum.
+
+    A broken download resumes when you type the command again.
+    """
+    if dataset not in fetch.DATASETS:
+        raise UserError(f"no data set '{dataset}'; choose one of {', '.join(fetch.DATASETS)}")
+    out.print(fetch.fetch(dataset, root))
+
+
+def convert(
+    dataset: Annotated[str, typer.Argument(help="msra")],
+    annotations: Annotated[list[Path], typer.Argument(help="The data set's text files of boxes.")],
+    root: Annotated[Path, typer.Option(help="The folder that holds images/.")] = Path(
+        "data/raw/msra_boxes"
+    ),
+) -> None:
+    """Write boxes.json, from which the saliency network learns, out of a data set's own files."""
+    if dataset != "msra":
+        raise UserError(f"no converter for '{dataset}'; there is msra")
+    out.print(msra.convert(annotations, root))

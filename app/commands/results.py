@@ -1,0 +1,83 @@
+"""Commands that compare runs, and choose params by them."""
+
+from typing import Annotated
+
+import typer
+
+from app import cells, comparison, tables, thresholds
+from app.console import LAYOUT, make_table, out, run_dvc
+from pipeline.core.params import read_yaml
+from pipeline.params import load_params
+from pipeline.report import links
+
+
+def compare(
+    one: Annotated[str, typer.Argument(metavar="A", help="A folder, or a git revision.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="A folder, or a git revision.")],
+) -> None:
+    """Say in what two runs differ, then compare their scores.
+
+    A folder is a project after a run, or a copy of its data/scores.
+    """
+    runs = [comparison.read(LAYOUT, name) for name in (one, other)]
+    for kind, lines in comparison.facts(*runs).items():
+        out.print("\n  ".join([f"{kind}:" if lines else f"{kind}: the same", *lines]))
+    rows = comparison.rows(*runs)
+    table = make_table("link", "score", "split", numbers=("A", "B", "B - A", "95 %"))
+    for row in rows:
+        scores = (links.number(row.one), links.number(row.other), f"{row.other - row.one:+.1f}")
+        table.add_row(row.name, row.score, row.split, *scores, row.interval_text())
+    out.print()
+    out.print(table)
+    out.print("\n95 %: paired bootstrap interval of B - A over the images of the split")
+    for reason in dict.fromkeys(row.why_not for row in rows if row.why_not):
+        out.print(f"{reason}: {comparison.WHY_NOT[reason]}")
+
+
+def choose_thresholds() -> None:
+    """Choose fuse.seed_threshold and fuse.saliency_threshold without masks. Change no file.
+
+    Print the energy of guide labels for each pair of thresholds. The lower it is, the better the
+    labels agree with the colours of the photographs.
+    """
+    choice = thresholds.choose(LAYOUT, load_params(LAYOUT.params))
+    columns = [f"saliency {value}" for value in thresholds.SALIENCY]
+    table = make_table("seed", numbers=columns)
+    for seed in thresholds.SEED:
+        energies = (choice.energies[seed, value] for value in thresholds.SALIENCY)
+        table.add_row(str(seed), *(f"{energy:.4f}" for energy in energies))
+    out.print(table)
+    seed, saliency = choice.best
+    out.print(
+        f"\nThe lowest energy on {choice.images} train images. To use these thresholds, type:"
+    )
+    out.print(
+        f"python cli.py run -S fuse.seed_threshold={seed} -S fuse.saliency_threshold={saliency}"
+    )
+
+
+def write_tables(
+    name: Annotated[
+        str | None, typer.Argument(help="T1 to T10, or boxes. Without a name, all except T10.")
+    ] = None,
+    row: Annotated[
+        list[str] | None, typer.Option(help="Run only this row. Repeat it for several.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Run only this random seed. Repeat it for several.")
+    ] = None,
+) -> None:
+    """Run the missing cells of the papers' tables. Write Markdown, CSV and LaTeX.
+
+    If rows have class maps, a PNG in the same folder draws their precision-recall curves.
+    """
+    ablation = read_yaml(LAYOUT.ablation)
+    chosen = tables.choose(read_yaml(LAYOUT.tables), name)
+    addresses = tables.addresses(chosen, ablation, rows=row, seeds=seed)
+    code = run_dvc("repro", "--keep-going", *addresses)
+    params = read_yaml(LAYOUT.params)
+    for chosen_table in chosen:
+        out.print(cells.write_table(LAYOUT, chosen_table, params, ablation))
+    if code:
+        out.print("Some cells failed, and the tables show them as missing. See the errors above.")
+        raise typer.Exit(1)
