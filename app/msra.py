@@ -90,8 +90,8 @@ def _raise_format(path: Path, number: int, line: str) -> None:
 def agreed_box(image: Annotated) -> list[int] | None:
     """Return the box [x, y, width, height] around what at least half of the users marked.
 
-    The paper does not say how it joins the users' rectangles, so this is our choice. If
-    no pixel lies in at least half of the rectangles, there is no box.
+    We do not know how Oh et al. join the users' rectangles, so this is our choice. If no pixel lies
+    in at least half of the rectangles, there is no box.
     """
     votes = np.zeros((image.height_px, image.width_px), int)
     for left, top, right, bottom in image.rectangles:

@@ -1,4 +1,4 @@
-"""Label images by the class maps of predicted tags and a dense CRF, as WILDCAT does."""
+"""Label images by the class maps of predicted tags and a dense CRF, after WILDCAT."""
 
 from functools import partial
 

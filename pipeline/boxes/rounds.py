@@ -2,8 +2,9 @@
 
 Shapes: C background and the classes of the image's boxes, H, W image size in px, h, w map size.
 Labels: 0 background, 1.. classes, 255 void.
-Source: Khoreva et al., "Simple Does It", CVPR 2017, section 3.1 (the three rules after each round,
-and their order, are recalled).
+Source: Khoreva et al., "Simple Does It", CVPR 2017, section 3 (recalled). The supplement lists
+three stages after each round: box enforcing, outliers reset, CRF. Departure: here the CRF runs
+before the reset.
 """
 
 import numpy as np

@@ -14,7 +14,8 @@ def normalise(maps: Float) -> Float:
 
     Takes one map (h, w) or several (K, h, w). A map without positive values becomes 0 everywhere.
 
-    Source: the released rules of Oh et al., CVPR 2017, for class maps and for saliency.
+    Source: the released rules of Oh et al., CVPR 2017, for class maps and for saliency. Departure:
+    the release keeps negative values of class maps.
     """
     positive = np.maximum(maps, 0)
     top = positive.max(axis=(-2, -1), keepdims=True, initial=0)

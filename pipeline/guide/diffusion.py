@@ -1,7 +1,7 @@
 """Settle contested components by a dense CRF.
 
 Shapes: H, W image size in px, K classes.
-Source: Oh et al., CVPR 2017, section 3.3, as in the released code.
+Source: Oh et al., CVPR 2017, as in the released code. docs/paper.md lists what differs.
 """
 
 import cv2

@@ -2,9 +2,10 @@
 
 Shapes: H, W image size in px, R saliency components, K tags of one image. Labels: 0 background,
 class indices from 1, CONTESTED where two or more classes claim a saliency component.
-Source: Oh et al., CVPR 2017, section 3.3. G2 follows the released code, except for its slip that
-zeroes the first two rows of the background mask. G0 and G1 are recalled: two readers remember them
-the same way, but we could check neither that part of the paper nor code of it.
+Source: Oh et al., CVPR 2017. G2 follows the released code, except for its slip that zeroes the
+first two rows of the background mask, and for what docs/paper.md lists. G0 and G1 are recalled: two
+readers remember them the same way, but we could check neither that part of the paper nor code of
+it.
 """
 
 import math

@@ -43,10 +43,11 @@ def cues(
 ) -> UInt8:
     """Make SEC's localisation cues: seeds, and background where the evidence for a tag is weakest.
 
-    Source: Kolesnikov & Lampert, ECCV 2016, as recalled. Departures: they take as background the
-    10 % of pixels with the lowest gradient saliency, and we take those where the strongest class
-    map is lowest. Where two seeds overlap, the smaller object wins in their rule, and the
-    stronger map in ours.
+    Source: Kolesnikov & Lampert, ECCV 2016, and the notebooks that they released. Departures: they
+    take the cues from two networks, seeds above 20 % of a class map and as background the 10 % of
+    positions with the lowest gradient of all scores at conv4_1. We take as background those where
+    the strongest class map is lowest. Where two seeds overlap, the smaller object wins in their
+    rule (recalled), and the stronger map in ours.
 
     Args:
         maps_Khw: class maps of the image's tags.

@@ -29,7 +29,8 @@ def vgg16(output_stride: int, weights: str, *, classify: bool, deeplab: bool = F
     """Build VGG-16's convolutions. At stride 8, pool4 and pool5 are left out, as in GAP-HighRes.
 
     Pools round sizes up, as in Caffe, so 321 px give a 41x41 map. With `deeplab`, pools are 3x3,
-    pool4 and pool5 have stride 1, and conv5 has dilation 2, as in DeepLab v1.
+    pool4 and pool5 have stride 1, and conv5 has dilation 2, as in DeepLab v1. These pools round
+    down: 321 px give 41x41 as well, but 320 px give 40x40, where Caffe's would give 41x41.
     """
     net = torchvision.models.vgg16(weights=None).features
     if weights != "none":

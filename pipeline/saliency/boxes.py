@@ -4,7 +4,7 @@ The saliency network learns from these masks. They say only where an object is, 
 
 Shapes: H, W image size in px; boxes are [x, y, width, height] in px.
 Labels: 0 background, 1 object, 255 void.
-Source: Khoreva et al., "Simple Does It", CVPR 2017, section 3.1.
+Source: Khoreva et al., "Simple Does It", CVPR 2017, section 3, recalled.
 """
 
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def masks_from_boxes(
     """Label an image by GrabCut inside its boxes.
 
     A mask that fills less than `min_fill` of a box is not used there. Then `fallback` decides:
-    'box' labels the whole box as object, as in Simple Does It, and 'ignore' makes it void.
+    'box' labels the whole box as object, and 'ignore' makes it void. The limit is ours.
 
     Returns:
         Label (H, W): 0, 1 or void.
@@ -87,7 +87,8 @@ def denoise(
 
     A box keeps its previous label if the prediction fills less than `min_fill` of it.
 
-    Source: Simple Does It, section 3.1, rules 1 and 2.
+    Source: the stages "box enforcing" and "outliers reset" of Simple Does It. Departures: there, a
+    box returns to its first label, here to that of the round before. And here the CRF comes first.
     """
     label = np.zeros_like(previous_HW)
     for box in boxes:

@@ -19,7 +19,7 @@ from pipeline.core.config import (
 
 
 class BoxMasks(Frozen):
-    """GrabCut inside boxes (Simple Does It, section 3.1).
+    """GrabCut inside boxes (Simple Does It).
 
     If the mask fills less than `min_fill` of a box, `fallback` labels the box instead.
     """

@@ -18,7 +18,8 @@ def geodesic(image_HW3: UInt8, options: SaliencyClassical) -> Float:
 
     Source: Wei et al., ECCV 2012 (geodesic saliency), on SLIC superpixels. As in the paper, small
     edges cost nothing: those up to the mean, over superpixels, of the smallest difference to a
-    neighbour.
+    neighbour. Departure: the border itself costs nothing. The paper gives a superpixel at the
+    border a cost, by how salient it is along the border (recalled).
 
     Returns:
         Saliency (H, W), at least 0 and not normalised.

@@ -99,7 +99,8 @@ def wildcat(
         k_min: the same, for the lowest positions.
         alpha: the weight of the lowest positions.
 
-    Source: Durand et al., CVPR 2017 (WILDCAT).
+    Source: Durand et al., CVPR 2017 (WILDCAT). The released code halves this sum, and its score
+    layer has a bias.
     """
     return extremes(maps_NKhw, k_max=k_max, k_min=k_min, alpha=alpha)
 

@@ -17,8 +17,9 @@ def tag_probability(
 ) -> Tensor:
     """Compute the probability (K,) of every class from the class maps at scale 1 and above.
 
-    Smaller scales are left out, because in training the net saw no object shrunk so far. If all
-    scales are smaller, all of them count.
+    Smaller scales are left out, because training with any of our presets shows the net no object
+    shrunk so far. If all scales are smaller, all of them count. The rule was chosen after scores on
+    val were known (docs/results.md).
 
     Args:
         net: the classifier, whose pooling turns maps into scores.

@@ -4,9 +4,11 @@ The segmenter is a DeepLab, and so is the saliency network, with two outputs.
 
 Shapes: N images, C outputs, H, W image size in px, h, w logit size.
 Sources: Chen et al., DeepLab v1 LargeFOV (ICLR 2015), v2 ASPP (PAMI 2017), v3 (2017), v3+ (ECCV
-2018). Departures that save time on a CPU: the pyramids of v3 and v3+ have 128 channels, not 256,
-and the skip connection of v3+ comes from stride 8, not 4. Another departure: v2 has the branches of
-its VGG version on any trunk.
+2018). Departures that save time on a CPU: the pyramids of v3 and v3+ have 128 channels, not 256;
+the skip connection of v3+ comes from stride 8, not 4; and one convolution of 3x3 follows it, not
+two (recalled). Other departures: v2 has the branches of its VGG version on any trunk, and they
+start from random numbers. At output stride 8, the skip connection of v3+ joins the pyramid with the
+trunk's last features, because these are the ones at stride 8.
 """
 
 from collections.abc import Callable

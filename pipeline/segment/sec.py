@@ -7,8 +7,12 @@ params.yaml. Departures:
 - The decays hold for a map of 41x41, as released. On another map, they are converted so that equal
   shares of the positions weigh the same.
 - The CRF's widths in px shrink by the same factor as the image. The release divides them by 12,
-  although 321 / 41 is 7.8.
+  although 321 / 41 is 7.8. It shrinks the image bilinearly, ours takes the mean of the pixels.
+- The CRF's unary energies are -log of the probabilities with FLOOR. The release gives it the
+  logits.
 - The release clamps the CRF's result at FLOOR. Ours adds FLOOR and divides by the sum.
+- The release warps each image to a square of 321 px and changes nothing else. Ours makes the same
+  random views as every training here.
 The CRF's result is a constant in the gradient, as in the authors' code since its commit 952f65a.
 """
 
