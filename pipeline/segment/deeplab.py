@@ -5,10 +5,9 @@ The segmenter is a DeepLab, and so is the saliency network, with two outputs.
 Shapes: N images, C outputs, H, W image size in px, h, w logit size.
 Sources: Chen et al., DeepLab v1 LargeFOV (ICLR 2015), v2 ASPP (PAMI 2017), v3 (2017), v3+ (ECCV
 2018). Departures that save time on a CPU: the pyramids of v3 and v3+ have 128 channels, not 256;
-the skip connection of v3+ comes from stride 8, not 4; and one convolution of 3x3 follows it, not
-two (recalled). Other departures: v2 has the branches of its VGG version on any trunk, and they
-start from random numbers. At output stride 8, the skip connection of v3+ joins the pyramid with the
-trunk's last features, because these are the ones at stride 8.
+the skip connection of v3+ comes from stride 8, not 4, unless the output stride is 8; and one
+convolution of 3x3 follows it, not two (recalled). Other departures: v2 has the branches of its VGG
+version on any trunk, and they start from random numbers.
 """
 
 from collections.abc import Callable
@@ -95,7 +94,8 @@ class SummedBranches(nn.Module):
 class Pyramid(nn.Module):
     """The head of v3: an atrous spatial pyramid, with the image's mean as its fifth branch.
 
-    With `skip`, the head of v3+: it joins the pyramid with the trunk's features at stride 8.
+    With `skip`, the head of v3+: it joins the pyramid with the trunk's features at stride 8; at
+    stride 4 if the pyramid itself is at stride 8.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Pyramid(nn.Module):
     ) -> None:
         super().__init__()
         self.deep = max(channels)
-        self.stride = min(8, self.deep) if skip else self.deep
+        self.stride = min(8, self.deep // 2) if skip else self.deep
         rates = [r * 16 // self.deep for r in (6, 12, 18)]
         deep = channels[self.deep]
         self.branches = nn.ModuleList([_conv(deep, width, 1)])
@@ -115,7 +115,7 @@ class Pyramid(nn.Module):
         self.score = nn.Conv2d(width, outputs, 1)
 
     def forward(self, features: dict[int, Tensor]) -> Tensor:
-        """Logits at the trunk's output stride; with a skip connection, at stride 8 at most."""
+        """Logits at the trunk's output stride; with a skip connection, at stride 8 or 4."""
         deep = features[self.deep]
         whole = self.image(deep.mean((2, 3), keepdim=True)).expand(-1, -1, *deep.shape[2:])
         x = self.merge(torch.cat([*(b(deep) for b in self.branches), whole], dim=1))

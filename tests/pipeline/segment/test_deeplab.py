@@ -16,7 +16,7 @@ from pipeline.segment.config import Head
     ("v1", "vgg16_deeplab", 8, 8), ("v1", "efficientnet_lite0", 16, 16),
     ("v2", "vgg16_deeplab", 8, 8), ("v2", "efficientnet_lite0", 16, 16),
     ("v3", "resnet50", 8, 8), ("v3", "efficientnet_lite0", 16, 16),
-    ("v3plus", "resnet50", 8, 8), ("v3plus", "efficientnet_lite0", 16, 8),
+    ("v3plus", "resnet50", 8, 4), ("v3plus", "efficientnet_lite0", 16, 8),
     ("v3plus", "efficientnet_lite0", 32, 8),
 ])  # fmt: skip
 def test_shape_and_stride_of_the_logits(head, name, stride, logits):
