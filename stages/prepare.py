@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.core import formats, runtime, shards
-from pipeline.core.errors import UserError
+from pipeline.core.errors import MAX_NAMED, UserError, listing
 from pipeline.core.layout import Layout
 from pipeline.core.samples import Sample, write_samples
 from pipeline.dataset import checks, sources
@@ -17,8 +17,6 @@ SLICES: _run.Slices = {
     "data": ("data", Data),
     "shard": _run.SHARD,
 }
-
-MAX_ERRORS = 20  # the number of bad files that are named
 
 
 def _check(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | None] | str:
@@ -40,12 +38,12 @@ def _check(job: tuple[Layout, Entry, Sequence[str]]) -> tuple[Sample, Path | Non
 
 
 def _raise_errors(errors: list[str]) -> None:
-    """Raise the first error, if any; print the others, up to MAX_ERRORS in all."""
+    """Raise the first error, if any; print the others, up to MAX_NAMED in all."""
     if not errors:
         return
-    for line in errors[1:MAX_ERRORS]:
+    for line in errors[1:MAX_NAMED]:
         runtime.say(f"error: {line}")
-    more = f" ({len(errors)} such errors; up to {MAX_ERRORS} are named above)" if errors[1:] else ""
+    more = f" ({len(errors)} such errors; up to {MAX_NAMED} are named above)" if errors[1:] else ""
     raise UserError(f"{errors[0]}{more}")
 
 
@@ -72,3 +70,9 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
     counts = checks.counts(samples, dataset, masks=len(truth))
     formats.write_json(layout.counts, counts)
     runtime.say(f"prepare: {counts}")
+    if pairs := checks.in_train_and_val(samples):
+        named = listing([f"{val!r} = {train!r}" for train, val in pairs])
+        runtime.say(
+            f"warning: train holds the same picture as val, so val scores are too high: {named}; "
+            "remove one of the two"
+        )

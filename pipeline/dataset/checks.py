@@ -1,5 +1,6 @@
 """Open and check the files of one entry, and count the images of a data set."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -24,7 +25,7 @@ def check(entry: Entry, classes: Sequence[str]) -> tuple[Sample, UInt8 | None]:
     """
     height, width = formats.read_image(entry.image).shape[:2]
     label = read_mask(entry, classes, (height, width)) if entry.mask else None
-    digest = formats.digest(entry.image)
+    digest = hashlib.blake2b(entry.image.read_bytes(), digest_size=8).hexdigest()  # not the name
     return Sample(entry.id, entry.image, entry.split, entry.tags, height, width, digest), label
 
 
@@ -64,8 +65,14 @@ def read_mask(entry: Entry, classes: Sequence[str], size: tuple[int, ...]) -> UI
     return table[label]
 
 
+def in_train_and_val(samples: Sequence[Sample]) -> list[tuple[str, str]]:
+    """Return the ids of a train image and a val image for each val file that train holds too."""
+    train = {s.digest: s.id for s in samples if s.split == "train"}
+    return [(train[s.digest], s.id) for s in samples if s.split == "val" and s.digest in train]
+
+
 def counts(samples: Sequence[Sample], dataset: Read, *, masks: int) -> dict[str, object]:
-    """Count the images of each split and class, the images left out and the masks."""
+    """Count images of each split and class, masks, images left out, and what was corrected."""
     per_class = {
         split: {c: sum(c in s.tags for s in samples if s.split == split) for c in dataset.classes}
         for split in ("train", "val")
@@ -75,4 +82,6 @@ def counts(samples: Sequence[Sample], dataset: Read, *, masks: int) -> dict[str,
         "images_per_class": per_class,
         "left_out": {k: v for k, v in dataset.left_out.items() if v},
         "masks": masks,
+        "repairs": dataset.repairs,
+        "val_images_in_train": len(in_train_and_val(samples)),
     }
