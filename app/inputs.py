@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app import findings
 from app.findings import IMAGE, MAP, MASK, Finding
 from pipeline.core import shards
-from pipeline.core.errors import UserError
+from pipeline.core.errors import MAX_NAMED, UserError, listing
 from pipeline.core.layout import Layout
 from pipeline.dataset import checks, masks, sources
 from pipeline.dataset.config import Data
@@ -111,7 +111,7 @@ def require_maps(layout: Layout, params: Params) -> None:
     if missing := [i for i in ids if not shards.exists(option.root / f"{i}.png")]:
         raise UserError(
             f"{option.root}: {len(missing)} of {len(ids)} images have no map ID.png: "
-            f"{checks.name_some(missing)}; add the maps, or correct saliency.options.folder.root"
+            f"{listing(missing)}; add the maps, or correct saliency.options.folder.root"
         )
 
 
@@ -126,7 +126,7 @@ def require_masks(params: Params, entries: Sequence[Entry]) -> None:
     if "oracle" in kinds and without:
         raise UserError(
             f"{len(without)} of {len(entries)} images have no mask, and the oracle needs a mask of "
-            f"every image: {checks.name_some(without)}; add the masks, choose another "
+            f"every image: {listing(without)}; add the masks, choose another "
             "saliency.source, or remove oracle from segment.supervision"
         )
     if "full" in kinds and not any(e.mask for e in entries if e.split == "train"):
@@ -140,12 +140,12 @@ def _raise_errors(errors: Sequence[str], *, total: int, kind: str) -> None:
     if len(errors) == 1:
         raise UserError(errors[0])
     if errors:
-        named = errors[: checks.MAX_NAMED]
+        named = errors[:MAX_NAMED]
         of_all = f"; the first {len(named)}" if len(errors) > len(named) else ""
         head = f"{len(errors)} of {total} {kind} are refused{of_all}:"
         raise UserError(INDENT.join([head, *named]))
 
 
 def _list_notes(ids_by_note: dict[str, list[str]]) -> str:
-    lines = [f"{n}: {len(ids)} ({checks.name_some(ids)})" for n, ids in ids_by_note.items()]
+    lines = [f"{n}: {len(ids)} ({listing(ids)})" for n, ids in ids_by_note.items()]
     return "".join(f"{INDENT}note: {line}" for line in lines)

@@ -19,6 +19,7 @@ from pipeline.core.formats import SUFFIXES
 from pipeline.core.params import fingerprint
 from pipeline.crf import dense
 from pipeline.crf.config import Crf
+from pipeline.dataset.names import MAX_ID_BYTES, is_too_long
 from pipeline.inference import infer
 from pipeline.inference.whole import Photo
 from pipeline.nets import checkpoint
@@ -144,7 +145,9 @@ def readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
 
 
 def _size(path: Path) -> tuple[int, int] | str:
-    """Return height and width in px, or the reason why the file cannot be read."""
+    """Return height and width in px, or the reason why the file cannot have results."""
+    if is_too_long(path.stem):
+        return f"{path}: file name too long; shorten it to {MAX_ID_BYTES} bytes"
     try:
         height, width, _ = formats.read_image(path).shape
     except UserError as e:

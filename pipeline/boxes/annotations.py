@@ -1,6 +1,5 @@
 """Read the boxes of objects and their classes: a file in COCO format, or VOC's XML files."""
 
-import json
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 from pipeline.boxes.grabcut import Box
 from pipeline.boxes.labels import ClassBoxes
 from pipeline.core import formats
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import MissingFileError, UserError, listing
 from pipeline.core.samples import Sample
 
 SAME_CLASS = {  # COCO's name of a class -> VOC's name
@@ -34,26 +33,37 @@ def read_coco(path: Path) -> list[tuple[str, Objects]]:
     Classes have VOC's names.
 
     Raises:
-        UserError: the file is missing or incomplete.
+        UserError: the file is missing or incomplete, or two images have one id.
     """
-    coco = formats.read_json(path)
+    coco, part = formats.read_json(path), "images and categories"
     try:
-        names = {c["id"]: voc_name(c["name"]) for c in coco["categories"]}
-        objects: dict[int, Objects] = {i["id"]: [] for i in coco["images"]}
-        for a in coco["annotations"]:
+        names = {c["id"]: voc_name(_text(c["name"])) for c in coco["categories"]}
+        files = [(i["id"], _text(i["file_name"])) for i in coco["images"]]
+        objects: dict[int, Objects] = {key: [] for key, _ in files}
+        for n, a in enumerate(coco["annotations"]):
+            part = f"annotations[{n}]"
             objects[a["image_id"]].append((names[a["category_id"]], _whole(a["bbox"])))
-        return [(i["file_name"], objects[i["id"]]) for i in coco["images"]]
-    except (KeyError, TypeError, ValueError, json.JSONDecodeError) as e:
+    except (KeyError, TypeError, ValueError, OverflowError) as e:
         raise UserError(
-            f"{path}: not in COCO format (at {e}); it needs images, categories, and "
+            f"{path}: not in COCO format (at {e} in {part}); it needs images, categories, and "
             "annotations with bbox [x, y, width, height]"
         ) from e
+    if len(objects) < len(files):
+        double = [repr(key) for key, n in Counter(key for key, _ in files).items() if n > 1]
+        raise UserError(f"{path}: several images have the id {listing(double)}; keep one of them")
+    return [(name, objects[key]) for key, name in files]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r}, which is not a text")
+    return value
 
 
 def _whole(bbox: Sequence[float]) -> Box:
     """Round a box to whole pixels, with sides of at least 1 px."""
-    x, y, w, h = bbox
-    return round(x), round(y), max(1, round(w)), max(1, round(h))
+    x, y, w, h = (round(1.0 * side) for side in bbox)  # 1.0: refuses numbers beyond a float
+    return x, y, max(1, w), max(1, h)
 
 
 def read_voc(path: Path) -> Objects:
@@ -69,9 +79,9 @@ def read_voc(path: Path) -> Objects:
         return [(item.findtext("name", ""), _voc_box(item)) for item in items]
     except FileNotFoundError as e:
         raise MissingFileError(path, "add it, or set boxes.path to a file in COCO format") from e
-    except ET.ParseError as e:
+    except (ET.ParseError, LookupError) as e:  # LookupError: an unknown encoding
         raise UserError(f"{path}: not valid XML; replace the file ({e})") from e
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, OverflowError) as e:
         raise UserError(
             f"{path}: an object has no bndbox with xmin, ymin, xmax and ymax; add it"
         ) from e

@@ -1,5 +1,6 @@
 """Open and check the files of one entry, and count the images of a data set."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from pipeline.core.samples import Sample
 from pipeline.dataset import masks
 from pipeline.dataset.entries import Entry, Read
 
-MAX_NAMED = 20  # of files with the same fault, this many are named
 MAX_12_BIT = 4095
 FRAMES = "images with several frames, of which the first is used"
 DARK = "16-bit images that look black, because their values need only 12 bits"
@@ -42,7 +42,7 @@ def check(entry: Entry, classes: Sequence[str]) -> Checked:
         values = masks.values_of(mask)
         table = masks.index_table(entry, classes, values)
         label, notes = table[mask], notes + masks.notes(entry, classes, values, table)
-    digest = formats.digest(entry.image)
+    digest = hashlib.blake2b(entry.image.read_bytes(), digest_size=8).hexdigest()  # not the name
     sample = Sample(entry.id, entry.image, entry.split, entry.tags, height, width, digest)
     return Checked(sample, label, notes)
 
@@ -72,9 +72,10 @@ def check_size(entry: Entry, mask_size: Sequence[int], image_size: Sequence[int]
         )
 
 
-def name_some(names: Sequence[str]) -> str:
-    """List the first MAX_NAMED of the names."""
-    return ", ".join(names[:MAX_NAMED]) + (", ..." if names[MAX_NAMED:] else "")
+def in_train_and_val(samples: Sequence[Sample]) -> list[tuple[str, str]]:
+    """Return the ids of a train image and a val image for each val file that train holds too."""
+    train = {s.digest: s.id for s in samples if s.split == "train"}
+    return [(train[s.digest], s.id) for s in samples if s.split == "val" and s.digest in train]
 
 
 def group(notes: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, list[str]]:
@@ -93,7 +94,7 @@ def counts(
     masks: int,
     ids_by_note: Mapping[str, Sequence[str]],
 ) -> dict[str, object]:
-    """Count the images of each split and class, the files left out, the masks and the notes."""
+    """Count images of each split and class, masks, files left out, notes and corrections."""
     per_class = {
         split: {c: sum(c in s.tags for s in samples if s.split == split) for c in dataset.classes}
         for split in ("train", "val")
@@ -104,4 +105,6 @@ def counts(
         "left_out": {k: v for k, v in dataset.left_out.items() if v},
         "masks": masks,
         "notes": {note: len(ids) for note, ids in ids_by_note.items()},
+        "repairs": dataset.repairs,
+        "val_images_in_train": len(in_train_and_val(samples)),
     }

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline.core.config import Choice, Count, Fraction, Frozen
+from pipeline.dataset.names import fault_of
 
 
 class ShapesData(Frozen):
@@ -60,4 +61,6 @@ class Data(Choice):
         for name in self.classes:
             if self.classes.count(name) > 1:
                 raise ValueError(f"classes: duplicate name '{name}'")
+        if fault := fault_of({name: repr(name) for name in self.classes}):
+            raise ValueError(f"classes: {fault}")
         return self

@@ -25,14 +25,11 @@ class Entry:
 class Read:
     """The contents of a data source.
 
-    `left_out` maps each reason for leaving files out to the number of these files.
+    `left_out` maps each reason for leaving files out to the number of these files. `repairs` maps
+    each kind of correction to how often it was made.
     """
 
     entries: list[Entry]
     classes: tuple[str, ...]
     left_out: dict[str, int]
-
-
-def words(tags: str) -> list[str]:
-    """Split a text at blanks, commas and semicolons: the tags as people write them."""
-    return tags.replace(",", " ").replace(";", " ").split()
+    repairs: dict[str, int]

@@ -1,60 +1,112 @@
 """Read the user's own folder: images/, tags.csv and optionally masks/."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.core import formats
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, listing
 from pipeline.core.formats import SUFFIXES
 from pipeline.dataset import masks
 from pipeline.dataset.config import Data
-from pipeline.dataset.entries import Entry, Read, words
+from pipeline.dataset.entries import Entry, Read
+from pipeline.dataset.names import check_encoding, fault_of, matched
+from pipeline.dataset.tag_table import Row, check_tags, read_tags
 
 
 def read_folder(data: Data) -> Read:
     """Read tags.csv and match its lines with the files in images/ and masks/.
 
-    tags.csv has the columns id, tags and optionally split. A mask is masks/ID.png; index i + 1 in
-    it is class i of the class list. Without data.classes, the class list is all tags in
-    alphabetical order.
+    tags.csv has the columns id, tags and optionally split. An id is the name of an image without
+    its suffix. A mask is masks/ID.png; index i + 1 in it is class i of the class list. Without
+    data.classes, the class list is all tags in alphabetical order.
 
     Raises:
-        UserError: images/ is missing, or a line of tags.csv has no image, an unknown split or a
-            tag outside data.classes; or masks/ holds files and none of them fits an image.
+        UserError: images/ is missing, a line of tags.csv is wrong or has no image, a tag is outside
+            data.classes, or no image of train has a tag.
     """
-    options = data.option()
-    rows = formats.read_table(data.tags, columns=("id", "tags"))
-    images = _by_stem(data.root / "images", SUFFIXES)
+    rows, repairs = read_tags(data.tags, id_column="id")
+    classes = _classes(data, rows)
+    images = _by_id(data.root / "images", SUFFIXES)
     mask_of = masks.find(data.root, images)
-    classes = data.classes or tuple(sorted({t for r in rows for t in words(r["tags"])}))
+    paths = _images_of(data, rows, images)
+    val = _val_ids([row.id for row in rows], getattr(data.option(), "val_fraction", 0.0))
     entries = []
-    val = _val_ids([r["id"] for r in rows], getattr(options, "val_fraction", 0.0))
-    for row in rows:
-        key = row["id"]
-        if key not in images:
-            raise UserError(
-                f"{data.tags}: id '{key}' has no image {data.root}/images/{key}.*; "
-                "add the image or remove the line"
-            )
-        split = row.get("split") or ("val" if key in val else "train")
-        if split not in ("train", "val"):
-            raise UserError(f"{data.tags}: id '{key}': split '{split}' must be train or val")
-        tags = tuple(words(row["tags"]))
-        for tag in tags:
-            if tag not in classes:
-                raise UserError(
-                    f"{data.tags}: id '{key}': tag '{tag}' is not in data.classes; "
-                    "correct the tag or add the class"
-                )
-        entries.append(Entry(key, images[key], split, tags, mask_of.get(key), classes))
+    for row, path in zip(rows, paths, strict=True):
+        split = row.split or ("val" if row.id in val else "train")
+        key = path.stem.strip()
+        repairs["ids that differ from their file names"] += row.id != path.stem
+        entries.append(Entry(key, path, split, row.tags, mask_of.get(matched(key)), classes))
+    _check_train(data, rows, entries)
     used = sum(entry.mask is not None for entry in entries)
     left_out = {
         "images without a line in tags.csv": len(images) - len(rows),
         "files in masks/ that fit no line of tags.csv": masks.count_files(data.root) - used,
     }
-    return Read(entries, classes, left_out)
+    return Read(entries, classes, left_out, dict(+repairs))
+
+
+def _classes(data: Data, rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return data.classes, or all tags if it is empty.
+
+    Raises:
+        UserError: a tag is not in data.classes, or cannot be the name of a class.
+    """
+    if data.classes:
+        fix = "not in data.classes; correct the tag or add the class"
+        check_tags(data.tags, rows, data.classes, fix=fix)
+        return data.classes
+    first = {tag: row.line for row in reversed(rows) for tag in row.tags}
+    if fault := fault_of({tag: f"{tag!r} (line {line})" for tag, line in sorted(first.items())}):
+        raise UserError(f"{data.tags}: {fault}")
+    return tuple(sorted(first))
+
+
+def _images_of(data: Data, rows: Sequence[Row], images: Mapping[str, Path]) -> list[Path]:
+    """Return the image of each row. An id with the suffix of its image counts as the id.
+
+    Raises:
+        UserError: a row has no image.
+    """
+    by_name = {matched(path.name): path for path in images.values()}
+    paths = [images.get(matched(r.id)) or by_name.get(matched(r.id)) for r in rows]
+    if missing := [row for row, path in zip(rows, paths, strict=True) if path is None]:
+        folder = data.root / "images"
+        files = sorted(folder.iterdir())
+        others = {matched(key): p.name for p in files for key in (p.name, p.stem)}
+        named = [
+            row.name + (f", though {others[key]} exists" if key in others else "")
+            for row in missing
+            for key in [matched(_without_suffix(row.id))]
+        ]
+        raise UserError(
+            f"{data.tags}: no image in {folder} for id {listing(named)}; add ID with one of the "
+            f"suffixes {' '.join(SUFFIXES)}, or remove the line"
+        )
+    return [path for path in paths if path]
+
+
+def _check_train(data: Data, rows: Sequence[Row], entries: Sequence[Entry]) -> None:
+    """Check that train has images, and that one of them has a tag.
+
+    Raises:
+        UserError: train has none.
+    """
+    train = [entry for entry in entries if entry.split == "train"]
+    if not train and all(row.split for row in rows):
+        raise UserError(
+            f"{data.tags}: split 'train' has no image, as each line says val; write train in some"
+        )
+    if not train:
+        raise UserError(
+            f"params.yaml: data.options.folder.val_fraction: split 'train' has no image, as all "
+            f"{len(entries)} are drawn for val; lower the fraction"
+        )
+    if not any(entry.tags for entry in train):
+        raise UserError(
+            f"{data.tags}: no image of split 'train' has a tag; write them in column tags"
+        )
 
 
 def _val_ids(ids: Sequence[str], fraction: float) -> set[str]:
@@ -63,14 +115,28 @@ def _val_ids(ids: Sequence[str], fraction: float) -> set[str]:
     return {sorted(ids)[i] for i in order[: round(fraction * len(ids))]}
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Map the id of each file in `folder`, which is its name without the suffix, to its path."""
+def _by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+    """Map the id of each file in `folder`, which is its name without the suffix, to its path.
+
+    Raises:
+        UserError: there is no such folder, two files have one id, or a name is not UTF-8.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: folder not found; put the images there or set data.root")
-    paths: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    files = sorted(folder.iterdir())
+    check_encoding(folder, files)
+    groups: dict[str, list[Path]] = {}
+    for path in files:
         if path.suffix.lower() in suffixes:
-            if path.stem in paths:
-                raise UserError(f"{path}: duplicate id '{path.stem}'; rename one of the files")
-            paths[path.stem] = path
-    return paths
+            groups.setdefault(matched(path.stem), []).append(path)
+    double = [" and ".join(p.name for p in paths) for paths in groups.values() if len(paths) > 1]
+    if double:
+        raise UserError(
+            f"{folder}: duplicate id of the files {listing(double)}; rename all but one"
+        )
+    return {key: paths[0] for key, paths in groups.items()}
+
+
+def _without_suffix(key: str) -> str:
+    stem, suffix = os.path.splitext(key)
+    return stem if suffix.lower() in SUFFIXES else key

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.core.arrays import VOID, UInt8
 from pipeline.core.errors import UserError
 from pipeline.dataset.entries import Entry
+from pipeline.dataset.names import check_encoding, matched
 
 NOT_DATA = ("Thumbs.db", "desktop.ini")  # files that a file manager leaves
 # What `notes` may say of a mask.
@@ -25,8 +26,8 @@ def find(root: Path, ids: Collection[str]) -> dict[str, Path]:
         ids: the ids of all images.
 
     Raises:
-        UserError: the folder has another name, or holds files and none of them is the mask of an
-            image.
+        UserError: the folder has another name, holds a name that is not UTF-8, or holds files and
+            none of them is the mask of an image.
     """
     folder = root / "masks"
     if not folder.is_dir():
@@ -35,7 +36,9 @@ def find(root: Path, ids: Collection[str]) -> dict[str, Path]:
                 raise UserError(f"{other}: is not read; rename the folder to masks")
         return {}
     files = _files(folder)
-    masks = {p.stem: p for p in files if p.suffix.lower() == ".png" and p.stem in ids}
+    check_encoding(folder, files)
+    pngs = {matched(p.stem): p for p in files if p.suffix.lower() == ".png"}
+    masks = {key: path for key, path in pngs.items() if key in ids}
     if files and not masks:
         raise UserError(
             f"{folder}: none of its {len(files)} files, such as {files[0].name}, is the mask of "

@@ -6,10 +6,11 @@
 from collections import Counter
 from collections.abc import Callable
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, listing
 from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Read
 from pipeline.dataset.folder import read_folder
+from pipeline.dataset.names import MAX_ID_BYTES, is_too_long
 from pipeline.dataset.voc import read_voc
 
 SOURCES: dict[str, Callable[[Data], Read]] = {
@@ -25,16 +26,23 @@ def read(data: Data) -> Read:
     This function opens no image.
 
     Raises:
-        UserError: a tag without a class, a missing image, a duplicate id, or an empty split.
+        UserError: a tag without a class, a missing image, an id that is a duplicate or too long,
+            or an empty split.
     """
     dataset = SOURCES[data.source](data)
     duplicates = [key for key, n in Counter(e.id for e in dataset.entries).items() if n > 1]
     if duplicates:
         raise UserError(
-            f"duplicate id '{duplicates[0]}' in the image lists; list each image only once"
+            f"duplicate id {listing(list(map(repr, duplicates)))} in the image lists; list each "
+            "image only once"
+        )
+    if long := [str(e.image) for e in dataset.entries if is_too_long(e.id)]:
+        raise UserError(
+            f"file name too long: {listing(long)}; shorten it to {MAX_ID_BYTES} bytes, as the "
+            "names of the results are longer"
         )
     splits = Counter(e.split for e in dataset.entries)
-    for split in ("train",) if data.source == "folder" else ("train", "val"):
+    for split in () if data.source == "folder" else ("train", "val"):
         if not splits[split]:
             raise UserError(
                 f"split '{split}' has no image with any of the classes {list(dataset.classes)}; "

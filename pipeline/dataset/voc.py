@@ -4,10 +4,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.core import formats
 from pipeline.core.errors import UserError
+from pipeline.core.tables import read_text
 from pipeline.dataset.config import Data, VocData
-from pipeline.dataset.entries import Entry, Read, words
+from pipeline.dataset.entries import Entry, Read
+from pipeline.dataset.tag_table import check_tags, read_tags
 
 VOC_NAMES = """
     aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person
@@ -37,11 +38,11 @@ def read_voc(data: Data) -> Read:
                 f"choose from {', '.join(VOC_CLASSES)}"
             )
     classes = data.classes or tuple(VOC_CLASSES)
-    read_tags = _xml_tags(data.tags) if data.tags.is_dir() else _csv_tags(data.tags)
+    tags_of, repairs = (_xml_tags(data.tags), {}) if data.tags.is_dir() else _csv_tags(data.tags)
     entries, left_out = [], 0
     for split, name in (("train", options.train_list), ("val", options.val_list)):
         for key in _voc_list(data.root, name):
-            image_tags = read_tags(key)
+            image_tags = tags_of(key)
             tags = tuple(t for t in classes if t in image_tags)
             difficult = tuple(t for t in tags if image_tags[t])
             masks = (data.root / d / f"{key}.png" for d in options.mask_dirs)
@@ -54,7 +55,7 @@ def read_voc(data: Data) -> Read:
                         f"{image}: not found; put the image there or remove its id from the list"
                     )
                 entries.append(Entry(key, image, split, tags, mask, VOC_CLASSES, difficult))
-    return Read(entries, classes, {"images without a class of the list": left_out})
+    return Read(entries, classes, {"images without a class of the list": left_out}, repairs)
 
 
 def _voc_list(root: Path, name: str) -> list[str]:
@@ -66,22 +67,24 @@ def _voc_list(root: Path, name: str) -> list[str]:
         raise UserError(
             f"{path}: list not found; set data.root to the folder that holds JPEGImages"
         )
-    return [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    ids = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
+    if not ids:
+        raise UserError(f"{path}: names no image; write one id per line")
+    return ids
 
 
 # Maps an image id to its tags, and each tag to whether all its objects are marked difficult.
 TagsOf = Callable[[str], dict[str, bool]]
 
 
-def _csv_tags(path: Path) -> TagsOf:
-    """Return a function that looks up an image's tags in a tags.csv; no tag is difficult there."""
-    rows = formats.read_table(path, columns=("image_id", "tags"))
-    tags = {r["image_id"]: dict.fromkeys(words(r["tags"]), False) for r in rows}
-    for key, names in tags.items():
-        if unknown := sorted(names.keys() - set(VOC_CLASSES)):
-            raise UserError(
-                f"{path}: id '{key}': tag '{unknown[0]}' is not a VOC class; correct the tag"
-            )
+def _csv_tags(path: Path) -> tuple[TagsOf, dict[str, int]]:
+    """Return a function that looks up an image's tags in a tags.csv, and what was corrected there.
+
+    No tag is difficult there.
+    """
+    rows, repairs = read_tags(path, id_column="image_id")
+    check_tags(path, rows, VOC_CLASSES, fix="not a VOC class; correct the tag")
+    tags = {row.id: dict.fromkeys(row.tags, False) for row in rows}
 
     def tags_of(key: str) -> dict[str, bool]:
         if key not in tags:
@@ -90,7 +93,7 @@ def _csv_tags(path: Path) -> TagsOf:
             )
         return tags[key]
 
-    return tags_of
+    return tags_of, dict(repairs)
 
 
 def _xml_tags(folder: Path) -> TagsOf:
@@ -104,7 +107,7 @@ def _xml_tags(folder: Path) -> TagsOf:
                 names[name] = names.get(name, True) and difficult
         except FileNotFoundError as e:
             raise UserError(f"{path}: not found; add it or set data.tags to a tags.csv") from e
-        except ET.ParseError as e:
+        except (ET.ParseError, LookupError, ValueError) as e:  # the last two: an odd encoding
             raise UserError(f"{path}: not valid XML; replace the file ({e})") from e
         if unknown := sorted(names.keys() - set(VOC_CLASSES)):
             raise UserError(

@@ -39,6 +39,18 @@ def test_bad_images_and_repeated_names_give_a_message_each(tmp_path, monkeypatch
     assert f"{tmp_path / 'more/a.png'}: another image is already called 'a'" in repeated
 
 
+def test_a_name_that_is_too_long_for_its_results_gives_a_message(tmp_path, monkeypatch):
+    monkeypatch.setenv("GUIDELABEL_WORKERS", "1")
+    paths = [tmp_path / f"{'q' * length}.png" for length in (240, 241)]
+    for path in paths:
+        photo(path)
+    (photo_read,), (long,) = predict.readable(paths)
+    assert photo_read.image == paths[0]
+    assert long == f"{paths[1]}: file name too long; shorten it to 240 bytes"
+    longest = max((*predict.ENDINGS, ".png.part", "_maps.part.jpg"), key=len)
+    (tmp_path / f"{photo_read.id}{longest}").touch()  # fits the file system
+
+
 @pytest.fixture
 def out(tmp_path):
     """A folder with the recorded results of images a and b."""

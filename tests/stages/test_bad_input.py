@@ -1,5 +1,7 @@
 """Bad input to a stage: one line that names the file or the param and the fix, exit code 1."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -68,8 +70,37 @@ def test_unknown_tag(project, folder_set):
 
 
 def test_empty_split(project, folder_set):
-    (folder_set / "tags.csv").write_text("id,tags\n")
-    fails(project, "prepare", "split 'train' has no image", "data.classes")
+    (folder_set / "tags.csv").write_text("id,tags,split\np0,cat,val\n")
+    fails(project, "prepare", "tags.csv", "split 'train' has no image", "write train in some")
+
+
+def test_an_unclosed_quote(project, folder_set):
+    (folder_set / "tags.csv").write_text('id,tags\np0,cat\np1,"dog\np2,cat\n')
+    fails(project, "prepare", "tags.csv: line 3", "close each quote")
+    assert not (project.root / "data/prepared").exists()
+
+
+def test_the_same_picture_in_train_and_val(project, folder_set):
+    shutil.copy(folder_set / "images/p0.png", folder_set / "images/p3.png")
+    shutil.copy(folder_set / "images/p0.png", folder_set / "images/p2.png")  # both in train
+    done = project.here("-m", "stages", "prepare")
+    assert "warning: train holds the same picture as val, so" in done.stderr
+    assert "too high: 'p3' = 'p2'; remove one" in done.stderr
+    assert formats.read_json(project.root / "data/prepared/counts.json")["val_images_in_train"] == 1
+
+
+def test_corrections_are_in_the_counts(project, folder_set):
+    (folder_set / "tags.csv").write_text("id;tags\n\np0.png;cat cat\np1;dog\n")
+    done = project.here("-m", "stages", "prepare")
+    counts = formats.read_json(project.root / "data/prepared/counts.json")
+    assert counts["repairs"] == {
+        "blank lines skipped": 1,
+        "ids that differ from their file names": 1,
+        "repeated tags removed": 1,
+        "tables separated by semicolons": 1,
+    }
+    assert "'repeated tags removed': 1" in done.stderr
+    assert counts["val_images_in_train"] == 0 and "warning" not in done.stderr
 
 
 def test_misspelt_param(project):

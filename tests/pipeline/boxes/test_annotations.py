@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.boxes.annotations import read_class_boxes
+from pipeline.boxes.annotations import read_class_boxes, read_coco
 from pipeline.core.errors import UserError
 from pipeline.core.samples import Sample
 
@@ -84,6 +86,99 @@ def test_two_images_of_one_id_are_an_error(tmp_path):
     assert read_class_boxes(path, [], CLASSES) == {}
 
 
+BOX = {"image_id": 1, "category_id": 2, "bbox": [1, 2, 3, 4]}
+IMAGES = [{"id": 1, "file_name": "a.jpg"}]
+REFUSED = {
+    "a list": ([], "not in COCO format"),
+    "name is no text": ({"categories": [{"id": 2, "name": 7}]}, "at 7, which is not a text"),
+    "no file name": ({"images": [{"id": 1, "file_name": None}]}, "at None, which is not a text"),
+    "unknown image": ({"annotations": [BOX, BOX | {"image_id": 9}]}, r"at 9 in annotations\[1\]"),
+    "three sides": ({"annotations": [BOX | {"bbox": [1, 2, 3]}]}, r"in annotations\[0\]"),
+    "sides as text": ({"annotations": [BOX | {"bbox": "1234"}]}, r"in annotations\[0\]"),
+    "NaN": ({"annotations": [BOX | {"bbox": [1, 2, float("nan"), 4]}]}, r"in annotations\[0\]"),
+    "infinity": ({"annotations": [BOX | {"bbox": [1, 2, 1e999, 4]}]}, r"in annotations\[0\]"),
+    "beyond a float": ({"annotations": [BOX | {"bbox": [10**400, 2, 3, 4]}]}, r"annotations\[0\]"),
+    "one id twice": ({"images": IMAGES * 2}, "several images have the id 1; keep one of them"),
+}
+
+
+@pytest.mark.parametrize("change, match", REFUSED.values(), ids=REFUSED)
+def test_coco_files_that_are_refused(tmp_path, change, match):
+    coco = {"images": IMAGES, "categories": [{"id": 2, "name": "cat"}], "annotations": [BOX]}
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps(coco))
+    assert read_coco(path) == [("a.jpg", [("cat", (1, 2, 3, 4))])]
+    path.write_text(json.dumps(coco | change if isinstance(change, dict) else change))
+    with pytest.raises(UserError, match=rf"boxes\.json: .*{match}"):
+        read_coco(path)
+
+
+@pytest.mark.parametrize("content, match", [
+    (b"", "is not valid JSON"),
+    (b'{"images": [', "is not valid JSON"),
+    (b'{"images": [1' + b"0" * 5000 + b"]}", "is not valid JSON"),
+    (b"[" * 100_000, "is not valid JSON"),
+    ('{"images": "é"}'.encode("latin-1"), r"is not UTF-8 \(line 1\)"),
+    ("{}".encode("utf-16"), r"is not UTF-8"),
+    (None, r"cannot be read \(Is a directory\)"),
+])  # fmt: skip
+def test_files_that_are_no_json(tmp_path, content, match):
+    path = tmp_path / "boxes.json"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"boxes\.json: {match}"):
+        read_coco(path)
+
+
+SCALAR = st.one_of(
+    st.none(), st.booleans(), st.integers(0, 2), st.just(10**400), st.floats(), st.text(max_size=3)
+)
+NUMBER = st.one_of(st.integers(-5, 50), st.floats(), st.just(10**400))
+KEYS = st.sampled_from([
+    "images", "categories", "annotations", "id", "name", "file_name", "image_id", "category_id",
+    "bbox",
+])  # fmt: skip
+JSON = st.recursive(
+    SCALAR, lambda v: st.lists(v, max_size=3) | st.dictionaries(KEYS, v, max_size=4), max_leaves=8
+)
+ODD = st.one_of(SCALAR, JSON)
+
+
+def objects_of(**fields):
+    """Objects with these fields, most of them as they should be; a field may be odd or missing."""
+    return st.lists(
+        st.one_of(st.fixed_dictionaries(fields), st.fixed_dictionaries({}, optional=fields), ODD),
+        max_size=3,
+    )
+
+
+KEY = st.integers(0, 2)
+COCO = st.fixed_dictionaries({
+    "images": objects_of(id=KEY, file_name=st.one_of(st.text(max_size=4), ODD)),
+    "categories": objects_of(id=KEY, name=st.one_of(st.sampled_from(["cat", "tv"]), ODD)),
+    "annotations": objects_of(
+        image_id=KEY, category_id=KEY, bbox=st.one_of(st.lists(NUMBER, min_size=4, max_size=4), ODD)
+    ),
+})  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.binary(max_size=30), *(x.map(lambda v: json.dumps(v).encode())
+                                           for x in (JSON, COCO))))  # fmt: skip
+def test_any_bytes_are_boxes_or_an_error(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_bytes(content)
+    try:
+        images = read_coco(path)
+    except UserError as e:
+        assert str(e).startswith(str(path)) and "\n" not in str(e)
+        return
+    for name, objects in images:
+        assert isinstance(name, str)
+        for class_name, box in objects:
+            assert isinstance(class_name, str) and all(isinstance(side, int) for side in box)
+            assert min(box[2:]) >= 1
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(UserError, match=r"boxes\.json: not found"):
         read_class_boxes(tmp_path / "boxes.json", [], CLASSES)
@@ -93,6 +188,12 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         read_class_boxes(folder, [sample("a", "cat")], CLASSES)
     (folder / "a.xml").write_text("<annotation>")
     with pytest.raises(UserError, match=r"a\.xml: not valid XML"):
+        read_class_boxes(folder, [sample("a", "cat")], CLASSES)
+    (folder / "a.xml").write_text('<?xml version="1.0" encoding="nix"?><annotation/>')
+    with pytest.raises(UserError, match=r"a\.xml: not valid XML"):
+        read_class_boxes(folder, [sample("a", "cat")], CLASSES)
+    write_xml(folder, "a", ("cat", "inf", 1, 2, 2))
+    with pytest.raises(UserError, match=r"a\.xml: an object has no bndbox"):
         read_class_boxes(folder, [sample("a", "cat")], CLASSES)
     (folder / "a.xml").write_text("<annotation><object><name>cat</name></object></annotation>")
     with pytest.raises(UserError, match=r"a\.xml: an object has no bndbox"):

@@ -5,7 +5,7 @@ from pipeline.core import formats
 from pipeline.core.arrays import VOID
 from pipeline.core.errors import UserError
 from pipeline.core.params import section
-from pipeline.dataset import checks, entries, sources, voc
+from pipeline.dataset import checks, names, sources, voc
 from pipeline.dataset.config import Data
 
 
@@ -121,7 +121,8 @@ def test_illegal_index(folder_params, folder_set):
 
 def test_unknown_tag(folder_params, folder_set):
     (folder_set / "tags.csv").write_text("id,tags\np0,cat\np1,doog\n")
-    fails_unopened(folder_params, r"tags\.csv: id 'p1': tag 'doog' is not in data\.classes")
+    said = r"tags\.csv: tag 'doog' \(line 3; did you mean 'dog'\?\): not in data\.classes; correct"
+    fails_unopened(folder_params, said)
 
 
 def test_empty_split(folder_params, folder_set):
@@ -138,12 +139,12 @@ def test_empty_val_split_of_a_devkit(voc_params):
 
 def test_double_id(folder_params, folder_set):
     (folder_set / "tags.csv").write_text("id,tags\np0,cat\np0,dog\n")
-    fails_unopened(folder_params, "duplicate id 'p0'")
+    fails_unopened(folder_params, r"tags\.csv: duplicate id 'p0' \(lines 2, 3\); keep one line")
 
 
 def test_image_missing(folder_params, folder_set):
     (folder_set / "images/p0.png").unlink()
-    fails_unopened(folder_params, "id 'p0' has no image")
+    fails_unopened(folder_params, r"no image in .*images for id 'p0' \(line 2\); add ID with one")
 
 
 def test_voc_image_missing(voc_params, devkit):
@@ -176,4 +177,4 @@ def test_real_devkit_reads(real_data, params):
 
 @pytest.mark.parametrize("tags", ["cat dog", "cat, dog", "cat;dog", " cat,  dog "])
 def test_tags_may_stand_with_commas(tags):
-    assert entries.words(tags) == ["cat", "dog"]
+    assert names.words(tags) == ["cat", "dog"]
