@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from app import findings
 from app.findings import IMAGE, MAP, MASK, Finding
-from pipeline.core import shards
-from pipeline.core.errors import UserError
+from pipeline.core.errors import MAX_NAMED, UserError, name_some
 from pipeline.core.layout import Layout
 from pipeline.dataset import checks, masks, sources
 from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Entry, Read
 from pipeline.params import Params, load_params
+from pipeline.saliency import folder
 from pipeline.saliency.config import SaliencyFolder
 
 GENERATED = "the chain generates them"
@@ -107,12 +107,7 @@ def require_maps(layout: Layout, params: Params) -> None:
     option = params.saliency.option()
     if not isinstance(option, SaliencyFolder) or (content := read(layout, params)) is None:
         return
-    ids = [entry.id for entry in content.entries]
-    if missing := [i for i in ids if not shards.exists(option.root / f"{i}.png")]:
-        raise UserError(
-            f"{option.root}: {len(missing)} of {len(ids)} images have no map ID.png: "
-            f"{checks.name_some(missing)}; add the maps, or correct saliency.options.folder.root"
-        )
+    folder.require_maps(option.root, [entry.id for entry in content.entries])
 
 
 def require_masks(params: Params, entries: Sequence[Entry]) -> None:
@@ -126,7 +121,7 @@ def require_masks(params: Params, entries: Sequence[Entry]) -> None:
     if "oracle" in kinds and without:
         raise UserError(
             f"{len(without)} of {len(entries)} images have no mask, and the oracle needs a mask of "
-            f"every image: {checks.name_some(without)}; add the masks, choose another "
+            f"every image: {name_some(without)}; add the masks, choose another "
             "saliency.source, or remove oracle from segment.supervision"
         )
     if "full" in kinds and not any(e.mask for e in entries if e.split == "train"):
@@ -140,12 +135,12 @@ def _raise_errors(errors: Sequence[str], *, total: int, kind: str) -> None:
     if len(errors) == 1:
         raise UserError(errors[0])
     if errors:
-        named = errors[: checks.MAX_NAMED]
+        named = errors[:MAX_NAMED]
         of_all = f"; the first {len(named)}" if len(errors) > len(named) else ""
         head = f"{len(errors)} of {total} {kind} are refused{of_all}:"
         raise UserError(INDENT.join([head, *named]))
 
 
 def _list_notes(ids_by_note: dict[str, list[str]]) -> str:
-    lines = [f"{n}: {len(ids)} ({checks.name_some(ids)})" for n, ids in ids_by_note.items()]
+    lines = [f"{n}: {len(ids)} ({name_some(ids)})" for n, ids in ids_by_note.items()]
     return "".join(f"{INDENT}note: {line}" for line in lines)

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.core import formats, runtime, shards
-from pipeline.core.errors import UserError
+from pipeline.core.errors import MAX_NAMED, UserError, name_some
 from pipeline.core.layout import Layout
 from pipeline.core.samples import Sample, write_samples
 from pipeline.dataset import checks, sources
-from pipeline.dataset.checks import MAX_NAMED
 from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Entry
 from stages import _run
@@ -68,7 +67,7 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
     formats.write_table(layout.difficult, difficult, columns=("id", "tags"))
     formats.write_json(layout.classes, list(dataset.classes))
     for note, ids in ids_by_note.items():
-        runtime.say(f"note: {note}: {len(ids)} ({checks.name_some(ids)})")
+        runtime.say(f"note: {note}: {len(ids)} ({name_some(ids)})")
     counts = checks.counts(samples, dataset, masks=len(truth), ids_by_note=ids_by_note)
     formats.write_json(layout.counts, counts)
     runtime.say(f"prepare: {counts}")

@@ -1,6 +1,9 @@
 """Errors that people can fix. They are shown as one line, without a traceback."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+MAX_NAMED = 20  # of the files with the same fault, this many are named
 
 
 class UserError(Exception):
@@ -16,3 +19,8 @@ class MissingFileError(UserError):
     def __init__(self, path: Path, hint: str = "") -> None:
         super().__init__(f"{path}: not found" + (f"; {hint}" if hint else ""))
         self.path = path
+
+
+def name_some(names: Sequence[str]) -> str:
+    """List the first MAX_NAMED of the names."""
+    return ", ".join(names[:MAX_NAMED]) + (", ..." if names[MAX_NAMED:] else "")

@@ -12,7 +12,6 @@ from pipeline.core.samples import Sample
 from pipeline.dataset import masks
 from pipeline.dataset.entries import Entry, Read
 
-MAX_NAMED = 20  # of files with the same fault, this many are named
 MAX_12_BIT = 4095
 FRAMES = "images with several frames, of which the first is used"
 DARK = "16-bit images that look black, because their values need only 12 bits"
@@ -70,11 +69,6 @@ def check_size(entry: Entry, mask_size: Sequence[int], image_size: Sequence[int]
             f"{entry.mask}: size is {mask_size[1]}x{mask_size[0]}, but its image "
             f"{entry.image} is {image_size[1]}x{image_size[0]}; make them the same size"
         )
-
-
-def name_some(names: Sequence[str]) -> str:
-    """List the first MAX_NAMED of the names."""
-    return ", ".join(names[:MAX_NAMED]) + (", ..." if names[MAX_NAMED:] else "")
 
 
 def group(notes: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, list[str]]:
