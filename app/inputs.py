@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from app import findings
 from app.findings import IMAGE, MAP, MASK, Finding
-from pipeline.core import shards
 from pipeline.core.errors import MAX_NAMED, UserError, listing
 from pipeline.core.layout import Layout
 from pipeline.dataset import checks, masks, sources
 from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Entry, Read
 from pipeline.params import Params, load_params
+from pipeline.saliency import folder
 from pipeline.saliency.config import SaliencyFolder
 
 GENERATED = "the chain generates them"
@@ -107,12 +107,7 @@ def require_maps(layout: Layout, params: Params) -> None:
     option = params.saliency.option()
     if not isinstance(option, SaliencyFolder) or (content := read(layout, params)) is None:
         return
-    ids = [entry.id for entry in content.entries]
-    if missing := [i for i in ids if not shards.exists(option.root / f"{i}.png")]:
-        raise UserError(
-            f"{option.root}: {len(missing)} of {len(ids)} images have no map ID.png: "
-            f"{listing(missing)}; add the maps, or correct saliency.options.folder.root"
-        )
+    folder.require_maps(option.root, [entry.id for entry in content.entries])
 
 
 def require_masks(params: Params, entries: Sequence[Entry]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline.core import formats, ranks, runtime, shards
+from pipeline.core import formats, ranks, runtime
 from pipeline.core.arrays import VOID, Float
 from pipeline.core.config import NoOptions
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.maps import normalise, resize
 from pipeline.core.params import fingerprint
@@ -24,6 +24,7 @@ from pipeline.saliency.config import (
     SaliencyFolder,
     SaliencyOnnx,
 )
+from pipeline.saliency.folder import require_maps
 from pipeline.saliency.geodesic import geodesic
 from pipeline.saliency.onnx import onnx_model
 from stages import _resume, _run
@@ -47,10 +48,9 @@ def _classical(layout: Layout, samples: list[Sample], options: SaliencyClassical
 
 
 def _folder(layout: Layout, samples: list[Sample], options: SaliencyFolder) -> Maps:
+    require_maps(options.root, [sample.id for sample in samples])
     for sample in runtime.track(samples, total=len(samples), title="saliency"):
-        if not shards.exists(path := options.root / f"{sample.id}.png"):
-            raise MissingFileError(path, "add it, or correct saliency.options.folder.root")
-        grey = formats.read_grey(path)
+        grey = formats.read_grey(options.root / f"{sample.id}.png")
         yield sample, resize(grey, height_px=sample.height_px, width_px=sample.width_px)
 
 

@@ -89,8 +89,8 @@ def decode(path: Path, *, mode: str = "", least_px: int = 0) -> Image.Image:
             factor = least_px / max(image.size)
             image.draft(None, (math.ceil(image.width * factor), math.ceil(image.height * factor)))
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        return _eight_bit(path, upright).convert(mode) if mode else upright
+        ImageOps.exif_transpose(image, in_place=True)
+        return _eight_bit(path, image).convert(mode) if mode else image
 
 
 def _eight_bit(path: Path, image: Image.Image) -> Image.Image:

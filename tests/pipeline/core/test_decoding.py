@@ -2,7 +2,9 @@
 
 import io
 import os
+import struct
 import warnings
+import zlib
 from unittest import mock
 
 import numpy as np
@@ -135,15 +137,20 @@ def test_a_folder_named_like_an_image_is_refused(tmp_path):
     refused(tmp_path / "a.jpg", "cannot be decoded")
 
 
-def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    path = write(tmp_path / "a.png", Image.new("1", (13_000, 13_000)))
+@pytest.mark.parametrize("width, height", [(13_000, 13_000), (60_000, 60_000)])
+def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path, monkeypatch, width, height):
+    content = bytearray(encoded(RGB, "PNG"))
+    content[16:24] = struct.pack(">II", width, height)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "a.png").write_bytes(content)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: 1 / 0)
-    fix = "scale it down to 80 megapixels or less, or set GUIDELABEL_MAX_MEGAPIXELS=169 if"
+    mega = width * height // 1_000_000
+    fix = f"scale it down to 80 megapixels or less, or set GUIDELABEL_MAX_MEGAPIXELS={mega} if"
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
-        refused(path, rf"is 13000x13000 px \(169 megapixels\); {fix}")
-        with pytest.raises(UserError, match="169 megapixels"):
-            decoding.read_header(path)
+        refused(tmp_path / "a.png", rf"is {width}x{height} px \({mega} megapixels\); {fix}")
+        with pytest.raises(UserError, match=f"{mega} megapixels"):
+            decoding.read_header(tmp_path / "a.png")
     assert not raised
 
 
