@@ -70,10 +70,10 @@ def _set_param(file: Path, change: str) -> None:
     name, equals, _ = change.partition("=")
     if ":" in name:  # FILE:NAME=VALUE, a param of another file
         return
+    names = list(_names(read_yaml(file)))  # a failure may leave the file incomplete
     try:
         apply_overrides(file, [change])
     except Exception as e:  # DVC has an error of its own, and passes on those of two libraries
-        names = list(_names(read_yaml(file)))
         if name in names:
             fix = "check brackets and quotes" if equals else "add =VALUE"
             raise UserError(f"-S {change}: has no valid value; {fix}") from e

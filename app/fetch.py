@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import UInt8
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, unwritable
 
 CHUNK = 1 << 20
 GIB = 1 << 30
@@ -73,12 +73,16 @@ def download(source: Source, path: Path) -> None:
 
     Raises:
         UserError: the address, or one that it redirects to, is not https; the download failed,
-            broke off or is too large; or the checksum is wrong.
+            broke off or is too large; the checksum is wrong; or `path` cannot be
+            written.
     """
     if path.is_file() and _sha256(path) == source.sha256:
         return
     _require_tls(source.url)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise unwritable(path, e) from e
     part = path.with_name(path.name + ".part")
     try:
         _receive(source.url, part, title=path.name)
