@@ -8,13 +8,12 @@ from typing import Annotated
 
 try:
     import typer
-    from rich.console import Console
-    from rich.table import Table
     from ruamel.yaml import YAML
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
 from app import cells, chain, doctor, dvc_process, fetch, graph, msra, presets, status, tables
+from app.console import PlainConsole, make_table
 from pipeline.core import runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED, Layout
@@ -28,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(soft_wrap=True, highlight=False)
+out = PlainConsole()
 LAYOUT = Layout()
 STOPPED = "\nStopped. All finished results are kept."
 Changes = Annotated[
@@ -86,7 +85,7 @@ def _print_scores(groups: Sequence[str]) -> None:
     scores = links.read_scores(map(LAYOUT.scores, groups))
     if not scores:
         raise UserError("no scores yet; run `python cli.py run` first")
-    table = _table("link", "score", numbers=("train", "val", "95 %"))
+    table = make_table("link", "score", numbers=("train", "val", "95 %"))
     lines = links.lines(scores)
     if not any(line.score == "mIoU" for line in lines):  # no masks: show what the tags tell
         lines += links.lines(scores, links.TAGGED)
@@ -104,16 +103,6 @@ def _print_scores(groups: Sequence[str]) -> None:
         out.print(f"pictures: {LAYOUT.report / 'index.html'}")
 
 
-def _table(*texts: str, numbers: Sequence[str] = ()) -> Table:
-    """Return an empty table with columns of texts, then columns of numbers."""
-    table = Table(box=None, pad_edge=False)
-    for name in texts:
-        table.add_column(name)
-    for name in numbers:
-        table.add_column(name, justify="right")
-    return table
-
-
 @app.command()
 def use(
     preset: Annotated[str, typer.Argument(help="Name of a file in presets/, without .yaml.")],
@@ -128,7 +117,7 @@ def use(
 def show_status() -> None:
     """Show the state, time and memory of each stage, and the scores."""
     stages = status.read(LAYOUT)
-    table = _table("stage", "state", "time", "memory")
+    table = make_table("stage", "state", "time", "memory")
     for stage in stages:
         seconds = f"{stage.seconds:.0f} s" if stage.seconds else ""
         memory = f"{stage.peak_mib} MiB" if stage.peak_mib else ""
@@ -206,7 +195,7 @@ def table(
     code = _dvc("repro", "--keep-going", *addresses)
     params = read_yaml(LAYOUT.params)
     for chosen_table in chosen:
-        out.print(cells.write_table(LAYOUT, chosen_table, params, ablation), markup=False)
+        out.print(cells.write_table(LAYOUT, chosen_table, params, ablation))
     if code:
         out.print("Some cells failed, and the tables show them as missing. See the errors above.")
         raise typer.Exit(1)
@@ -282,7 +271,7 @@ def main() -> None:
     try:
         app()
     except UserError as e:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {e}", markup=False)
+        PlainConsole(stderr=True).print(f"error: {e}")
         sys.exit(1)
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pipeline.core import formats, ranks, runtime
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import MissingFileError, UserError, printable
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, section
 
@@ -151,7 +151,7 @@ def _print_error(error: UserError) -> None:
     """Print the error as one line that names the stage and, if there are several, the rank."""
     message = _with_maker(error) if isinstance(error, MissingFileError) else str(error)
     rank = f", rank {ranks.rank()}" if ranks.world() > 1 else ""
-    print(f"error: {run_name()}{rank}: {message}", file=sys.stderr)
+    print(printable(f"error: {run_name()}{rank}: {message}"), file=sys.stderr)
 
 
 def _with_maker(missing: MissingFileError) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tqdm import tqdm
 
 from pipeline.core import ranks
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, printable
 
 if TYPE_CHECKING:
     import torch
@@ -166,7 +166,7 @@ def one_thread(_: int) -> None:
 def say(line: str) -> None:
     """Print a line for people to stderr. Of several ranks, only rank 0 prints."""
     if ranks.first():
-        tqdm.write(line, file=sys.stderr)
+        tqdm.write(printable(line), file=sys.stderr)
 
 
 def track(items: Iterable[T], *, total: int, title: str) -> Iterator[T]:
