@@ -1,5 +1,8 @@
 """Apply a trained segmenter to any photographs: a label PNG and an overlay for each."""
 
+import errno
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +14,7 @@ import cv2
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import Float
 from pipeline.core.config import Infer
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, unwritable
 from pipeline.core.formats import SUFFIXES
 from pipeline.core.params import fingerprint
 from pipeline.crf import dense
@@ -24,6 +27,7 @@ from pipeline.segment.deeplab import DeepLab
 
 RECORD = "made_of.json"  # in the output folder: network, params and files behind the results
 ENDINGS = ("_overlay.jpg", ".png")  # of an image's results; the last one is written last
+LONGEST_STEM = 238  # bytes; a file name has 255, and `_overlay.jpg.part` 17
 CHUNK = 8  # images that each process refines before the network continues
 
 
@@ -76,10 +80,11 @@ def segment(
         crf: the parameters of the CRF that refines the masks; None switches it off.
 
     Raises:
-        UserError: no segmenter was trained; or `out` holds the images, results of another network
-            or other params, or files that predict did not make.
+        UserError: no segmenter was trained, or the model is damaged or of another kind; or `out`
+            cannot be written, or holds the images, results of another network or other params, or
+            files that predict did not make.
     """
-    refuse_folder_of(images, out)
+    check_output(images, out)
     net, spec = checkpoint.load(model, DeepLab.from_spec)
     photos, skipped = readable(images)
     classes = ("background", *spec["classes"])
@@ -100,25 +105,37 @@ def segment(
     return Results(len(photos), len(kept), classes, tuple(skipped))
 
 
-def refuse_folder_of(images: Sequence[Path], out: Path) -> None:
-    """Check that `out` holds none of the images.
+def check_output(images: Sequence[Path], out: Path) -> None:
+    """Check, before the network loads, that `out` can take the results of `images`.
 
     Raises:
-        UserError: it holds one.
+        UserError: it holds one of the images, or no file can be written there.
     """
     for path in images:
         if path.parent.resolve() == out.resolve():
             raise UserError(f"{out}: holds {path.name}; choose another folder for the results")
+    try:
+        existing = next(p for p in (out, *out.absolute().parents) if p.exists())
+        if not existing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if not shutil.disk_usage(existing).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as e:  # also from `exists`: the name is too long, or a folder cannot be read
+        raise unwritable(out, e) from e
 
 
 def readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
-    """Return the images that can be decoded, and a message for each of the others."""
+    """Return the images that can have results, and a message for each of the others."""
     photos: dict[str, Photo] = {}
     skipped = []
     sizes = runtime.pool_map(_size, list(images), title="open")
     for path, size in zip(images, sizes, strict=True):
         if isinstance(size, str):
             skipped.append(size)
+        elif len(os.fsencode(path.stem)) > LONGEST_STEM:
+            skipped.append(f"{path}: the name is too long for those of its results; shorten it")
         elif path.stem in photos:
             skipped.append(f"{path}: another image is already called '{path.stem}'; rename it")
         else:

@@ -1,6 +1,5 @@
 """A trained classifier on any photographs: a picture of the most probable classes' maps."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def draw(model: Path, images: Sequence[Path], out: Path, options: SeedMaps) -> p
         UserError: no classifier was trained; or `out` holds the images, results of another network
             or other params, or files that predict did not make.
     """
-    predict.refuse_folder_of(images, out)
+    predict.check_output(images, out)
     net, spec = checkpoint.load(model, Classifier.from_spec)
     photos, skipped = predict.readable(images)
     header = {
@@ -49,7 +48,7 @@ def draw(model: Path, images: Sequence[Path], out: Path, options: SeedMaps) -> p
         if photo.id not in kept:
             image = formats.read_image(photo.image)
             picture = _picture(net, image, outputs, options.scales, spec["classes"])
-            _write(out / f"{photo.id}{ENDING}", picture)
+            formats.write_image(out / f"{photo.id}{ENDING}", picture)
     return predict.Results(len(photos), len(kept), (), tuple(skipped))
 
 
@@ -81,10 +80,3 @@ def panel_of(image_HW3: UInt8, maps_Khw: Float, titles: Sequence[str]) -> UInt8:
         for map_HW, title in zip(maps, titles, strict=True)
     ]
     return drawing.panel(tiles)
-
-
-def _write(path: Path, picture: UInt8) -> None:
-    """Write under a temporary name and rename, so that a killed call leaves no incomplete file."""
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
-    formats.write_image(part, picture)
-    os.replace(part, path)

@@ -53,8 +53,7 @@ def run(
         columns=[*compress(drawing.TILES, filled)],
         reliability=_read_reliability(layout, supervision[0]),
     )
-    layout.report.mkdir(parents=True, exist_ok=True)
-    (layout.report / "index.html").write_text(html, encoding="utf-8")
+    formats.replace_file(layout.report / "index.html", lambda f: f.write(html.encode()))
 
 
 def _predicted(probability_K: Float, classes: list[str]) -> str:

@@ -24,6 +24,12 @@ class UserError(Exception):
         return printable(super().__str__())
 
 
+def unwritable(path: Path, error: OSError) -> UserError:
+    """Return the error for a path that cannot be written, such as on a full disk."""
+    why = error.strerror or str(error)
+    return UserError(f"{path}: cannot be written ({why}); make room or choose another folder")
+
+
 class MissingFileError(UserError):
     """A required file does not exist.
 

@@ -3,6 +3,7 @@
 Shapes: H, W height and width of the image in px; h, w size at network stride; K classes.
 """
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -20,7 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.core import shards
 from pipeline.core.arrays import Float, UInt8
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import MissingFileError, UserError, unwritable
 
 TOO_LARGE = Image.DecompressionBombError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # suffixes of photographs
@@ -84,8 +85,8 @@ def read_image(path: Path, *, least_px: int = 0) -> UInt8:
 
 def write_image(path: Path, image_HW3: UInt8) -> None:
     """Write an RGB image (H, W, 3). The suffix of `path` decides the format."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image_HW3).save(path, quality=90)
+    name = Image.registered_extensions()[path.suffix.lower()]
+    replace_file(path, lambda f: Image.fromarray(image_HW3).save(f, format=name, quality=90))
 
 
 def read_label(path: Path) -> UInt8:
@@ -123,12 +124,21 @@ def write_grey(path: Path, map_HW: Float) -> None:
 
 
 def replace_file(path: Path, write: Any) -> None:
-    """Write to a temporary name and rename it, so that a killed run leaves no incomplete file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write to a temporary name and rename it, so that a killed run leaves no incomplete file.
+
+    Raises:
+        UserError: the file cannot be written. The old file, if there was one, is then unchanged.
+    """
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as f:
-        write(f)
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as f:
+            write(f)
+        os.replace(part, path)
+    except OSError as e:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise unwritable(path, e) from e
 
 
 def read_arrays(path: Path, *, match: str = "*") -> dict[str, Any]:
