@@ -1,5 +1,8 @@
 """The lines of the score table, and the report's page."""
 
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
 from pipeline.core.params import lay_over
 from pipeline.report import links, page
 from pipeline.scores.labels import label_scores
@@ -87,6 +90,43 @@ def test_report_escapes_names_and_explains_its_scores():
     html = page.render(scores={"guide": SCORES["guide"], "about": {"run_on": {}}}, per_class=[],
                        classes=[], shown=[], columns=[], reliability={})  # fmt: skip
     assert "compare two segmenters" not in html and "several_tags" not in html
+
+
+NAME = """a#b?c%20d"><script>x</script>'&é;[/b]"""
+
+
+def test_a_name_in_the_report_is_text_and_its_picture_is_found():
+    """Every place where the page shows a name: a browser must neither run it nor cut it off."""
+    shown = [page.Shown("best", NAME, f"panels/best_{NAME}.jpg", NAME, NAME, NAME)]
+    html = page.render(
+        scores={**SCORES, "about": {
+            "saliency": NAME, "saliency_trained_on": NAME, "images_scored": 1, "temperature": {},
+            "run_on": {NAME: {"device": NAME, "precision": NAME}},
+        }},
+        per_class=[{"link": "guide", "split": NAME, "class": NAME, "iou": NAME}],
+        classes=[NAME], columns=[NAME], shown=shown,
+        reliability={NAME: [{"confidence": NAME, "accuracy": NAME, "count": NAME}]},
+    )  # fmt: skip
+    seen = Seen()
+    seen.feed(html)
+    assert "script" not in seen.tags and seen.text.count(NAME) >= 15
+    assert [unquote(src) for src in seen.sources] == [shown[0].file]
+    assert urlsplit(seen.sources[0]).path == seen.sources[0]  # nothing is a query or a fragment
+
+
+class Seen(HTMLParser):
+    """What a browser makes of a page: its tags, its text and the addresses of its pictures."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text, self.sources = set(), "", []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.sources += [value for key, value in attrs if key == "src"]
+
+    def handle_data(self, data):
+        self.text += data
 
 
 def test_a_report_on_nothing_has_no_empty_part():
