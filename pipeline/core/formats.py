@@ -201,13 +201,13 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: the file is missing or is not valid JSON.
+        UserError: the file is missing, cannot be read, or is not valid JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
         raise MissingFileError(path) from e
-    except json.JSONDecodeError as e:
+    except (OSError, ValueError, RecursionError) as e:  # ValueError: of JSON, or of bytes
         raise UserError(f"{path}: is not valid JSON ({e})") from e
 
 

@@ -34,21 +34,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def validate(model: type[V], values: Any, *, where: str) -> V:
+def validate(model: type[V], values: Any, *, where: str, file: str = "params.yaml") -> V:
     """Validate `values` as `model`.
 
     Args:
         model: a pydantic model or any type that pydantic can check.
-        values: what params.yaml holds.
+        values: what the file holds.
         where: the dotted name of `values`, for the error message.
 
     Raises:
         UserError: a value is wrong. The message is one line and names the param.
     """
+        file: the file, for the error message.
     try:
         return TypeAdapter(model).validate_python(values)
     except ValidationError as e:
-        raise UserError(f"params.yaml: {explain(e, values, where=where)}") from e
+        raise UserError(f"{file}: {explain(e, values, where=where)}") from e
 
 
 def section(params: dict[str, Any], name: str, model: type[V]) -> V:

@@ -148,12 +148,14 @@ def efficientnet_lite0(output_stride: int, weights: str, *, classify: bool) -> T
 def timm_trunk(name: str, output_stride: int, weights: str) -> Trunk:
     """Build any other timm model with `features_only`. Its `imagenet` weights are timm's own."""
     try:
+        if not timm.is_model(name):  # or it may name a model on a server, such as `hf-hub:x/y`
+            raise RuntimeError(f"Unknown model ({name})")
         net = timm.create_model(
             name, pretrained=False, features_only=True, output_stride=output_stride
         )
     except (RuntimeError, AttributeError, NotImplementedError, AssertionError, TypeError) as e:
         raise UserError(
-            f"params.yaml: backbone '{name}' at stride {output_stride}: not one of "
+            f"backbone '{name}' at stride {output_stride}: not one of "
             f"{', '.join(TRUNKS)}, and timm cannot build it with features_only ({e}); "
             "correct the name or the stride"
         ) from e

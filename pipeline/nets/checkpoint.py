@@ -2,28 +2,49 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from pipeline.core import formats, ranks, runtime
 from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.params import validate
 from pipeline.nets.weights import StateDict, read_weights, write_weights
 
 Spec = dict[str, Any]
 N = TypeVar("N", bound=nn.Module)
+D = TypeVar("D", bound="Description")
+AGAIN = "copy the whole folder of the model again, or train it again"
 
 
-def demand(spec: Spec, kind: str) -> None:
-    """Check that a description is of a network of this kind.
+class Description(BaseModel):
+    """What the description of every network holds. A kind of network adds what it is built from."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+    kind: str
+    backbone: str
+    output_stride: Literal[8, 16, 32]
+    classes: list[str]
+
+
+def demand(spec: Spec, kind: str, model: type[D]) -> D:
+    """Check that a description is of a network of this kind, and complete.
+
+    Args:
+        spec: the description.
+        kind: the kind of network.
+        model: what the description of this kind holds.
 
     Raises:
-        UserError: it is of another kind.
+        UserError: it is of another kind, or a value is missing or wrong.
     """
-    if spec.get("kind") != kind:
+    if isinstance(spec, dict) and "kind" in spec and spec["kind"] != kind:
         raise UserError(
-            f"this network is of kind '{spec.get('kind')}', not '{kind}'; choose another folder"
+            f"this network is of kind '{spec['kind']}', not '{kind}'; choose another folder"
         )
+    return validate(model, spec, where="", file="net.json")
 
 
 def save(
@@ -67,16 +88,20 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
         The network with its trained weights, and its description.
 
     Raises:
-        UserError: no network was trained there yet, or it is of another kind.
+        UserError: no network was trained there yet, or it is of another kind, or a file is
+            damaged, or the files are of two networks.
     """
     if not (folder / "net.json").exists():
         raise MissingFileError(
             folder / "net.json", "no network was trained there; run `python cli.py run` first"
         )
     spec = formats.read_json(folder / "net.json")
+    state = read_weights(folder / "weights.safetensors", fix=AGAIN)
     try:
         net = build(spec)
+        net.load_state_dict(state)
     except UserError as e:
         raise UserError(f"{folder}: {e}") from e
-    net.load_state_dict(read_weights(folder / "weights.safetensors"))
+    except RuntimeError as e:  # a tensor is missing or has another shape
+        raise UserError(f"{folder}: net.json and weights.safetensors do not fit; {AGAIN}") from e
     return net, spec

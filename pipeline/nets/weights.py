@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -21,25 +21,39 @@ def write_weights(path: Path, state: StateDict) -> None:
     replace_file(path, lambda f: f.write(data))
 
 
-def read_weights(path: Path) -> StateDict:
+def read_weights(path: Path, *, fix: str = "give another file, or 'none'") -> StateDict:
     """Read a state dict: safetensors, or a PyTorch file, read with weights_only.
 
+    What else the file holds than tensors by name is left out.
+
+    Args:
+        path: the file.
+        fix: what an error tells people to do.
+
     Raises:
-        UserError: the file is missing, or has neither format.
+        UserError: the file is missing, has neither format, or holds no tensor by name.
     """
     if not path.is_file():
-        raise UserError(f"{path}: weights not found; give a path that exists, or 'none'")
+        raise UserError(f"{path}: weights not found; {fix}")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as e:
-        reason = str(e).splitlines()[0][:80]
-        raise UserError(f"{path}: is not a PyTorch state dict ({reason})") from e
-    except Exception as e:  # torch raises pickle's own errors for files of another format
-        if "pickle" not in type(e).__module__ and "Unpickling" not in type(e).__name__:
-            raise
-        raise UserError(f"{path}: is not a PyTorch state dict") from e
+        state = _read(path)
+    except Exception as e:  # torch has no error of its own for bytes of another format
+        reason = (str(e) or type(e).__name__).splitlines()[0][:80]
+        raise UserError(f"{path}: is not a PyTorch state dict ({reason}); {fix}") from e
+    tensors = {
+        name: value
+        for name, value in (state.items() if isinstance(state, dict) else ())
+        if isinstance(name, str) and isinstance(value, Tensor)
+    }
+    if not tensors:
+        raise UserError(f"{path}: is not a PyTorch state dict (it holds no tensor by name); {fix}")
+    return tensors
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def pretrained(weights: str, *, backbone: str, download: Callable[[], StateDict]) -> StateDict:

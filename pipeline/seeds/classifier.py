@@ -9,14 +9,15 @@ from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from pipeline.nets import backbones, fully_connected
 from pipeline.nets.alignment import Offset
-from pipeline.nets.checkpoint import Spec, demand
+from pipeline.nets.checkpoint import Description, Spec, demand
 from pipeline.nets.trunk import Trunk
 from pipeline.seeds import roi_pooling
-from pipeline.seeds.config import SeedModel
+from pipeline.seeds.config import FeatureAttention, Hidden, Pooling, SeedModel, Superpixels
 from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.pooling import POOLINGS
 from pipeline.seeds.ranking import ranking
@@ -30,6 +31,25 @@ HIDDEN: dict[str, Sequence[tuple[int, int]]] = {
     "fc6_fc7": ((3, 1), (3, 1)),  # GAP-HighRes, with VGG-16 at stride 8
     "largefov": ((3, 12), (1, 1)),  # GAP-DeepLab, with vgg16_deeplab at stride 8
 }
+
+
+class ClassifierDescription(Description):
+    """What a saved classifier is rebuilt from; see `SeedModel`."""
+
+    hidden: Hidden
+    superpixels: Superpixels
+    feature_attention: str
+    feature_attention_options: dict[str, Any]
+    pooling: str
+    options: dict[str, Any]
+    offset_px: Offset = (0, 0)
+
+    @model_validator(mode="after")
+    def _check_options(self) -> Self:
+        Pooling(pooling=self.pooling, options={self.pooling: self.options})
+        kind = self.feature_attention
+        FeatureAttention(kind=kind, options={kind: self.feature_attention_options})
+        return self
 
 
 class Classifier(nn.Module):
@@ -78,25 +98,25 @@ class Classifier(nn.Module):
                 fc7 from them, too.
 
         Raises:
-            UserError: the description is of another kind of network.
+            UserError: the description is of another kind of network, or a value is wrong.
         """
-        demand(spec, KIND)
+        plan = demand(spec, KIND, ClassifierDescription)
         trunk = backbones.build(
-            spec["backbone"], output_stride=spec["output_stride"], weights=weights, classify=True
+            plan.backbone, output_stride=plan.output_stride, weights=weights, classify=True
         )
         net = cls(
             trunk,
-            classes=len(spec["classes"]),
-            hidden=spec["hidden"],
-            pooling=spec["pooling"],
-            options=spec["options"],
-            superpixels=spec["superpixels"],
-            offset_px=tuple(spec.get("offset_px", (0, 0))),
-            feature_attention=spec["feature_attention"],
-            feature_attention_options=spec["feature_attention_options"],
+            classes=len(plan.classes),
+            hidden=plan.hidden,
+            pooling=plan.pooling,
+            options=plan.options,
+            superpixels=plan.superpixels,
+            offset_px=plan.offset_px,
+            feature_attention=plan.feature_attention,
+            feature_attention_options=plan.feature_attention_options,
         )
-        if spec["hidden"] == "largefov":
-            fully_connected.start_from_vgg16(net.hidden, backbone=spec["backbone"], weights=weights)
+        if plan.hidden == "largefov":
+            fully_connected.start_from_vgg16(net.hidden, backbone=plan.backbone, weights=weights)
         return net
 
     def features(self, image_N3HW: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ from pydantic import Field
 from pipeline.core.config import Choice, Fraction, Frozen, Infer, NoOptions, Trained
 from pipeline.seeds.pooling import POOLING_OPTIONS
 
+Hidden = Literal["none", "fc6", "fc6_fc7", "largefov"]
+Superpixels = Annotated[int, Field(ge=0)]
+
 
 class Adl(Frozen):
     """The chance of the drop mask, and the share of the highest attention from which it drops."""
@@ -23,19 +26,25 @@ class FeatureAttention(Choice):
     kind: str
 
 
-class SeedModel(Choice, Trained):
+class Pooling(Choice):
+    """The pooling of the class maps: one of `pooling.POOLINGS`."""
+
+    CHOICE, KINDS = "pooling", POOLING_OPTIONS
+
+    pooling: str
+
+
+class SeedModel(Pooling, Trained):
     """The classifier whose class maps become the seeds.
 
     `hidden` is one of `classifier.HIDDEN`. `superpixels` is their number per image; with 0, the
     pooling works on map positions. `balanced` draws images of rare classes more often.
     """
 
-    CHOICE, KINDS = "pooling", POOLING_OPTIONS
     ELSEWHERE: ClassVar = ("maps",)
 
-    hidden: Literal["none", "fc6", "fc6_fc7", "largefov"]
-    superpixels: Annotated[int, Field(ge=0)]
-    pooling: str
+    hidden: Hidden
+    superpixels: Superpixels
     feature_attention: FeatureAttention
     loss: Literal["sigmoid", "soft_margin", "ranking"]
     balanced: bool

@@ -22,7 +22,7 @@ from pipeline.core.arrays import VOID
 from pipeline.core.config import Net
 from pipeline.core.errors import UserError
 from pipeline.nets import backbones, fully_connected
-from pipeline.nets.checkpoint import Spec, demand
+from pipeline.nets.checkpoint import Description, Spec, demand
 from pipeline.nets.trunk import Trunk
 
 KIND = "deeplab"  # value of `kind` in the description of a saved network
@@ -132,6 +132,12 @@ HEADS: dict[str, Callable[[dict[int, int], int], nn.Module]] = {
 }
 
 
+class DeepLabDescription(Description):
+    """What a saved DeepLab is rebuilt from; `head` is one of HEADS."""
+
+    head: str
+
+
 class DeepLab(nn.Module):
     """A trunk and a head. From RGB grey levels 0..255 (N, 3, H, W) to logits (N, outputs, h, w)."""
 
@@ -151,19 +157,17 @@ class DeepLab(nn.Module):
                 from them, if the trunk is VGG-16.
 
         Raises:
-            UserError: the description is of another kind of network, or its head is unknown.
+            UserError: the description is of another kind of network, or a value is wrong.
         """
-        demand(spec, KIND)
-        if spec["head"] not in HEADS:
+        plan = demand(spec, KIND, DeepLabDescription)
+        if plan.head not in HEADS:
             known = ", ".join(HEADS)
-            raise UserError(f"head '{spec['head']}' is not one of {known}; train the network again")
-        trunk = backbones.build(
-            spec["backbone"], output_stride=spec["output_stride"], weights=weights
-        )
-        net = cls(trunk, head=spec["head"], outputs=1 + len(spec["classes"]))
+            raise UserError(f"head '{plan.head}' is not one of {known}; train the network again")
+        trunk = backbones.build(plan.backbone, output_stride=plan.output_stride, weights=weights)
+        net = cls(trunk, head=plan.head, outputs=1 + len(plan.classes))
         if isinstance(net.head, LargeFov):
             fully_connected.start_from_vgg16(
-                net.head.hidden, backbone=spec["backbone"], weights=weights
+                net.head.hidden, backbone=plan.backbone, weights=weights
             )
         return net
 

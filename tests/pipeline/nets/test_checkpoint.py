@@ -7,12 +7,17 @@ from pipeline.core import formats
 from pipeline.core.errors import MissingFileError, UserError
 from pipeline.nets import checkpoint
 
-SPEC = {"kind": "classifier", "width": 3}
+SPEC = {
+    "kind": "classifier", "width": 3, "backbone": "vgg16", "output_stride": 8, "classes": ["a"],
+}  # fmt: skip
+
+
+class Width(checkpoint.Description):
+    width: int
 
 
 def build(spec):
-    checkpoint.demand(spec, "classifier")
-    return torch.nn.Linear(2, spec["width"])
+    return torch.nn.Linear(2, checkpoint.demand(spec, "classifier", Width).width)
 
 
 def test_a_saved_network_is_rebuilt_from_its_description_with_its_weights(tmp_path):
