@@ -30,7 +30,9 @@ class Frozen(BaseModel):
 
     ELSEWHERE: ClassVar[tuple[str, ...]] = ()
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 def explain(report: ValidationError, values: Any, *, where: str = "") -> str:
@@ -47,6 +49,8 @@ def explain(report: ValidationError, values: Any, *, where: str = "") -> str:
     if first["type"] == "extra_forbidden":
         return f"{name}: no such param; {_nearest(first['loc'], errors, values)}"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("tuple_type", "list_type"):
+        message = f"write a list: [{_item(first['input'])}]"
     got = "" if isinstance(first["input"], dict) else f" (got {_short(first['input'])})"
     return ": ".join(filter(None, [name, message])) + got
 
@@ -62,6 +66,11 @@ def _nearest(location: Sequence[Any], errors: Sequence[Any], values: Any) -> str
     valid = {str(k) for k in (*values, *reported) if reported.get(k) != "extra_forbidden"}
     near = difflib.get_close_matches(str(location[-1]), sorted(valid), n=1)
     return f"did you mean {near[0]}?" if near else "check the spelling"
+
+
+def _item(value: Any) -> str:
+    """Return what a list holds if somebody wrote `value` in its place."""
+    return str(value) if isinstance(value, str | int | float) else "..."
 
 
 def _short(value: Any) -> str:

@@ -21,13 +21,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     It is read as YAML 1.2, where 1e-4 is a number. In YAML 1.1 it is a string.
 
     Raises:
-        UserError: the file is missing, is not valid YAML, or is not a mapping.
+        UserError: the file is missing, is not UTF-8, is not valid YAML, or is not a mapping.
     """
     try:
         loaded = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
         raise UserError(f"{path}: not found; run from the project's root folder") from e
-    except YAMLError as e:
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read ({e.strerror}); replace it") from e
+    except UnicodeDecodeError as e:
+        raise UserError(f"{path}: is not UTF-8; save it again as UTF-8") from e
+    except (YAMLError, ValueError, RecursionError) as e:  # YAML's own, of a value, of deep nesting
         raise UserError(f"{path}: not valid YAML: {' '.join(str(e).split())}") from e
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: must contain sections such as 'data:' and 'seed:'")
@@ -41,11 +45,11 @@ def validate(model: type[V], values: Any, *, where: str, file: str = "params.yam
         model: a pydantic model or any type that pydantic can check.
         values: what the file holds.
         where: the dotted name of `values`, for the error message.
+        file: the file, for the error message.
 
     Raises:
         UserError: a value is wrong. The message is one line and names the param.
     """
-        file: the file, for the error message.
     try:
         return TypeAdapter(model).validate_python(values)
     except ValidationError as e:
