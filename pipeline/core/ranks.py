@@ -71,7 +71,7 @@ def launcher() -> list[str]:
     if command := os.environ.get("GUIDELABEL_LAUNCH", ""):
         return os.path.expandvars(command).split()
     count = os.environ.get("GUIDELABEL_NPROC") or "1"
-    if not count.isdigit() or count == "0":
+    if not count.isdecimal() or count == "0":
         raise UserError(f"GUIDELABEL_NPROC={count}: must be a whole number above 0")
     if count == "1":
         return []

@@ -42,7 +42,7 @@ def workers() -> int:
         UserError: GUIDELABEL_WORKERS is not a whole number.
     """
     asked = os.environ.get("GUIDELABEL_WORKERS", "")
-    if asked and not asked.isdigit():
+    if asked and not asked.isdecimal():  # isdigit also takes a superscript
         raise UserError(f"GUIDELABEL_WORKERS={asked}: must be a whole number")
     if asked:
         return max(1, int(asked))
@@ -55,7 +55,7 @@ def device() -> "torch.device":
     """Choose the device: GUIDELABEL_DEVICE, or else the first of CUDA, MPS and CPU that exists.
 
     Raises:
-        UserError: this machine does not have the device, or has fewer GPUs than ranks.
+        UserError: there is no such device on this machine, or it has fewer GPUs than ranks.
     """
     import torch
 
@@ -67,7 +67,10 @@ def device() -> "torch.device":
     }
     if asked == "auto":
         asked = next(name for name, ok in available.items() if ok)
-    if not available.get(asked.split(":")[0], False):
+    kind, _, index = asked.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    known = asked == kind or index in map(str, range(count))
+    if not (known and available.get(kind, False)):
         raise UserError(f"GUIDELABEL_DEVICE={asked}: not on this machine; use auto or cpu")
     if asked == "cuda" and ranks.local() >= (gpus := torch.cuda.device_count()):
         raise UserError(

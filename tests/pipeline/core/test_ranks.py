@@ -21,9 +21,10 @@ def test_the_environment_chooses_the_launcher(monkeypatch):
     assert ranks.launcher() == []
     monkeypatch.setenv("GUIDELABEL_NPROC", "4")
     assert ranks.launcher()[-1] == "--nproc-per-node=4"
-    monkeypatch.setenv("GUIDELABEL_NPROC", "two")
-    with pytest.raises(UserError, match="GUIDELABEL_NPROC=two: must be"):
-        ranks.launcher()
+    for count in ("two", "²", "0", "-1"):
+        monkeypatch.setenv("GUIDELABEL_NPROC", count)
+        with pytest.raises(UserError, match=f"GUIDELABEL_NPROC={count}: must be"):
+            ranks.launcher()
     monkeypatch.setenv("MASTER", "node0")
     monkeypatch.setenv("GUIDELABEL_LAUNCH", "srun torchrun --rdzv-endpoint=$MASTER:29500")
     assert ranks.launcher() == ["srun", "torchrun", "--rdzv-endpoint=node0:29500"]
