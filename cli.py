@@ -108,9 +108,11 @@ def use(
     preset: Annotated[str, typer.Argument(help="Name of a file in presets/, without .yaml.")],
 ) -> None:
     """Replace params.yaml by a preset, and print each value that changes. Keep the old file."""
+    had_params = LAYOUT.params.exists()
     for name, old, new in presets.use(LAYOUT, preset):
         out.print(f"{name}: {old} -> {new}")
-    out.print(f"params.yaml is now the preset '{preset}'; the old one is {LAYOUT.params_before}")
+    kept = f"; the old one is {LAYOUT.params_before}" if had_params else ""
+    out.print(f"params.yaml is now the preset '{preset}'{kept}")
 
 
 @app.command("status")

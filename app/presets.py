@@ -5,6 +5,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.core import formats
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import differences, lay_over, read_yaml, validate
@@ -16,26 +17,35 @@ BASE = Path("presets/shapes.yaml")  # all of params.yaml; the other presets hold
 def use(layout: Layout, preset: str) -> list[tuple[str, Any, Any]]:
     """Make params.yaml the scenario `preset`. The old file stays as `layout.params_before`.
 
+    An old file that is missing or cannot be read is no obstacle: a preset mends it.
+
     Returns:
         (dotted name, old value, new value) of every param that changed.
 
     Raises:
-        UserError: there is no such preset, or it is not valid.
+        UserError: there is no such preset, it is not valid, or the files cannot be written.
     """
-    path = BASE.with_stem(preset)
-    if not path.exists():
-        names = ", ".join(sorted(p.stem for p in BASE.parent.glob("*.yaml")))
-        raise UserError(f"no preset '{preset}'; choose one of {names}")
+    presets = {p.stem: p for p in sorted(BASE.parent.glob("*.yaml"))}
+    if preset not in presets:
+        raise UserError(f"no preset '{preset}'; choose one of {', '.join(presets)}")
     yaml = YAML()
-    yaml.width, before = 110, read_yaml(layout.params)
+    yaml.width, before = 110, _read_old(layout.params)
     base = yaml.load(BASE)
-    lay_over(base, read_yaml(path))
-    validate(Params, base, where=str(path))
-    layout.params_before.parent.mkdir(parents=True, exist_ok=True)
-    layout.params_before.write_text(layout.params.read_text())
-    if path == BASE:
-        layout.params.write_text(BASE.read_text())
+    lay_over(base, read_yaml(presets[preset]))
+    validate(Params, base, where=str(presets[preset]))
+    if layout.params.exists():
+        old = layout.params.read_bytes()
+        formats.replace_file(layout.params_before, lambda f: f.write(old))
+    if presets[preset] == BASE:  # as it is, with its own line breaks
+        formats.replace_file(layout.params, lambda f: f.write(BASE.read_bytes()))
     else:
-        with layout.params.open("w") as f:
-            yaml.dump(base, f)
+        formats.replace_file(layout.params, lambda f: yaml.dump(base, f))
     return differences(before, read_yaml(layout.params))
+
+
+def _read_old(params: Path) -> dict[str, Any]:
+    """Return the params that a preset replaces; none if the file cannot be read."""
+    try:
+        return read_yaml(params)
+    except UserError:
+        return {}
