@@ -65,16 +65,15 @@ def changed_params(layout: Layout, changes: Sequence[str]) -> Params:
 
 def _set_param(file: Path, change: str) -> None:
     """Set a param in `file` by DVC's own code, so that it means the same in DVC."""
-    from dvc.exceptions import DvcException
     from dvc.utils.hydra import apply_overrides
 
     name, equals, _ = change.partition("=")
     if ":" in name:  # FILE:NAME=VALUE, a param of another file
         return
+    names = list(_names(read_yaml(file)))  # a failure may leave the file incomplete
     try:
         apply_overrides(file, [change])
-    except DvcException as e:
-        names = list(_names(read_yaml(file)))
+    except Exception as e:  # DVC has an error of its own, and passes on those of two libraries
         if name in names:
             fix = "check brackets and quotes" if equals else "add =VALUE"
             raise UserError(f"-S {change}: has no valid value; {fix}") from e
