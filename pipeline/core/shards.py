@@ -7,9 +7,12 @@ FOLDER/NAME and does not need to know of the archives.
 import functools
 import hashlib
 import io
+import lzma
 import math
 import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +22,10 @@ from pipeline.core.errors import UserError
 EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal content gives equal bytes
 ARCHIVE = "{:05d}-of-{:05d}.zip"
 ANY_ARCHIVE = "[0-9]" * 5 + "-of-" + "[0-9]" * 5 + ".zip"
+DAMAGE = (  # what zipfile raises for damaged bytes: it has no common class for them
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, RuntimeError,
+    OSError, EOFError, ValueError, OverflowError, IndexError,
+)  # fmt: skip
 NO_FILES = (".part", ".zip")  # suffixes of unfinished files and of the archives themselves
 
 
@@ -60,11 +67,12 @@ def open_file(path: Path) -> BinaryIO:
         if (count := _count(path.parent)) == 0:
             raise
     archive = _path(path, count)
+    opened = _archive(archive, os.getpid())
+    if path.name not in opened.NameToInfo:
+        raise FileNotFoundError(path)
     try:
-        return io.BytesIO(_archive(archive, os.getpid()).read(path.name))
-    except KeyError as e:
-        raise FileNotFoundError(path) from e
-    except zipfile.BadZipFile as e:
+        return io.BytesIO(opened.read(path.name))
+    except DAMAGE as e:
         raise _damaged(archive) from e
 
 
@@ -72,7 +80,8 @@ def exists(path: Path) -> bool:
     """Whether `open_file` would find the file."""
     if path.exists() or (count := _count(path.parent)) == 0:
         return path.exists()
-    return path.name in _archive(_path(path, count), os.getpid()).NameToInfo
+    archive = _path(path, count)
+    return archive.exists() and path.name in _archive(archive, os.getpid()).NameToInfo
 
 
 def ids(folder: Path) -> set[str]:
@@ -124,7 +133,9 @@ def _archive(path: Path, _process: int) -> zipfile.ZipFile:
 def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as e:
+    except FileNotFoundError:
+        raise
+    except DAMAGE as e:
         raise _damaged(path) from e
 
 
