@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from pipeline.core.params import read_yaml
 from tests.contracts.imports import ROOT, imports
 
 PIPELINE = sorted((ROOT / "pipeline").rglob("*.py"))
@@ -120,6 +121,25 @@ def test_median_function_is_short():
         if isinstance(n, ast.FunctionDef)
     )
     assert lengths[len(lengths) // 2] <= 15
+
+
+SHELL = ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput")
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_no_text_passes_through_a_shell(path):
+    """File names, tags and params may hold any character."""
+    for called, call in calls(path):
+        assert called not in SHELL
+        assert "shell" not in {k.arg for k in call.keywords}
+
+
+@pytest.mark.parametrize("file", ["dvc.yaml", "optional/dvc.yaml", "ablation/dvc.yaml"])
+def test_a_command_of_dvc_holds_no_name_of_the_data(file):
+    """DVC gives commands to a shell. Only names of supervisions and of table rows go into them."""
+    for stage in read_yaml(ROOT / file)["stages"].values():
+        filled = set(re.findall(r"\$\{(.+?)\}", stage.get("do", stage)["cmd"]))
+        assert filled <= {"item", "key", "item.supervision", "item.row", "item.random_seed"}
 
 
 @pytest.mark.parametrize("path", CODE, ids=name)
