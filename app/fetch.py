@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import UInt8
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, unwritable
 
 CHUNK = 1 << 20
 U2NETP = "https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2netp.onnx"
@@ -20,13 +20,17 @@ def download(url: str, path: Path, md5: str) -> None:
     """Download `url` to `path`, and verify its md5. An incomplete download resumes.
 
     Raises:
-        UserError: the download failed or broke off, or the checksum is wrong.
+        UserError: the download failed or broke off, the checksum is wrong, or `path` cannot be
+            written.
     """
     from torchvision.datasets.utils import check_integrity
 
     if check_integrity(str(path), md5):
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise unwritable(path, e) from e
     part = path.with_name(path.name + ".part")
     start, remaining = part.stat().st_size if part.exists() else 0, 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})

@@ -50,18 +50,25 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
     """List the files of `paths`. A folder counts as the images in it, without its subfolders.
 
     Raises:
-        UserError: `paths` hold no image.
+        UserError: `paths` hold no image, or a folder cannot be read.
     """
     images: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            images += [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
+        if os.path.isdir(path):  # Path.is_dir fails on a name that is too long
+            images += [p for p in _listed(path) if p.suffix.lower() in SUFFIXES]
         else:
             images.append(path)
     if not images:
         suffixes = ", ".join(SUFFIXES)
         raise UserError(f"{paths[0]}: holds no image ({suffixes}); subfolders are not read")
     return images
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as e:
+        raise UserError(f"{folder}: cannot be read ({e.strerror}); choose another folder") from e
 
 
 def segment(

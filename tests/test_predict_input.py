@@ -52,6 +52,7 @@ def test_the_network_must_be_of_the_kind_that_the_results_need(here, tmp_path):
         (("--maps", "--classifier", layout.segmenter("guide")), "of kind 'deeplab', not 'classif"),
         (("--model", tmp_path / "nowhere"), "nowhere/net.json: not found; no network was trained"),
         (("--model", here.root / "cli.py"), "cli.py/net.json: not found; no network was trained"),
+        (("--model", "x" * 300), "/net.json: not found; no network was trained"),
     ):
         assert message in fails(here, "photos", "-o", out, *args)
     assert not out.exists()
@@ -82,8 +83,9 @@ def test_a_name_is_no_option_and_no_command(here):
     """Names reach no shell: a file may be called like a command."""
     odd = here.root / "-x; touch pwned & $(touch pwned) `touch pwned`"
     photo(odd / "a' || touch pwned #.png")
+    photo(odd / os.fsdecode(b"caf\xe9.png"))  # not UTF-8
     done = here.here("cli.py", "predict", "-o", "out", "--", odd.name)
-    assert "1 images in out" in done.stdout
+    assert "2 images in out" in done.stdout
     assert (here.root / "out/a' || touch pwned #.png").exists()
     assert not list(here.root.rglob("pwned"))
 

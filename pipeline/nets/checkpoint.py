@@ -1,5 +1,6 @@
 """Files of a trained network: its weights, and the description that it is rebuilt from."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -91,7 +92,7 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
         UserError: no network was trained there yet, or it is of another kind, or a file is
             damaged, or the files are of two networks.
     """
-    if not (folder / "net.json").exists():
+    if not os.path.exists(folder / "net.json"):  # Path.exists fails on a name that is too long
         raise MissingFileError(
             folder / "net.json", "no network was trained there; run `python cli.py run` first"
         )

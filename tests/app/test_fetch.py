@@ -77,6 +77,14 @@ def test_a_missing_connection_gives_one_line(tmp_path):
         fetch.download("http://127.0.0.1:9/f", tmp_path / "f", MD5)
 
 
+def test_a_root_that_cannot_be_a_folder_gives_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file/x.onnx"
+    with pytest.raises(UserError) as e:
+        fetch.download("http://localhost:1/x", path, "0" * 32)
+    assert f"{path}: cannot be written (" in str(e.value)
+
+
 def test_u2netp_is_saved_where_params_yaml_expects_it(server, tmp_path, monkeypatch, params):
     monkeypatch.setattr(fetch, "U2NETP", server.url.replace("file.tar", "u2netp.onnx"))
     monkeypatch.setattr(fetch, "U2NETP_MD5", MD5)

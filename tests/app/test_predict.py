@@ -27,6 +27,23 @@ def test_a_folder_counts_as_its_images_in_order(tmp_path):
         predict.list_images([tmp_path / "empty"])
 
 
+def test_an_input_folder_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", refuse)  # root may read every folder
+    with pytest.raises(UserError, match=rf"^{tmp_path}: cannot be read \(Permission denied\); ch"):
+        predict.list_images([tmp_path])
+
+
+def test_a_path_that_cannot_exist_is_skipped_with_a_message(tmp_path, monkeypatch):
+    monkeypatch.setenv("GUIDELABEL_WORKERS", "1")
+    paths = predict.list_images([tmp_path / "nowhere.png", tmp_path / ("x" * 300)])
+    photos, (missing, too_long) = predict.readable(paths)
+    assert not photos and missing == f"{tmp_path}/nowhere.png: not found"
+    assert "xx: cannot be decoded (" in too_long and "File name too long" in too_long
+
+
 def test_bad_images_and_repeated_names_give_a_message_each(tmp_path, monkeypatch):
     monkeypatch.setenv("GUIDELABEL_WORKERS", "1")
     photo(tmp_path / "a.png", size=(40, 30))
