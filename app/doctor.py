@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app import locks
 from pipeline.core import runtime
 from pipeline.core.config import Net
 from pipeline.core.errors import UserError
@@ -87,6 +88,11 @@ def _data(layout: Layout) -> str:
     return f"{data.source}: {data.root}, {len(content.entries)} images; {classes}"
 
 
+def _locks(layout: Layout) -> str:
+    locks.require_valid(layout)
+    return "DVC can read its lock files"
+
+
 def _weights(layout: Layout) -> str:
     params = load_params(layout.params)
     nets: list[tuple[str, Net]] = [("seed", params.seed), ("segment", params.segment)]
@@ -120,6 +126,7 @@ CHECKS: dict[str, Callable[[Layout], str]] = {
     "data": _data,
     "weights": _weights,
     "saliency": _saliency,
+    "locks": _locks,
 }
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.core import formats, ranks, runtime
+from pipeline.core import formats, locks, ranks, runtime
 from pipeline.core.errors import MissingFileError, UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, section
@@ -31,6 +31,8 @@ def main() -> None:
     """Run the stage that the command line names. Bad input gives one line and exit code 1."""
     layout, start, name = Layout(), time.monotonic(), run_name()
     try:
+        if ranks.first():
+            locks.keep(layout)
         _run_stage(layout)
     except UserError as e:
         _print_error(e)

@@ -30,6 +30,7 @@ def test_doctor_runs_every_check(copy):
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
         "python", "torch", "device", "CRF", "params", "data", "weights", "saliency",
+        "locks",
     ]  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def test_a_killed_stage_continues_and_its_outputs_have_the_same_bytes(project, s
     whole = formats.digest(*outs)
     remove(outs)
     killed(project, stage, at="write", after=7)
-    files = [p for p in (project.root / ".resume").rglob("*")
+    files = [p for p in (project.root / ".resume").glob("*-*/**/*")
              if p.is_file() and p.suffix != ".part"]  # fmt: skip
     assert len(files) == 7
     folders, names = {p.parent for p in files}, Counter(p.name for p in files)
@@ -99,7 +99,7 @@ def test_a_killed_stage_continues_and_its_outputs_have_the_same_bytes(project, s
     if name in ("fuse", "diffuse", "refine"):  # others keep more, or compute whole batches again
         assert len(finished) >= 6  # an image with a file in one of two folders is made again
         assert finished <= moved
-    assert not list((project.root / ".resume").iterdir())
+    assert not list((project.root / ".resume").glob("*-*"))
 
 
 def test_a_killed_training_continues_and_its_model_has_the_same_bytes(project):
