@@ -15,7 +15,7 @@ except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
 from app import cells, chain, doctor, dvc_process, fetch, graph, msra, presets, status, tables
-from pipeline.core import runtime
+from pipeline.core import faults, runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED, Layout
 from pipeline.core.params import read_yaml
@@ -262,9 +262,7 @@ def predict(
 def export(
     predictions: Annotated[Path, typer.Argument(help="A folder that `predict` wrote.")],
     images: Annotated[Path, typer.Option("--list", help="VOC's list of test images, test.txt.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The archive.")] = Path(
-        "results.tgz"
-    ),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Archive.")] = Path("results.tgz"),
     competition: Annotated[
         str, typer.Option(help="comp6: trained with other data too, such as ImageNet; or comp5.")
     ] = "comp6",
@@ -277,12 +275,14 @@ def export(
 
 
 def main() -> None:
-    """Run a command. A UserError is printed as one line, and the exit code is 1."""
+    """Run a command. A UserError or a full disk is one line, and the exit code is 1."""
     threading.excepthook = runtime.forgive_pool
     try:
         app()
-    except UserError as e:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {e}", markup=False)
+    except Exception as e:
+        if not (line := str(e) if isinstance(e, UserError) else faults.explain(e)):
+            raise
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {line}", markup=False)
         sys.exit(1)
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.core import formats, locks, ranks, runtime
+from pipeline.core import faults, formats, locks, ranks, runtime
 from pipeline.core.errors import MissingFileError, UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, section
@@ -34,17 +34,20 @@ def main() -> None:
         if ranks.first():
             locks.keep(layout)
         _run_stage(layout)
+        if ranks.first():
+            for folder in layout.resume.glob(f"{name}-*"):
+                shutil.rmtree(folder)
+            _log(layout, time.monotonic() - start)
     except UserError as e:
         _print_error(e)
         sys.exit(1)
-    except RuntimeError as e:
-        if not ranks.lost(e):
+    except Exception as e:
+        if ranks.lost(e):
+            sys.exit(f"error: {name}, rank {ranks.rank()}: another rank is gone")
+        if not (line := faults.explain(e)):
             raise
-        sys.exit(f"error: {name}, rank {ranks.rank()}: another rank is gone")
-    if ranks.first():
-        for folder in layout.resume.glob(f"{name}-*"):
-            shutil.rmtree(folder)
-        _log(layout, time.monotonic() - start)
+        _print_error(UserError(line))
+        sys.exit(1)
 
 
 def _run_stage(layout: Layout) -> None:
