@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app import cells
+from app import cells, watched_dvc
 from app import locks as dvc_locks
-from pipeline.core import formats, locks
+from pipeline.core import formats, locks, runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, validate
@@ -58,6 +58,7 @@ def _dvc(work: Path, targets: Sequence[str]) -> None:
 def main() -> None:
     """Run the cell that the command line names."""
     row, seed, *targets = sys.argv[1:]
+    runtime.watch_parent(at_end=watched_dvc.kill_children)
     try:
         locks.keep(Layout())
         run(Layout(), row, int(seed), targets)

@@ -46,7 +46,7 @@ def dvc(*args: str, say: Callable[[str], None]) -> int | None:
     for line in locks.restore(Layout()):
         say(f"{line}\n")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "dvc", *args]
+    command = [sys.executable, "-m", "app.watched_dvc", *args]
     env = {**os.environ, "PATH": path}
     signal.signal(signal.SIGTERM, _interrupt)
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:

@@ -30,6 +30,8 @@ MAXRSS_PER_KIB = 1024 if sys.platform == "darwin" else 1  # macOS counts ru_maxr
 def main() -> None:
     """Run the stage that the command line names. Bad input gives one line and exit code 1."""
     layout, start, name = Layout(), time.monotonic(), run_name()
+    if under_dvc() and not ranks.inside():
+        runtime.watch_parent()
     try:
         if ranks.first():
             locks.keep(layout)
@@ -48,6 +50,11 @@ def main() -> None:
             raise
         _print_error(UserError(line))
         sys.exit(1)
+
+
+def under_dvc() -> bool:
+    """Whether DVC started this stage. DVC then stores the outputs after it."""
+    return "DVC_STAGE" in os.environ
 
 
 def _run_stage(layout: Layout) -> None:
