@@ -24,6 +24,7 @@ from pipeline.core.params import read_yaml, section
 Slice = tuple[str, Any]  # dotted name in params.yaml, its model
 Slices = Mapping[str, Slice]  # by the keyword that a stage's `run` takes
 SHARD: Slice = ("shard", Annotated[int, Field(ge=0)])
+FINISHED = "finished"  # marks a folder of .resume
 MAXRSS_PER_KIB = 1024 if sys.platform == "darwin" else 1  # macOS counts ru_maxrss in bytes
 
 
@@ -35,10 +36,10 @@ def main() -> None:
     try:
         if ranks.first():
             locks.keep(layout)
+            _remove_finished_work(layout)
         _run_stage(layout)
         if ranks.first():
-            for folder in layout.resume.glob(f"{name}-*"):
-                shutil.rmtree(folder)
+            _finish_work(layout)
             _log(layout, time.monotonic() - start)
     except UserError as e:
         _print_error(e)
@@ -55,6 +56,26 @@ def main() -> None:
 def under_dvc() -> bool:
     """Whether DVC started this stage. DVC then stores the outputs after it."""
     return "DVC_STAGE" in os.environ
+
+
+def _finish_work(layout: Layout) -> None:
+    """Remove the stage's folder in .resume. Under DVC, mark it to be removed by the next stage.
+
+    DVC still has to store the outputs. If it is killed or the disk is full, it deletes them and
+    runs the stage again, which then finds all its work there.
+    """
+    for folder in layout.resume.glob(f"{run_name()}-*"):
+        if under_dvc():
+            (folder / FINISHED).touch()
+        else:
+            shutil.rmtree(folder)
+
+
+def _remove_finished_work(layout: Layout) -> None:
+    """Remove the work of other stages that are finished: DVC has stored their outputs."""
+    for mark in layout.resume.glob(f"*-*/{FINISHED}"):
+        if not mark.parent.name.startswith(f"{run_name()}-"):
+            shutil.rmtree(mark.parent)
 
 
 def _run_stage(layout: Layout) -> None:

@@ -131,6 +131,21 @@ def test_a_stage_killed_between_two_moves_can_run_again(project):
     assert formats.digest(*outs) == whole
 
 
+def test_a_stage_that_ends_before_dvc_has_stored_its_outputs_computes_nothing_again(project):
+    """DVC was killed, or its cache is on a full disk. It then deletes the outputs."""
+    outs = [project.root / out for out in PER_IMAGE["fuse"]]
+    project.stages("fuse", DVC_STAGE="fuse")
+    whole, files = formats.digest(*outs), {written(p) for out in outs for p in out.iterdir()}
+    remove(outs)
+    project.stages("fuse", DVC_STAGE="fuse")
+    assert {written(p) for out in outs for p in out.iterdir()} == files
+    assert formats.digest(*outs) == whole
+    kept = project.root / ".resume/train_seed-0123"
+    kept.mkdir()  # of another stage, which is not finished
+    project.stages("evaluate_guide", DVC_STAGE="evaluate_guide")
+    assert [p.name for p in (project.root / ".resume").glob("*-*")] == [kept.name]
+
+
 def test_an_interrupted_stage_keeps_its_unfinished_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["stages", "fuse"])
