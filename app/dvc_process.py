@@ -12,7 +12,7 @@ from typing import IO, cast
 
 import psutil
 
-from app import locks
+from app import cache, locks
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 
@@ -45,6 +45,7 @@ def dvc(*args: str, say: Callable[[str], None]) -> int | None:
         raise UserError(BUSY)
     for line in locks.restore(Layout()):
         say(f"{line}\n")
+    cache.distrust()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "app.watched_dvc", *args]
     env = {**os.environ, "PATH": path}

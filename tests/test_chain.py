@@ -1,8 +1,11 @@
 """The whole chain in a copy of the project, run by dvc as a user runs it."""
 
+import hashlib
+import os
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -89,6 +92,32 @@ def test_a_lock_that_was_cut_off_is_restored_and_nothing_is_computed_again(proje
     assert done.stdout.count(f"{lock} was damaged") == damaged
     assert "Running stage" not in done.stdout
     assert path.read_bytes() == content
+
+
+@pytest.mark.slow
+def test_a_damaged_file_in_the_cache_is_computed_again(project):
+    """DVC would restore it as it is: it trusts the files of its cache."""
+    folder = project.root / "data/refined/guide"
+    whole = formats.digest(folder)
+    name = hashlib.md5(next(folder.iterdir()).read_bytes()).hexdigest()
+    cached = project.root / f".dvc/cache/files/md5/{name[:2]}/{name[2:]}"
+    content = cached.read_bytes()
+    cached.unlink()  # copies of the project share it
+    cached.write_bytes(content[:100])
+    cached.chmod(0o444)
+    shutil.rmtree(folder)
+    done = project.python("cli.py", "run", "refine", **ONE_WORKER)
+    assert "Running stage" in done.stdout and formats.digest(folder) == whole
+
+
+@pytest.mark.slow
+def test_a_clock_that_was_set_back_reruns_nothing(project):
+    """All files are then from the future."""
+    tomorrow = time.time() + 86_400
+    for path in project.root.rglob("*"):
+        if path.is_file() and ".git" not in path.parts:
+            os.utime(path, (tomorrow, tomorrow))
+    assert project.repro() == []
 
 
 def test_a_param_of_fuse_reruns_fuse_and_the_stages_after_it(project):
