@@ -9,7 +9,7 @@ try:
 
     from app.commands import chain, data, masks, results
     from app.console import PlainConsole
-    from pipeline.core import runtime
+    from pipeline.core import faults, runtime
     from pipeline.core.errors import UserError
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
@@ -41,12 +41,14 @@ for name, command in COMMANDS.items():
 
 
 def main() -> None:
-    """Run a command. A UserError is printed as one line, and the exit code is 1."""
+    """Run a command. A UserError or a full disk is one line, and the exit code is 1."""
     threading.excepthook = runtime.forgive_pool
     try:
         app()
-    except UserError as e:
-        PlainConsole(stderr=True).print(f"error: {e}")
+    except Exception as e:
+        if not (line := str(e) if isinstance(e, UserError) else faults.explain(e)):
+            raise
+        PlainConsole(stderr=True).print(f"error: {line}")
         sys.exit(1)
 
 

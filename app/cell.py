@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app import cells
-from pipeline.core import formats
+from app import cells, watched_dvc
+from app import locks as dvc_locks
+from pipeline.core import formats, locks, runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, validate
@@ -46,6 +47,8 @@ def run(layout: Layout, row: str, seed: int, targets: Sequence[str]) -> None:
 
 
 def _dvc(work: Path, targets: Sequence[str]) -> None:
+    for line in dvc_locks.restore(Layout(work)):
+        print(line)
     command = [sys.executable, "-m", "dvc", "repro", *targets]
     env = {k: v for k, v in os.environ.items() if not k.startswith("DVC_")}
     if subprocess.run(command, cwd=work, check=False, env=env).returncode:
@@ -55,7 +58,9 @@ def _dvc(work: Path, targets: Sequence[str]) -> None:
 def main() -> None:
     """Run the cell that the command line names."""
     row, seed, *targets = sys.argv[1:]
+    runtime.watch_parent(at_end=watched_dvc.kill_children)
     try:
+        locks.keep(Layout())
         run(Layout(), row, int(seed), targets)
     except UserError as e:
         sys.exit(f"error: {row}: {e}")

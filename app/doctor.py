@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app import inputs
+from app import inputs, locks
 from pipeline.core import runtime
 from pipeline.core.config import OWN_BACKBONES, Net
 from pipeline.core.errors import UserError
@@ -92,6 +92,11 @@ def _data(layout: Layout) -> str:
     return f"{data.source}: {data.root}, {counts}"
 
 
+def _locks(layout: Layout) -> str:
+    locks.require_valid(layout)
+    return "DVC can read its lock files"
+
+
 def _nets(params: Params) -> list[tuple[str, Net]]:
     """List each section with a network that the chain trains."""
     nets: list[tuple[str, Net]] = [("seed", params.seed), ("segment", params.segment)]
@@ -149,6 +154,7 @@ CHECKS: dict[str, Callable[[Layout], str]] = {
     "weights": _weights,
     "saliency": _saliency,
     "maps": inputs.check_maps,
+    "locks": _locks,
 }
 
 

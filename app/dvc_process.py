@@ -12,9 +12,10 @@ from typing import IO, cast
 
 import psutil
 
+from app import cache, locks
 from pipeline.core.errors import UserError
+from pipeline.core.layout import Layout
 
-RWLOCK = Path(".dvc/tmp/rwlock")  # where DVC records which process uses which path
 BUSY = "another run is using this folder; wait until it ends, or stop it"
 HINTS = (  # lines that DVC prints and has no setting to leave out
     "Generating lock file",
@@ -42,8 +43,11 @@ def dvc(*args: str, say: Callable[[str], None]) -> int | None:
     """
     if _busy():
         raise UserError(BUSY)
+    for line in locks.restore(Layout()):
+        say(f"{line}\n")
+    cache.distrust()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "dvc", *args]
+    command = [sys.executable, "-m", "app.watched_dvc", *args]
     env = {**os.environ, "PATH": path}
     signal.signal(signal.SIGTERM, _interrupt)
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
@@ -61,10 +65,13 @@ def ask(*args: str) -> str:
     """Return what DVC prints in answer to a question, which changes nothing.
 
     Raises:
-        UserError: another run holds DVC's lock, or DVC cannot read the project.
+        UserError: another run holds DVC's lock, a lock file is damaged, or DVC cannot read the
+            project.
     """
     command = [sys.executable, "-m", "dvc", *args]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode and not _busy():
+        locks.require_valid(Layout())
     if "is busy" in answer.stderr or "Unable to acquire lock" in answer.stderr:
         raise UserError(BUSY)
     if answer.returncode:
@@ -78,11 +85,13 @@ def _busy() -> bool:
     DVC would find the lock, too. But its message suggests to remove the lock.
     """
     try:
-        locks = json.loads(RWLOCK.read_text())
+        users_of = json.loads(locks.RWLOCK.read_text())
     except (FileNotFoundError, ValueError):  # no run yet, or DVC is writing the file
         return False
-    readers = [reader for path_readers in locks.get("read", {}).values() for reader in path_readers]
-    users = [*locks.get("write", {}).values(), *readers]
+    readers = [
+        reader for path_readers in users_of.get("read", {}).values() for reader in path_readers
+    ]
+    users = [*users_of.get("write", {}).values(), *readers]
     return any(psutil.pid_exists(user["pid"]) for user in users)
 
 

@@ -1,15 +1,20 @@
 """Run torchrun on this machine. If a rank fails, print one line instead of torchrun's traceback."""
 
 import logging
+import os
 import sys
 
 from torch.distributed import run
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+from pipeline.core import runtime
+
 
 def main(args: list[str]) -> None:
     """Start the ranks with torchrun's `args`, and wait. If one fails, the others are stopped."""
+    if "DVC_STAGE" in os.environ:
+        runtime.watch_parent()
     logging.disable()  # affects torchrun only, because the ranks are processes of their own
     try:
         run.run(run.parse_args(args))  # type: ignore[no-untyped-call]

@@ -2,11 +2,12 @@
 
 Unfinished work is in .resume/RUN-KEY. RUN names the stage and its variant. KEY changes with the
 inputs, the params, the code and the device, so that no run continues the work of a different one.
-`stages/_run.py` removes the folders of a stage that is done.
+`stages/_run.py` removes the folders of a stage that is done, once DVC has stored its outputs.
 """
 
 import contextlib
 import functools
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def outputs(
     shard: int,
     network: bool = True,
 ) -> Iterator[Layout]:
-    """Yield a temporary layout for per-image files, and move them to `outs` at the end.
+    """Yield a temporary layout for per-image files, and move or link them to `outs` at the end.
 
     The temporary layout still holds the files of a killed run. Files are not written to `outs`
     directly, because DVC deletes the outs of a stage before it runs.
@@ -85,9 +86,18 @@ def _inside(work: Layout, layout: Layout, outs: Sequence[Path]) -> list[Path]:
 
 
 def _replace(unfinished: Path, out: Path) -> None:
+    """Put a folder of finished files in the place of an output.
+
+    Under DVC, the files also stay where they are, until DVC has stored the output.
+    """
     if out.exists():  # only if the stage is run without DVC
         shutil.rmtree(out)
     out.parent.mkdir(parents=True, exist_ok=True)
+    if _run.under_dvc():
+        with contextlib.suppress(OSError):  # the file system has no hard links
+            shutil.copytree(unfinished, out, copy_function=os.link)
+            return
+        shutil.rmtree(out, ignore_errors=True)
     shutil.move(unfinished, out)
 
 

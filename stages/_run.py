@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.core import formats, provenance, ranks, runtime
+from pipeline.core import faults, formats, locks, provenance, ranks, runtime
 from pipeline.core.errors import MissingFileError, UserError, printable
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, section
@@ -24,25 +24,58 @@ from pipeline.core.params import read_yaml, section
 Slice = tuple[str, Any]  # dotted name in params.yaml, its model
 Slices = Mapping[str, Slice]  # by the keyword that a stage's `run` takes
 SHARD: Slice = ("shard", Annotated[int, Field(ge=0)])
+FINISHED = "finished"  # marks a folder of .resume
 MAXRSS_PER_KIB = 1024 if sys.platform == "darwin" else 1  # macOS counts ru_maxrss in bytes
 
 
 def main() -> None:
     """Run the stage that the command line names. Bad input gives one line and exit code 1."""
     layout, start, name = Layout(), time.monotonic(), run_name()
+    if under_dvc() and not ranks.inside():
+        runtime.watch_parent()
     try:
+        if ranks.first():
+            locks.keep(layout)
+            _remove_finished_work(layout)
         _run_stage(layout)
+        if ranks.first():
+            _finish_work(layout)
+            _log(layout, time.monotonic() - start)
     except UserError as e:
         _print_error(e)
         sys.exit(1)
-    except RuntimeError as e:
-        if not ranks.lost(e):
+    except Exception as e:
+        if ranks.lost(e):
+            sys.exit(f"error: {name}, rank {ranks.rank()}: another rank is gone")
+        if not (line := faults.explain(e)):
             raise
-        sys.exit(f"error: {name}, rank {ranks.rank()}: another rank is gone")
-    if ranks.first():
-        for folder in layout.resume.glob(f"{name}-*"):
+        _print_error(UserError(line))
+        sys.exit(1)
+
+
+def under_dvc() -> bool:
+    """Whether DVC started this stage. DVC then stores the outputs after it."""
+    return "DVC_STAGE" in os.environ
+
+
+def _finish_work(layout: Layout) -> None:
+    """Remove the stage's folder in .resume. Under DVC, mark it to be removed by the next stage.
+
+    DVC still has to store the outputs. If it is killed or the disk is full, it deletes them and
+    runs the stage again, which then finds all its work there.
+    """
+    for folder in layout.resume.glob(f"{run_name()}-*"):
+        if under_dvc():
+            (folder / FINISHED).touch()
+        else:
             shutil.rmtree(folder)
-        _log(layout, time.monotonic() - start)
+
+
+def _remove_finished_work(layout: Layout) -> None:
+    """Remove the work of other stages that are finished: DVC has stored their outputs."""
+    for mark in layout.resume.glob(f"*-*/{FINISHED}"):
+        if not mark.parent.name.startswith(f"{run_name()}-"):
+            shutil.rmtree(mark.parent)
 
 
 def _run_stage(layout: Layout) -> None:

@@ -23,6 +23,7 @@ from pipeline.saliency.config import SaliencyNet
 from pipeline.segment import deeplab
 from pipeline.segment.deeplab import DeepLab
 from pipeline.training import fit
+from pipeline.training.state import Epoch
 from pipeline.training.views import Views
 from stages import _resume, _run
 
@@ -116,7 +117,7 @@ def _train(
     random_seed: int,
     crf: Crf,
     title: str,
-) -> tuple[DeepLab, list[fit.Epoch]]:
+) -> tuple[DeepLab, list[Epoch]]:
     """Train a new network on the present labels."""
     runtime.seed_all(random_seed)
     model = DeepLab.from_spec(_spec(net), weights=net.weights)

@@ -1,8 +1,11 @@
 """The whole chain in a copy of the project, run by dvc as a user runs it."""
 
+import hashlib
+import os
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,8 +13,9 @@ import pytest
 from app.dvc_process import BUSY
 from pipeline.core import formats
 from pipeline.core.layout import Layout
+from pipeline.core.locks import is_valid
 from pipeline.core.samples import read_samples
-from tests.project import CHAIN, TINY
+from tests.project import CHAIN, ONE_WORKER, TINY
 
 
 def test_bare_repro_runs_the_chosen_chain_and_nothing_else(finished):
@@ -68,6 +72,52 @@ def test_status_and_run_print_states_and_scores(project):
     assert " s" in line and "MiB" in line
     scores = project.python("cli.py", "run", "evaluate_saliency").stdout
     assert "saliency, at half its maximum" in scores
+
+
+@pytest.mark.parametrize("lock, share", [
+    ("dvc.lock", 0), ("optional/dvc.lock", 0.3),
+    *(pytest.param("dvc.lock", share, marks=pytest.mark.slow) for share in (0.1, 0.5, 0.9, 0.999)),
+])  # fmt: skip
+def test_a_lock_that_was_cut_off_is_restored_and_nothing_is_computed_again(project, lock, share):
+    path = project.root / lock
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    damaged = not is_valid(path)  # else DVC accepts what is left of it
+    status = project.here("cli.py", "status", check=False)
+    assert status.returncode == damaged
+    if damaged:
+        assert status.stderr.startswith(f"error: {lock}: is damaged")
+        assert len(status.stderr.splitlines()) == 1
+    done = project.python("cli.py", "run", **ONE_WORKER)
+    assert done.stdout.count(f"{lock} was damaged") == damaged
+    assert "Running stage" not in done.stdout
+    assert path.read_bytes() == content
+
+
+@pytest.mark.slow
+def test_a_damaged_file_in_the_cache_is_computed_again(project):
+    """DVC would restore it as it is: it trusts the files of its cache."""
+    folder = project.root / "data/refined/guide"
+    whole = formats.digest(folder)
+    name = hashlib.md5(next(folder.iterdir()).read_bytes()).hexdigest()
+    cached = project.root / f".dvc/cache/files/md5/{name[:2]}/{name[2:]}"
+    content = cached.read_bytes()
+    cached.unlink()  # copies of the project share it
+    cached.write_bytes(content[:100])
+    cached.chmod(0o444)
+    shutil.rmtree(folder)
+    done = project.python("cli.py", "run", "refine", **ONE_WORKER)
+    assert "Running stage" in done.stdout and formats.digest(folder) == whole
+
+
+@pytest.mark.slow
+def test_a_clock_that_was_set_back_reruns_nothing(project):
+    """All files are then from the future."""
+    tomorrow = time.time() + 86_400
+    for path in project.root.rglob("*"):
+        if path.is_file() and ".git" not in path.parts:
+            os.utime(path, (tomorrow, tomorrow))
+    assert project.repro() == []
 
 
 def test_a_param_of_fuse_reruns_fuse_and_the_stages_after_it(project):

@@ -31,7 +31,7 @@ def test_doctor_runs_every_check(copy):
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
         "python", "torch", "device", "CRF", "params", "data", "images", "masks", "backbone",
-        "weights", "saliency", "maps",
+        "weights", "saliency", "maps", "locks",
     ]  # fmt: skip
 
 
@@ -190,6 +190,17 @@ def test_kill_ends_processes_that_ignore_ctrl_c(copy, folder_params):
     copy.change({"data": folder_params["data"]})
     (copy.root / "stages/prepare.py").write_text(SLEEPS)
     interrupted(copy, "run", "prepare", send=os.kill, by=signal.SIGTERM, background=True)
+
+
+def test_kill_9_of_the_command_alone_ends_all_that_it_started(copy, folder_params):
+    copy.change({"data": folder_params["data"]})
+    (copy.root / "stages/prepare.py").write_text(SLEEPS)
+    with started(copy, "run", "prepare") as run:
+        time.sleep(0.5)  # until its process pool has started
+        run.kill()
+        run.wait()
+        wait_for(lambda: not [p for p in psutil.process_iter(["cwd"])
+                              if p.info["cwd"] == str(copy.root)])  # fmt: skip
 
 
 def test_a_second_run_in_the_same_folder_stops_with_one_line(copy, folder_params):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pipeline.core import runtime
+from pipeline.core.errors import UserError
 from pipeline.nets import checkpoint
 from pipeline.saliency import training_set
 from pipeline.saliency.onnx import onnx_model
@@ -53,6 +54,17 @@ def test_a_step_on_cuda_is_near_the_cpus(photos, monkeypatch, precision, share):
     loss, update = tiny_nets.step(photos)
     assert loss == pytest.approx(cpu_loss, rel=share)
     tiny_nets.assert_near(update, cpu_update, share=share)
+
+
+def test_a_loss_that_is_not_finite_on_cuda_names_its_batch(photos, monkeypatch):
+    """Without a traceback, and the device still works."""
+    tiny_nets.use(monkeypatch, device="cuda")
+    whole = deeplab.pixel_loss
+    monkeypatch.setattr(deeplab, "pixel_loss", lambda *a, **kw: whole(*a, **kw) + float("nan"))
+    with pytest.raises(UserError, match=r"loss of step 1 of \d+ is not finite; .*: .*\.png"):
+        tiny_nets.step(photos)
+    assert not (photos / "resume/state.pt").exists()
+    assert float(torch.ones(1, device="cuda")) == 1
 
 
 def test_a_network_saved_on_cuda_loads_on_the_cpu_with_the_same_weights(tmp_path, monkeypatch):

@@ -60,19 +60,42 @@ def test_two_ranks_write_the_files_that_one_process_writes(project, text):
     assert formats.digest(*outs) == single
 
 
-def test_two_ranks_learn_the_weights_that_one_process_learns(tmp_path):
-    """Views are padded with void, so the ranks have different numbers of known pixels."""
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+
+
+def write_set(folder):
+    """Write the training set of `small_fit`. Its labels hold different numbers of void pixels."""
     rng = np.random.default_rng(0)
     for i in range(8):
-        photo(tmp_path / f"{i}.png", size=(40, 36), seed=i)
+        photo(folder / f"{i}.png", size=(40, 36), seed=i)
         label = rng.integers(0, 2, (36, 40)).astype(np.uint8)
         label[: 4 * i] = VOID
-        formats.write_label(tmp_path / f"l{i}.png", label)
+        formats.write_label(folder / f"l{i}.png", label)
+
+
+def small_fit(*args, check=True):
     env = {**os.environ, **ONE, "GUIDELABEL_PRECISION": "float32"}
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    for launcher in ([], torchrun):
-        command = [sys.executable, *launcher, "-m", "tests.small_fit", tmp_path]
-        subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True)
+    command = [sys.executable, *map(str, args)]
+    subprocess.run(command, cwd=ROOT, env=env, check=check, capture_output=True)
+
+
+@pytest.mark.slow
+def test_two_ranks_that_are_killed_within_an_epoch_end_with_the_same_bytes(tmp_path):
+    """Each rank has random numbers and losses of its own, and each epoch has two steps."""
+    results = []
+    for name, stops in (("whole", [99]), ("killed", [3, 99])):
+        write_set(folder := tmp_path / name)
+        for stop in stops:
+            small_fit(*TORCHRUN, "-m", "tests.small_fit", folder, stop, check=stop == 99)
+        results.append([p.read_bytes() for p in sorted(folder.glob("*-of-2.*"))])
+    assert results[0] == results[1] and len(results[0]) == 4
+
+
+def test_two_ranks_learn_the_weights_that_one_process_learns(tmp_path):
+    """Views are padded with void, so the ranks have different numbers of known pixels."""
+    write_set(tmp_path)
+    for launcher in ((), TORCHRUN):
+        small_fit(*launcher, "-m", "tests.small_fit", tmp_path)
     single, *pair = [
         read_weights(tmp_path / f"weights-{name}.safetensors")
         for name in ("0-of-1", "0-of-2", "1-of-2")

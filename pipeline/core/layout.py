@@ -5,6 +5,7 @@ from pathlib import Path
 
 SCORED = ("seed", "saliency", "guide", "segment")  # the groups of scores, one for each stage
 SCORED_BY_NAME = ("maps",)  # groups whose stage runs only if it is named: optional/dvc.yaml
+LOCKS = ("dvc.lock", "optional/dvc.lock", "ablation/dvc.lock")
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,15 @@ class Layout:
     def resume(self) -> Path:
         """The unfinished work of an interrupted stage, from which it continues."""
         return self.root / ".resume"
+
+    @property
+    def locks(self) -> tuple[Path, ...]:
+        """DVC's lock files: which inputs each result was made from."""
+        return tuple(self.root / name for name in LOCKS)
+
+    def kept_lock(self, lock: Path) -> Path:
+        """The last valid copy of a lock file."""
+        return self.resume / "locks" / lock.relative_to(self.root)
 
     @property
     def log(self) -> Path:

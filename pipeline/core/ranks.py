@@ -101,7 +101,7 @@ def group(device: Callable[[], "torch.device"]) -> Iterator[None]:
     dist.destroy_process_group()
 
 
-def lost(error: RuntimeError) -> bool:
+def lost(error: Exception) -> bool:
     """Whether the error only says that another rank ended. That rank or torchrun tells why."""
     return "gloo/transport" in str(error) or type(error).__name__ == "DistBackendError"
 
@@ -123,6 +123,17 @@ def agreed(make: Callable[[], T]) -> T:
     shared: list[T | None] = [make() if first() else None]
     dist.broadcast_object_list(shared, src=0)
     return shared[0]  # type: ignore[return-value]
+
+
+def gathered(value: T) -> list[T]:
+    """Return the values of all ranks, in their order."""
+    if world() == 1:
+        return [value]
+    import torch.distributed as dist
+
+    values: list[T | None] = [None] * world()
+    dist.all_gather_object(values, value)
+    return values  # type: ignore[return-value]
 
 
 def mean(value: "torch.Tensor") -> "torch.Tensor":

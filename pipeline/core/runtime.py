@@ -193,11 +193,17 @@ def leave_with_parent() -> None:
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    watch_parent()
+
+
+def watch_parent(*, at_end: Callable[[], None] = lambda: None) -> None:
+    """End this process within a second after its parent is gone. Call `at_end` before."""
     parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
+        at_end()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

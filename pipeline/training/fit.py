@@ -1,19 +1,18 @@
 """The training loop of the classifier, the saliency network and the segmenter.
 
-Each epoch seeds torch from (seed, epoch), and the state after it is saved. So a killed run resumes
-after its last finished epoch, and ends with the same bytes as an uninterrupted run.
+Each epoch seeds torch from (seed, epoch). The state is saved after each epoch, and within a long
+epoch about every ten minutes. So a killed run resumes there, and ends with the same bytes as an
+uninterrupted run.
 
 Shapes: N batch, S side of a view in px.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,50 +20,13 @@ from torch import Tensor, nn
 from pipeline.core import ranks, runtime
 from pipeline.core.config import Train
 from pipeline.core.errors import UserError
+from pipeline.training import state
 from pipeline.training.optim import optimizer_for, set_lr
+from pipeline.training.state import Epoch, Run
 from pipeline.training.views import Target, Views, batches_of, epoch_keys, fixed, fixed_keys
 
-SYNC_STEPS = 20  # steps between two reads of the losses; each read waits for a GPU
 LossOf = Callable[[nn.Module, Tensor, Any], Tensor]
-Batches = Iterator[tuple[Tensor, Target]]
-
-
-class Epoch(NamedTuple):
-    """The mean loss of one epoch, and the validation loss after it, if there is one."""
-
-    loss: float
-    val_loss: float | None
-
-
-@dataclass
-class Run:
-    """The state of a training: `done` of its `steps` are done."""
-
-    net: nn.Module
-    optimizer: torch.optim.Optimizer
-    steps: int
-    done: int = 0
-    epochs: list[Epoch] = field(default_factory=list)
-
-    def save(self, path: Path) -> None:
-        """Write all that a resumed run needs. A killed run leaves no incomplete file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        state = {
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "done": self.done,
-            "epochs": [tuple(epoch) for epoch in self.epochs],
-        }
-        with (part := path.with_suffix(".part")).open("wb") as f:
-            torch.save(state, f)
-        os.replace(part, path)
-
-    def restore(self, path: Path) -> None:
-        """Return to the state that `save` wrote."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.done, self.epochs = state["done"], [Epoch(*epoch) for epoch in state["epochs"]]
+Batches = Iterator[tuple[list[tuple[int, int]], tuple[Tensor, Target]]]  # keys, then their batch
 
 
 def fit(
@@ -83,9 +45,9 @@ def fit(
         views: the training set.
         loss_of: computes the loss, a scalar, from net, images (N, 3, S, S) and target. The target
             is what `views` return.
-        resume: folder for the state after each epoch. The state is kept after the last epoch, too.
-            So a stage that is killed between its training and its end does not train again.
-            `stages/_run.py` removes the folder.
+        resume: folder for the state. It is kept after the last epoch, too. So a stage that is
+            killed between its training and its end does not train again. `stages/_run.py` removes
+            the folder.
         title: the title of progress bars and messages.
         val: images for a validation loss after each epoch. The loss is for people: nothing learns
             from it, and nothing is chosen by it.
@@ -100,48 +62,75 @@ def fit(
     train = views.train
     batch = _batch_size(len(views), train, title=title)
     epoch_steps = len(views) // batch
-    run = _start(net, train, epoch_steps=epoch_steps, state=resume / "state.pt", title=title)
+    path = resume / "state.pt"
+    run = _start(net, train, epoch_steps=epoch_steps, path=path, title=title)
     compute_loss = _with_loss(net, loss_of)
-    epochs = range(math.ceil(run.done / epoch_steps), math.ceil(run.steps / epoch_steps))
+    epochs = range(len(run.epochs), math.ceil(run.steps / epoch_steps))
     keys = [key for e in epochs for key in epoch_keys(views, batch=batch, epoch=e)]
-    batches = batches_of(views, keys[: run.steps - run.done])
+    keys = keys[run.done - len(run.epochs) * epoch_steps :][: run.steps - run.done]
+    batches = zip(keys, batches_of(views, keys), strict=True)
     for epoch in epochs:
-        runtime.seed_all(views.seed, epoch + 1_000 * ranks.rank())
-        steps, name = min(epoch_steps, run.steps - run.done), f"{title}, epoch {epoch + 1}"
+        first_step, name = epoch * epoch_steps, f"{title}, epoch {epoch + 1}"
+        run.start_epoch(views.seed, first_step=first_step)
+        steps, done = min(epoch_steps, run.steps - first_step), run.done - first_step
         start = time.monotonic()
-        loss = _train_epoch(run, compute_loss, islice(batches, steps), train, steps, title=name)
-        rate = steps * batch / (time.monotonic() - start)
+        left = islice(batches, steps - done)
+        _train_epoch(run, compute_loss, left, views, path, steps=steps - done, title=name)
+        rate = (steps - done) * batch / (time.monotonic() - start)
+        loss = float(ranks.mean(torch.tensor(run.total / steps, device=runtime.device())))
         val_loss = _validate(net, compute_loss, val, batch=batch) if val else None
         run.epochs.append(Epoch(loss, val_loss))
         val_text = "" if val_loss is None else f", on val {val_loss:.4f}"
         runtime.say(f"{name}: loss {loss:.4f}{val_text}, {rate:.1f} images/s")
-        if ranks.first():
-            run.save(resume / "state.pt")
-        ranks.barrier()
+        run.save(path)
     ranks.take_first(net.buffers())  # each rank has batch statistics of its own
     net.eval()
     return run.epochs
 
 
 def _train_epoch(
-    run: Run, compute_loss: nn.Module, batches: Batches, train: Train, steps: int, *, title: str
-) -> float:
-    """Train on `steps` batches, and return their mean loss."""
+    run: Run,
+    compute_loss: nn.Module,
+    batches: Batches,
+    views: Views,
+    path: Path,
+    *,
+    steps: int,
+    title: str,
+) -> None:
+    """Train on the `steps` batches that are left of an epoch. Add their losses to `run.total`."""
     run.net.train()
-    device, total, pending = runtime.device(), 0.0, list[Tensor]()
-    for image, target in runtime.track(batches, total=steps, title=title):
-        set_lr(run.optimizer, train, progress=run.done / run.steps)
+    device, last_step = runtime.device(), run.done + steps
+    for keys, (image, target) in runtime.track(batches, total=steps, title=title):
+        set_lr(run.optimizer, views.train, progress=run.done / run.steps)
         loss = _batch_loss(compute_loss, image, target, device)
-        _require_finite(loss, title=title)
+        read_loss = _start_reading(loss)
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        if not math.isfinite(value := read_loss()):
+            images = ", ".join(views.images[i].name for _, i in keys)
+            raise UserError(
+                f"{title}: the loss of step {run.done + 1} of {run.steps} is not finite; lower "
+                f"train.lr, or replace a bad image of its batch: {images}"
+            )
         run.optimizer.step()
-        run.done += 1
-        pending.append(loss.detach())
-        if len(pending) == SYNC_STEPS:
-            total, pending = _add(total, pending, title=title), []
-    total = _add(total, pending, title=title)
-    return float(ranks.mean(torch.tensor(total / steps, device=device)))
+        run.total, run.done = run.total + value, run.done + 1
+        if run.done < last_step and run.is_due():
+            run.save(path)
+
+
+def _start_reading(loss: Tensor) -> Callable[[], float]:
+    """Return a function that reads a loss. A GPU can compute the gradients meanwhile."""
+    if loss.device.type != "cuda":
+        return loss.detach().item
+    value, copied = loss.detach().to("cpu", non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record()
+
+    def read() -> float:
+        copied.synchronize()
+        return float(value)
+
+    return read
 
 
 @torch.no_grad()
@@ -156,15 +145,17 @@ def _validate(net: nn.Module, compute_loss: nn.Module, val: Views, *, batch: int
     return float(ranks.mean(torch.tensor(total / count, device=device))) if count else None
 
 
-def _start(net: nn.Module, train: Train, *, epoch_steps: int, state: Path, title: str) -> Run:
-    """Freeze stages, move the network to the device, and restore `state` if it exists."""
+def _start(net: nn.Module, train: Train, *, epoch_steps: int, path: Path, title: str) -> Run:
+    """Freeze stages, move the network to the device, and restore its state if one was saved."""
     net.trunk.freeze(train.frozen_stages)  # type: ignore[operator,union-attr]
     runtime.keep_memory()
     net.to(runtime.device()).to(memory_format=torch.channels_last)
     run = Run(net, optimizer_for(net, train), steps=max(1, round(train.epochs * epoch_steps)))
-    if state.exists():
-        run.restore(state)
+    if saved := state.read(path):
+        run.restore(saved)
         runtime.say(f"{title}: resumes after {run.done}/{run.steps} steps")
+    elif path.exists():
+        runtime.say(f"{title}: {path} is damaged; the training starts again")
     return run
 
 
@@ -193,29 +184,6 @@ def _to(target: Target, device: torch.device) -> Target:
     if isinstance(target, Tensor):
         return target.to(device, non_blocking=True)
     return [t.to(device, non_blocking=True) for t in target]
-
-
-def _require_finite(loss: Tensor, *, title: str) -> None:
-    """Stop a training before a loss that is not finite changes its weights.
-
-    A GPU checks the loss itself, so that nothing waits for it. `_add` then reports the failure.
-    """
-    if loss.device.type == "cuda":
-        torch._assert_async(torch.isfinite(loss).all())
-    elif not math.isfinite(float(loss.detach())):
-        raise UserError(f"{title}: the loss is not finite; lower train.lr")
-
-
-def _add(total: float, pending: list[Tensor], *, title: str) -> float:
-    """Add losses that are still on the device to `total`, in their order."""
-    try:
-        for loss in torch.stack(pending).tolist() if pending else ():
-            total += loss
-    except RuntimeError as e:  # the check of _require_finite failed on a GPU
-        if "device-side assert" not in str(e):
-            raise
-        raise UserError(f"{title}: the loss is not finite; lower train.lr") from e
-    return total
 
 
 class _NetWithLoss(nn.Module):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from app import dvc_process
+from app import dvc_process, locks
 from pipeline.core import formats
 
 
@@ -16,6 +16,6 @@ def test_only_the_lock_of_a_living_process_counts(tmp_path, monkeypatch, mode, p
     monkeypatch.chdir(tmp_path)
     assert not dvc_process._busy()
     user = {"pid": pid, "cmd": "dvc repro"}
-    locks = {mode: {"data/maps": [user] if mode == "read" else user}}
-    formats.write_json(dvc_process.RWLOCK, locks)
+    users_of = {mode: {"data/maps": [user] if mode == "read" else user}}
+    formats.write_json(locks.RWLOCK, users_of)
     assert dvc_process._busy() == busy

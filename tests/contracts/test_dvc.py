@@ -81,7 +81,7 @@ def test_the_model_of_a_part_names_the_keys_of_the_other_parts(part, whole):
 def layout_paths():
     """Return every path of Layout that a stage may read or write."""
     paths = Layout()
-    properties = [n for n, p in vars(Layout).items() if isinstance(p, property)]
+    properties = [n for n, p in vars(Layout).items() if isinstance(p, property) and n != "locks"]
     known = {getattr(paths, n).as_posix() for n in properties}
     known |= {paths.pretext(t).as_posix() for t in PRETEXT_OPTIONS}
     known |= {paths.saliency(s).as_posix() for s in SALIENCY_OPTIONS}

@@ -87,7 +87,7 @@ def test_a_killed_stage_continues_and_its_outputs_have_the_same_bytes(project, s
     whole = formats.digest(*outs)
     remove(outs)
     killed(project, stage, at="write", after=7)
-    files = [p for p in (project.root / ".resume").rglob("*")
+    files = [p for p in (project.root / ".resume").glob("*-*/**/*")
              if p.is_file() and p.suffix != ".part"]  # fmt: skip
     assert len(files) == 7
     folders, names = {p.parent for p in files}, Counter(p.name for p in files)
@@ -99,7 +99,7 @@ def test_a_killed_stage_continues_and_its_outputs_have_the_same_bytes(project, s
     if name in ("fuse", "diffuse", "refine"):  # others keep more, or compute whole batches again
         assert len(finished) >= 6  # an image with a file in one of two folders is made again
         assert finished <= moved
-    assert not list((project.root / ".resume").iterdir())
+    assert not list((project.root / ".resume").glob("*-*"))
 
 
 def test_a_killed_training_continues_and_its_model_has_the_same_bytes(project):
@@ -129,6 +129,21 @@ def test_a_stage_killed_between_two_moves_can_run_again(project):
     remove(outs)
     project.stages("fuse")
     assert formats.digest(*outs) == whole
+
+
+def test_a_stage_that_ends_before_dvc_has_stored_its_outputs_computes_nothing_again(project):
+    """DVC was killed, or its cache is on a full disk. It then deletes the outputs."""
+    outs = [project.root / out for out in PER_IMAGE["fuse"]]
+    project.stages("fuse", DVC_STAGE="fuse")
+    whole, files = formats.digest(*outs), {written(p) for out in outs for p in out.iterdir()}
+    remove(outs)
+    project.stages("fuse", DVC_STAGE="fuse")
+    assert {written(p) for out in outs for p in out.iterdir()} == files
+    assert formats.digest(*outs) == whole
+    kept = project.root / ".resume/train_seed-0123"
+    kept.mkdir()  # of another stage, which is not finished
+    project.stages("evaluate_guide", DVC_STAGE="evaluate_guide")
+    assert [p.name for p in (project.root / ".resume").glob("*-*")] == [kept.name]
 
 
 def test_an_interrupted_stage_keeps_its_unfinished_work(tmp_path, monkeypatch):

@@ -1,11 +1,14 @@
 """How a stage starts: its imports, its memory, its resume folder, and its errors."""
 
+import errno
 import shutil
 import subprocess
 import sys
 
 import pytest
+import torch
 
+from pipeline.core import formats, locks
 from pipeline.core.layout import Layout
 from stages import _resume
 
@@ -116,3 +119,38 @@ def test_a_missing_folder_of_a_matrix_names_its_stage(project):
     shutil.rmtree("data/maps")
     done = project.here("-m", "stages", "fuse", check=False)
     assert "run `python cli.py run seed` first" in done.stderr
+
+
+FAULTY = {
+    "fuse": (formats, "replace_file"),  # a file for each image, made in processes
+    "refine guide": (formats, "replace_file"),
+    "predict guide": (formats, "replace_file"),  # a file for each image, made by a network
+    "train_segment guide": (torch, "save"),  # a training
+    "prepare": (formats, "replace_file"),
+    "evaluate_guide": (formats, "replace_file"),
+    "report": (formats, "write_image"),
+}
+
+
+@pytest.mark.parametrize("error, message", [
+    (OSError(errno.ENOSPC, "No space left on device"), "the disk is full (No space left on"),
+    (MemoryError(), "memory ran out"),
+])  # fmt: skip
+@pytest.mark.parametrize(
+    "stage",
+    [s if s in ("fuse", "prepare") else pytest.param(s, marks=pytest.mark.slow) for s in FAULTY],
+)
+def test_a_fault_in_any_kind_of_stage_is_one_line_and_the_next_run_goes_on(
+    project, monkeypatch, stage, error, message
+):
+    def fails(*_, **__):
+        raise error
+
+    locks.keep(Layout())  # it writes files, too
+    with monkeypatch.context() as patch:
+        patch.setattr(*FAULTY[stage], fails)
+        done = project.here("-m", "stages", *stage.split(), check=False)
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("error", "Traceback"))]
+    assert done.returncode == 1 and len(lines) == 1, done.stderr
+    assert lines[0].startswith(f"error: {stage.replace(' ', '_')}: {message}")
+    project.stages(stage)

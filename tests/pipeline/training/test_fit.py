@@ -16,7 +16,7 @@ from pipeline.crf.config import Crf
 from pipeline.nets import backbones
 from pipeline.segment import deeplab, sec
 from pipeline.segment.config import Sec
-from pipeline.training import fit, optim
+from pipeline.training import fit, optim, state
 from pipeline.training.views import Views, epoch_keys, tag_vectors
 from tests.conftest import photo
 from tests.small_fit import Small
@@ -119,6 +119,41 @@ def test_sec_resumes_to_the_same_bytes(views, tmp_path):
     assert fitted(both, tmp_path / "b", sec_loss) == (losses, whole)
 
 
+@pytest.mark.parametrize("epochs", [2, 1.5])
+def test_a_training_killed_within_an_epoch_goes_on_there(views, tmp_path, monkeypatch, epochs):
+    """The net draws random numbers, so torch's generator must go on, too."""
+    train = views.train.model_copy(update={"epochs": epochs, "batch": 2})  # 4 steps an epoch
+    views, steps = dataclasses.replace(views, train=train), []
+
+    def loss(model, image, label, last=0):
+        steps.append(1)
+        if len(steps) == last:
+            raise KeyboardInterrupt
+        return small_loss(model, image + torch.rand(len(image), 1, 1, 1), label)
+
+    expected = small_fitted(views, tmp_path / "a", loss)
+    monkeypatch.setattr(state, "SAVE_SECONDS", 0)
+    assert small_fitted(views, tmp_path / "b", loss) == expected
+    for last in (3, 6):  # in each of the two epochs
+        steps.clear()
+        folder = tmp_path / f"c{last}"
+        with pytest.raises(KeyboardInterrupt):
+            small_fitted(views, folder, partial(loss, last=last))
+        steps.clear()
+        assert small_fitted(views, folder, loss) == expected
+        assert len(steps) == 4 * epochs - (last - 1)  # the killed step alone is computed again
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_damaged_state_is_said_and_the_training_starts_again(views, tmp_path, capsys, share):
+    expected = small_fitted(views, tmp_path)
+    path = tmp_path / "state.pt"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert small_fitted(views, tmp_path) == expected
+    assert f"{path} is damaged; the training starts again" in capsys.readouterr().err
+
+
 def test_tag_vectors_follow_the_list_of_classes():
     samples = [Sample("a", None, "train", t, 1, 1, "") for t in (("dog", "cat"), ())]
     assert [v.tolist() for v in tag_vectors(samples, ["cat", "cow", "dog"])] == [
@@ -218,7 +253,11 @@ def test_a_loss_that_is_not_finite_stops_before_weights_and_optimizer_change(
 
     with pytest.raises(UserError) as raised:
         small_fitted(dataclasses.replace(views, train=train), tmp_path, loss)
-    assert str(raised.value) == "test, epoch 2: the loss is not finite; lower train.lr"
+    batch = epoch_keys(views, batch=4, epoch=1)[1]
+    assert str(raised.value) == (
+        "test, epoch 2: the loss of step 4 of 6 is not finite; lower train.lr, or replace a bad "
+        "image of its batch: " + ", ".join(f"{i}.png" for _, i in batch)
+    )
     assert len(before) > len(models[0].state_dict())  # the optimizer has a state
     assert state_of(models[0], optimizers[0]) == before and len(steps) == 4
 

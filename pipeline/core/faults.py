@@ -1,0 +1,33 @@
+"""One line for faults of the machine: a full disk, memory that ran out, a killed loader process."""
+
+import errno
+
+from pipeline.core import runtime
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_MEMORY = (  # parts of messages of torch, OpenCV, CUDA, fork, threads and the dynamic loader
+    "can't allocate memory",
+    "cannot allocate memory",
+    "insufficient memory",
+    "out of memory",
+    "can't start new thread",
+    "failed to map segment",
+)
+
+
+def explain(error: Exception) -> str:
+    """Say in one line what happened and what to do. Return "" if it is no fault of the machine."""
+    again = "run the same command again: finished work is kept"
+    fewer = f"set GUIDELABEL_WORKERS to less than {runtime.workers()}"
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}the disk is full ({error.strerror}); make room, then {again}"
+    if "DataLoader worker" in str(error):
+        return (
+            "a process that loads images was killed, perhaps because memory ran out; "
+            f"{fewer}, then {again}"
+        )
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY):
+        return f"memory ran out; {fewer}, or lower batch or size_px in params.yaml, then {again}"
+    return ""
