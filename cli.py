@@ -15,6 +15,7 @@ except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
 from app import cells, chain, doctor, dvc_process, fetch, graph, msra, presets, status, tables
+from app.exports import commands as export
 from pipeline.core import runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED, Layout
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(export.app, name="export", help="Write masks for other tools.")
 out = Console(soft_wrap=True, highlight=False)
 LAYOUT = Layout()
 STOPPED = "\nStopped. All finished results are kept."
@@ -256,24 +258,6 @@ def predict(
     out.print(f"{results.count} images in {output}{kept}" + (names and f"; class indices: {names}"))
     if results.skipped:
         raise typer.Exit(1)
-
-
-@app.command("export-voc")
-def export(
-    predictions: Annotated[Path, typer.Argument(help="A folder that `predict` wrote.")],
-    images: Annotated[Path, typer.Option("--list", help="VOC's list of test images, test.txt.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The archive.")] = Path(
-        "results.tgz"
-    ),
-    competition: Annotated[
-        str, typer.Option(help="comp6: trained with other data too, such as ImageNet; or comp5.")
-    ] = "comp6",
-) -> None:
-    """Pack predictions of VOC 2012's test images into the archive that its server takes."""
-    from app.export import export_voc
-
-    count = export_voc(predictions, images, output, competition=competition)
-    out.print(f"{count} predictions in {output}, for {competition}")
 
 
 def main() -> None:
