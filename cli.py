@@ -7,7 +7,7 @@ from collections.abc import Callable
 try:
     import typer
 
-    from app.commands import chain, data, masks, results
+    from app.commands import chain, data, export, predict, results
     from app.console import PlainConsole
     from pipeline.core import faults, runtime
     from pipeline.core.errors import UserError
@@ -26,8 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "thresholds": results.choose_thresholds,
     "compare": results.compare,
     "table": results.write_tables,
-    "predict": masks.segment_photographs,
-    "export-voc": masks.export,
+    "predict": predict.segment_photographs,
 }
 
 app = typer.Typer(
@@ -38,6 +37,7 @@ app = typer.Typer(
 )
 for name, command in COMMANDS.items():
     app.command(name)(command)
+app.add_typer(export.app, name="export", help="Write masks for other tools.")
 
 
 def main() -> None:

@@ -32,12 +32,16 @@ Image.MAX_IMAGE_PIXELS = None
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says of itself before its pixels: upright size, Pillow's mode, frames."""
+    """What an image file says of itself before its pixels: upright size, Pillow's mode, frames.
+
+    `turned` says whether the file may hold the picture turned or mirrored.
+    """
 
     height_px: int
     width_px: int
     mode: str
     frames: int
+    turned: bool
 
 
 def max_megapixels() -> int:
@@ -64,11 +68,14 @@ def read_header(path: Path) -> Header:
         width, height = image.size
         # Pillow turns a TIFF itself. A PNG whose EXIF comes last would be decoded here.
         known = image.format != "TIFF" and EXIF_PLACES & image.info.keys()
-        if known and image.getexif().get(ORIENTATION) in SIDEWAYS:
+        orientation = image.getexif().get(ORIENTATION, 1) if known else 1
+        if orientation in SIDEWAYS:
             width, height = height, width
         frames = getattr(image, "n_frames", 1)
         # The second picture in a JPEG of a phone is a preview.
-        return Header(height, width, image.mode, 1 if image.format == "MPO" else frames)
+        frames = 1 if image.format == "MPO" else frames
+        turned = orientation != 1 or image.format == "TIFF"
+        return Header(height, width, image.mode, frames, turned)
 
 
 def decode(path: Path, *, mode: str = "", least_px: int = 0) -> Image.Image:

@@ -9,6 +9,7 @@ from typing import IO
 
 import numpy as np
 
+from app.exports.source import BACKGROUND, read_record
 from app.predict import RECORD
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import VOID, UInt8
@@ -56,18 +57,11 @@ def export_voc(predictions: Path, image_list: Path, archive: Path, *, competitio
 
 def _voc_indices(predictions: Path) -> UInt8:
     """Return VOC's index of each of our indices, background first."""
-    record = predictions / RECORD
-    try:
-        names = formats.read_json(record)["classes"]
-    except MissingFileError as e:
-        fix = f"make the folder with `python cli.py predict TEST_IMAGES -o {predictions}`"
-        raise MissingFileError(record, fix) from e
-    known = ("background", *VOC_CLASSES)
-    if names[:1] != ["background"]:
-        raise UserError(f"{record}: the folder holds no masks; choose one that predict segmented")
+    names = read_record(predictions)["classes"]
+    known = (BACKGROUND, *VOC_CLASSES)
     if unknown := [name for name in names if name not in known]:
         raise UserError(
-            f"{record}: '{unknown[0]}' is not a VOC class; the server takes only "
+            f"{predictions / RECORD}: '{unknown[0]}' is not a VOC class; the server takes only "
             f"{', '.join(VOC_CLASSES)}"
         )
     return np.array([known.index(name) for name in names], np.uint8)

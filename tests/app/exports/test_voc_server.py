@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app import export
+from app.exports import voc_server
 from app.predict import RECORD
 from pipeline.core import formats
 from pipeline.core.arrays import VOID
@@ -36,10 +36,10 @@ def predictions(tmp_path):
 def write(predictions, *, competition="comp6", name="results.tgz"):
     archive = predictions.parent / name
     listed = predictions.parent / "test.txt"
-    return archive, export.export_voc(predictions, listed, archive, competition=competition)
+    return archive, voc_server.export_voc(predictions, listed, archive, competition=competition)
 
 
-@pytest.mark.parametrize("competition", export.COMPETITIONS)
+@pytest.mark.parametrize("competition", voc_server.COMPETITIONS)
 def test_the_archive_holds_vocs_indices_in_the_servers_folders(predictions, competition):
     archive, count = write(predictions, competition=competition)
     assert count == 2
@@ -111,7 +111,7 @@ def test_what_else_is_missing_is_named(predictions):
 
 def test_the_command_writes_the_archive(predictions, copy):
     listed, archive = predictions.parent / "test.txt", predictions.parent / "mine.tgz"
-    call = ("export-voc", str(predictions), "--list", str(listed), "-o", str(archive))
+    call = ("export", "voc-server", str(predictions), "--list", str(listed), "-o", str(archive))
     said = copy.here("cli.py", *call).stdout
     assert f"2 predictions in {archive}, for comp6" in said and archive.exists()
     done = copy.here("cli.py", *call, "--competition", "x", check=False)

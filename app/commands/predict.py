@@ -1,4 +1,4 @@
-"""Commands that make masks of photographs, and write them for other programs."""
+"""The command that makes masks of photographs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -53,20 +53,3 @@ def segment_photographs(
     out.print(f"{results.count} images in {output}{kept}" + (names and f"; class indices: {names}"))
     if results.skipped:
         raise typer.Exit(1)
-
-
-def export(
-    predictions: Annotated[Path, typer.Argument(help="A folder that `predict` wrote.")],
-    images: Annotated[Path, typer.Option("--list", help="VOC's list of test images, test.txt.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The archive.")] = Path(
-        "results.tgz"
-    ),
-    competition: Annotated[
-        str, typer.Option(help="comp6: trained with other data too, such as ImageNet; or comp5.")
-    ] = "comp6",
-) -> None:
-    """Pack predictions of VOC 2012's test images into the archive that its server takes."""
-    from app.export import export_voc
-
-    count = export_voc(predictions, images, output, competition=competition)
-    out.print(f"{count} predictions in {output}, for {competition}")

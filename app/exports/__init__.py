@@ -1,0 +1,1 @@
+"""Masks in the formats of other tools: `export masks` and `export voc-server`."""
