@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.exports.files import ORIENTATION
 from app.exports.masks import FORMATS, export_masks
 from app.exports.source import read_source
 from app.predict import RECORD
 from pipeline.core import formats
+from pipeline.core.decoding import ORIENTATION
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from tests.app.exports.conftest import CLASSES, labels
