@@ -127,6 +127,19 @@ def test_a_truncated_file_is_refused(tmp_path, kind, share):
     refused(tmp_path / "a.jpg", "cannot be decoded .*; replace it or remove it")
 
 
+@pytest.mark.parametrize("error, why", [
+    (SyntaxError("broken\nPNG file"), "broken PNG file"), (IndexError(), "IndexError"),
+    (EOFError(), "EOFError"), (OverflowError("too big"), "too big"),
+])  # fmt: skip
+def test_any_error_of_a_decoder_names_the_file(tmp_path, monkeypatch, error, why):
+    def load(_):
+        raise error
+
+    path = write(tmp_path / "a.png", RGB)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    refused(path, rf"a\.png: cannot be decoded \({why}\); replace it")
+
+
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "a.jpg").touch()
     refused(tmp_path / "a.jpg", r"is empty \(0 bytes\); replace it")
