@@ -115,6 +115,14 @@ def _table(*texts: str, numbers: Sequence[str] = ()) -> Table:
 
 
 @app.command()
+def compare(a: str, b: str) -> None:
+    """Say in what two runs, folders or git revisions, differ. Then compare their scores."""
+    from app import comparison
+
+    out.print("\n".join(comparison.describe(LAYOUT, a, b)), markup=False)
+
+
+@app.command()
 def use(
     preset: Annotated[str, typer.Argument(help="Name of a file in presets/, without .yaml.")],
 ) -> None:
@@ -174,9 +182,7 @@ def download(
 def convert(
     dataset: Annotated[str, typer.Argument(help="msra")],
     annotations: Annotated[list[Path], typer.Argument(help="The data set's text files of boxes.")],
-    root: Annotated[Path, typer.Option(help="The folder that holds images/.")] = Path(
-        "data/raw/msra_boxes"
-    ),
+    root: Annotated[Path, typer.Option(help="Folder of images/.")] = Path("data/raw/msra_boxes"),
 ) -> None:
     """Write boxes.json, from which the saliency network learns, out of a data set's own files."""
     if dataset != "msra":
@@ -242,13 +248,9 @@ def predict(
         model = classifier or LAYOUT.seed_model
         results = predict_maps.draw(model, photos, output, params.seed.maps)
     else:
-        results = predict.segment(
-            model or LAYOUT.segmenter(params.segment.supervision[0]),
-            photos,
-            output,
-            params.segment.predict,
-            crf=params.crf[params.refine.crf] if crf else None,
-        )
+        model = model or LAYOUT.segmenter(params.segment.supervision[0])
+        chosen = params.crf[params.refine.crf] if crf else None
+        results = predict.segment(model, photos, output, params.segment.predict, crf=chosen)
     for message in results.skipped:
         out.print(f"skipped: {message}")
     names = ", ".join(f"{i} {name}" for i, name in enumerate(results.classes))
@@ -262,9 +264,7 @@ def predict(
 def export(
     predictions: Annotated[Path, typer.Argument(help="A folder that `predict` wrote.")],
     images: Annotated[Path, typer.Option("--list", help="VOC's list of test images, test.txt.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The archive.")] = Path(
-        "results.tgz"
-    ),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Archive.")] = Path("results.tgz"),
     competition: Annotated[
         str, typer.Option(help="comp6: trained with other data too, such as ImageNet; or comp5.")
     ] = "comp6",
