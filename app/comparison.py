@@ -1,5 +1,6 @@
 """Compare two runs: what made them, and their scores with paired intervals."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ KINDS = {
     "commit": ("commit", "uncommitted"),
     "versions": ("versions", "run_on"),
 }
+HEAD = ["link", "score", "split", "A", "B", "B - A", "95 %"]
 NO_COUNTS, OTHER_IMAGES, OTHER_MASKS = "no counts", "other images", "other masks"
 WHY_NOT = {
     NO_COUNTS: "it is not computed from pixel counts of each image",
@@ -54,11 +56,43 @@ class Row:
     interval: tuple[float, float] | None
     why_not: str
 
-    def interval_text(self) -> str:
-        """Format the interval, or name what is in its way."""
-        if self.interval is None:
-            return self.why_not
-        return " to ".join(f"{end:+.1f}" for end in self.interval)
+    def texts(self) -> list[str]:
+        """Return the cells of the row as HEAD names them."""
+        numbers = [f"{self.one:.1f}", f"{self.other:.1f}", f"{self.other - self.one:+.1f}"]
+        ends = " to ".join(f"{end:+.1f}" for end in self.interval or ())
+        return [self.name, self.score, self.split, *numbers, ends or self.why_not]
+
+
+def describe(layout: Layout, *names: str) -> list[str]:
+    """Return the lines that the terminal shows of two runs.
+
+    Raises:
+        UserError: there is no such run, or it has no scores.
+    """
+    one, other = (read(layout, name) for name in names)
+    lines = []
+    for kind, changes in facts(one, other).items():
+        lines += [f"{kind}:" if changes else f"{kind}: the same", *(f"  {c}" for c in changes)]
+    compared = rows(one, other)
+    reasons = dict.fromkeys(row.why_not for row in compared if row.why_not)
+    return [
+        *lines,
+        "",
+        *_table([HEAD, *(row.texts() for row in compared)]),
+        "",
+        "95 %: paired bootstrap interval of B - A over the images of the split",
+        *(f"{reason}: {WHY_NOT[reason]}" for reason in reasons),
+    ]
+
+
+def _table(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Align the columns: texts to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    marks = "<<<>>>>"
+    return [
+        "  ".join(f"{c:{m}{w}}" for c, m, w in zip(row, marks, widths, strict=True)).rstrip()
+        for row in cells
+    ]
 
 
 def read(layout: Layout, name: str) -> Run:
@@ -107,6 +141,7 @@ def _fetch_revision(layout: Layout, name: str, target: Path) -> Path:
 
     try:
         files = DVCFileSystem(str(layout.root.resolve()), rev=name)
+        files.ls("", detail=False)  # this opens the revision
     except SCMError as e:
         raise UserError(f"{name}: neither a folder nor a git revision; correct the name") from e
     target.mkdir()

@@ -8,7 +8,6 @@ from app import cells, comparison, tables, thresholds
 from app.console import LAYOUT, make_table, out, run_dvc
 from pipeline.core.params import read_yaml
 from pipeline.params import load_params
-from pipeline.report import links
 
 
 def compare(
@@ -19,19 +18,8 @@ def compare(
 
     A folder is a project after a run, or a copy of its data/scores.
     """
-    runs = [comparison.read(LAYOUT, name) for name in (one, other)]
-    for kind, lines in comparison.facts(*runs).items():
-        out.print("\n  ".join([f"{kind}:" if lines else f"{kind}: the same", *lines]))
-    rows = comparison.rows(*runs)
-    table = make_table("link", "score", "split", numbers=("A", "B", "B - A", "95 %"))
-    for row in rows:
-        scores = (links.number(row.one), links.number(row.other), f"{row.other - row.one:+.1f}")
-        table.add_row(row.name, row.score, row.split, *scores, row.interval_text())
-    out.print()
-    out.print(table)
-    out.print("\n95 %: paired bootstrap interval of B - A over the images of the split")
-    for reason in dict.fromkeys(row.why_not for row in rows if row.why_not):
-        out.print(f"{reason}: {comparison.WHY_NOT[reason]}")
+    for line in comparison.describe(LAYOUT, one, other):
+        out.print(line)
 
 
 def choose_thresholds() -> None:
