@@ -1,6 +1,5 @@
 """Read the boxes of objects and their classes: a file in COCO format, or VOC's XML files."""
 
-import json
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +8,8 @@ from pathlib import Path
 from pipeline.boxes.grabcut import Box
 from pipeline.boxes.labels import ClassBoxes
 from pipeline.core import formats
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import UserError
+from pipeline.core.markup import read_xml
 from pipeline.core.samples import Sample
 
 SAME_CLASS = {  # COCO's name of a class -> VOC's name
@@ -43,7 +43,7 @@ def read_coco(path: Path) -> list[tuple[str, Objects]]:
         for a in coco["annotations"]:
             objects[a["image_id"]].append((names[a["category_id"]], _whole(a["bbox"])))
         return [(i["file_name"], objects[i["id"]]) for i in coco["images"]]
-    except (KeyError, TypeError, ValueError, json.JSONDecodeError) as e:
+    except (KeyError, TypeError, ValueError, OverflowError) as e:
         raise UserError(
             f"{path}: not in COCO format (at {e}); it needs images, categories, and "
             "annotations with bbox [x, y, width, height]"
@@ -64,14 +64,10 @@ def read_voc(path: Path) -> Objects:
     Raises:
         UserError: the file is missing, is not valid XML, or has an object without a box.
     """
+    root = read_xml(path, hint="add it, or set boxes.path to a file in COCO format")
     try:
-        items = ET.parse(path).getroot().iter("object")
-        return [(item.findtext("name", ""), _voc_box(item)) for item in items]
-    except FileNotFoundError as e:
-        raise MissingFileError(path, "add it, or set boxes.path to a file in COCO format") from e
-    except ET.ParseError as e:
-        raise UserError(f"{path}: not valid XML; replace the file ({e})") from e
-    except (TypeError, ValueError) as e:
+        return [(item.findtext("name", ""), _voc_box(item)) for item in root.iter("object")]
+    except (TypeError, ValueError, OverflowError) as e:
         raise UserError(
             f"{path}: an object has no bndbox with xmin, ymin, xmax and ymax; add it"
         ) from e

@@ -9,6 +9,7 @@ import hashlib
 import io
 import math
 import os
+import struct
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
@@ -52,7 +53,7 @@ def open_file(path: Path) -> BinaryIO:
 
     Raises:
         FileNotFoundError: there is no such file, and it is in no archive.
-        UserError: the archive is damaged.
+        UserError: the archive is damaged, or `pack` did not write it.
     """
     try:
         return path.open("rb")
@@ -61,10 +62,13 @@ def open_file(path: Path) -> BinaryIO:
             raise
     archive = _path(path, count)
     try:
-        return io.BytesIO(_archive(archive, os.getpid()).read(path.name))
+        content = _archive(archive, os.getpid())
+        if content.getinfo(path.name).compress_type != zipfile.ZIP_STORED:  # could be a zip bomb
+            raise _damaged(archive)
+        return io.BytesIO(content.read(path.name))
     except KeyError as e:
         raise FileNotFoundError(path) from e
-    except zipfile.BadZipFile as e:
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, struct.error) as e:
         raise _damaged(archive) from e
 
 

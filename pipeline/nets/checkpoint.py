@@ -12,6 +12,7 @@ from pipeline.nets.weights import StateDict, read_weights, write_weights
 
 Spec = dict[str, Any]
 N = TypeVar("N", bound=nn.Module)
+WEIGHTS = "weights.safetensors"
 
 
 def demand(spec: Spec, kind: str) -> None:
@@ -46,7 +47,7 @@ def save_state(
     """Write the files of `save` for a network whose state dict is `state`, in rank 0 only."""
     if not ranks.first():
         return
-    write_weights(folder / "weights.safetensors", state)
+    write_weights(folder / WEIGHTS, state)
     formats.write_json(folder / "net.json", {**spec, "trained_on": runtime.describe()})
     rows = [
         (i, f"{loss:.5f}", "" if val_loss is None else f"{val_loss:.5f}")
@@ -67,16 +68,21 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
         The network with its trained weights, and its description.
 
     Raises:
-        UserError: no network was trained there yet, or it is of another kind.
+        UserError: no network was trained there yet, it is of another kind, or a file is damaged.
     """
     if not (folder / "net.json").exists():
         raise MissingFileError(
             folder / "net.json", "no network was trained there; run `python cli.py run` first"
         )
-    spec = formats.read_json(folder / "net.json")
+    spec, state = formats.read_json(folder / "net.json"), read_weights(folder / WEIGHTS)
     try:
         net = build(spec)
+        net.load_state_dict(state)
     except UserError as e:
         raise UserError(f"{folder}: {e}") from e
-    net.load_state_dict(read_weights(folder / "weights.safetensors"))
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as e:
+        raise UserError(
+            f"{folder}: net.json describes no network that fits {WEIGHTS} ({type(e).__name__}); "
+            "train it again"
+        ) from e
     return net, spec

@@ -1,10 +1,10 @@
 """State dicts: read from files, written to files, and loaded into a trunk."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -25,21 +25,29 @@ def read_weights(path: Path) -> StateDict:
     """Read a state dict: safetensors, or a PyTorch file, read with weights_only.
 
     Raises:
-        UserError: the file is missing, or has neither format.
+        UserError: the file is missing, has neither format, or holds anything but tensors.
     """
     if not path.is_file():
         raise UserError(f"{path}: weights not found; give a path that exists, or 'none'")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as e:
-        reason = str(e).splitlines()[0][:80]
+        state = load_file(path) if path.suffix == ".safetensors" else _load_torch(path)
+    except Exception as e:  # for files of another format, torch raises errors of every kind
+        reason = (str(e).splitlines() or [type(e).__name__])[0][:80]
+        if "Unpickling" in type(e).__name__:  # torch advises to run the file's code
+            reason = "it holds objects other than tensors, which could run code"
         raise UserError(f"{path}: is not a PyTorch state dict ({reason})") from e
-    except Exception as e:  # torch raises pickle's own errors for files of another format
-        if "pickle" not in type(e).__module__ and "Unpickling" not in type(e).__name__:
-            raise
-        raise UserError(f"{path}: is not a PyTorch state dict") from e
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise UserError(
+            f"{path}: is not a PyTorch state dict (it holds objects other than tensors)"
+        )
+    return state
+
+
+def _load_torch(path: Path) -> StateDict:
+    """Read a PyTorch file without running code that its pickle may hold."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pickle protocols that torch does not write
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def pretrained(weights: str, *, backbone: str, download: Callable[[], StateDict]) -> StateDict:
@@ -52,7 +60,9 @@ def pretrained(weights: str, *, backbone: str, download: Callable[[], StateDict]
         return read_weights(Path(weights))
     try:
         return download()
-    except (OSError, RuntimeError) as e:
+    except UserError:
+        raise
+    except Exception as e:  # no connection, or a file that torch refuses
         raise UserError(
             f"weights 'imagenet' of {backbone}: the download failed ({type(e).__name__}); get the "
             "file another way and give its path as weights, or set weights to 'none'"
