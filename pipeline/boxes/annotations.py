@@ -8,7 +8,8 @@ from pathlib import Path
 from pipeline.boxes.grabcut import Box
 from pipeline.boxes.labels import ClassBoxes
 from pipeline.core import formats
-from pipeline.core.errors import MissingFileError, UserError, listing
+from pipeline.core.errors import UserError, listing
+from pipeline.core.markup import read_xml
 from pipeline.core.samples import Sample
 
 SAME_CLASS = {  # COCO's name of a class -> VOC's name
@@ -74,13 +75,9 @@ def read_voc(path: Path) -> Objects:
     Raises:
         UserError: the file is missing, is not valid XML, or has an object without a box.
     """
+    root = read_xml(path, hint="add it, or set boxes.path to a file in COCO format")
     try:
-        items = ET.parse(path).getroot().iter("object")
-        return [(item.findtext("name", ""), _voc_box(item)) for item in items]
-    except FileNotFoundError as e:
-        raise MissingFileError(path, "add it, or set boxes.path to a file in COCO format") from e
-    except (ET.ParseError, LookupError) as e:  # LookupError: an unknown encoding
-        raise UserError(f"{path}: not valid XML; replace the file ({e})") from e
+        return [(item.findtext("name", ""), _voc_box(item)) for item in root.iter("object")]
     except (TypeError, ValueError, OverflowError) as e:
         raise UserError(
             f"{path}: an object has no bndbox with xmin, ymin, xmax and ymax; add it"

@@ -22,6 +22,7 @@ from pipeline.core import decoding, shards, tables
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.errors import MissingFileError, UserError, unwritable
 
+MAX_NPZ_BYTES = 2 << 30  # of all arrays; ours have at most some MB
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # suffixes of photographs
 
 
@@ -114,14 +115,20 @@ def read_arrays(path: Path, *, match: str = "*") -> dict[str, Any]:
     """Read those named arrays of an npz file whose names match a pattern, such as `guide.*`.
 
     Raises:
-        UserError: the file is missing or is not an npz file.
+        UserError: the file is missing, is not an npz file, or has more than MAX_NPZ_BYTES.
     """
     try:
-        with shards.open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files if fnmatchcase(name, match)}
+        with shards.open_file(path) as file, zipfile.ZipFile(file) as members:
+            size = sum(member.file_size for member in members.infolist())
+            if size > MAX_NPZ_BYTES:
+                raise ValueError(f"its arrays have {size} bytes, above {MAX_NPZ_BYTES}")
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files if fnmatchcase(name, match)}
     except FileNotFoundError as e:
         raise MissingFileError(path) from e
-    except (ValueError, zipfile.BadZipFile) as e:
+    except UserError:
+        raise
+    except Exception as e:  # on a damaged file, zipfile and numpy raise errors of every kind
         raise UserError(
             f"{path}: is not an npz file ({e}); delete it and run the chain again"
         ) from e

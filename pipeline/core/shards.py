@@ -59,7 +59,7 @@ def open_file(path: Path) -> BinaryIO:
 
     Raises:
         FileNotFoundError: there is no such file, and it is in no archive.
-        UserError: the archive is damaged.
+        UserError: the archive is damaged, or `pack` did not write it.
     """
     try:
         return path.open("rb")
@@ -71,6 +71,8 @@ def open_file(path: Path) -> BinaryIO:
     if path.name not in opened.NameToInfo:
         raise FileNotFoundError(path)
     try:
+        if opened.getinfo(path.name).compress_type != zipfile.ZIP_STORED:  # could be a zip bomb
+            raise _damaged(archive)
         return io.BytesIO(opened.read(path.name))
     except DAMAGE as e:
         raise _damaged(archive) from e

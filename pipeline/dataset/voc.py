@@ -1,10 +1,10 @@
 """Read a VOC devkit: image lists, masks, and tags from XML files or a tags.csv."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.core.errors import UserError
+from pipeline.core.markup import read_xml
 from pipeline.core.tables import read_text
 from pipeline.dataset.config import Data, VocData
 from pipeline.dataset.entries import Entry, Read
@@ -101,14 +101,9 @@ def _xml_tags(folder: Path) -> TagsOf:
 
     def tags_of(key: str) -> dict[str, bool]:
         path, names = folder / f"{key}.xml", dict[str, bool]()
-        try:
-            for item in ET.parse(path).getroot().iter("object"):
-                name, difficult = item.findtext("name", ""), item.findtext("difficult", "0") == "1"
-                names[name] = names.get(name, True) and difficult
-        except FileNotFoundError as e:
-            raise UserError(f"{path}: not found; add it or set data.tags to a tags.csv") from e
-        except (ET.ParseError, LookupError, ValueError) as e:  # the last two: an odd encoding
-            raise UserError(f"{path}: not valid XML; replace the file ({e})") from e
+        for item in read_xml(path, hint="add it or set data.tags to a tags.csv").iter("object"):
+            name, difficult = item.findtext("name", ""), item.findtext("difficult", "0") == "1"
+            names[name] = names.get(name, True) and difficult
         if unknown := sorted(names.keys() - set(VOC_CLASSES)):
             raise UserError(
                 f"{path}: object name '{unknown[0]}' is not a VOC class; correct the name"

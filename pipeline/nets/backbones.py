@@ -10,6 +10,7 @@ Sources: VGG-16 (Simonyan & Zisserman 2015), ResNet (He et al. 2016), EfficientN
 import difflib
 import importlib.util
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import timm
@@ -22,6 +23,8 @@ from pipeline.nets.rewrite import interleave
 from pipeline.nets.trunk import TimmTrunk, Trunk
 from pipeline.nets.weights import StateDict, load_trunk, pretrained, read_weights
 
+# Torchvision would unpickle a download, and not compare it with the hash in its name.
+SAFE = {"weights_only": True, "check_hash": True}
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
@@ -62,7 +65,7 @@ def vgg16(output_stride: int, weights: str, *, classify: bool, deeplab: bool = F
 def vgg16_weights(weights: str) -> StateDict:
     """Read a state dict of VGG-16 with torchvision's names: all of it, or the features alone."""
     best = torchvision.models.VGG16_Weights.IMAGENET1K_V1
-    return pretrained(weights, backbone="vgg16", download=best.get_state_dict)
+    return pretrained(weights, backbone="vgg16", download=partial(best.get_state_dict, **SAFE))
 
 
 def _dilate(block: Sequence[nn.Module], rate: int) -> None:
@@ -82,7 +85,8 @@ def _resnet(name: str, output_stride: int, weights: str) -> Trunk:
     net.fc = nn.Identity()
     if weights != "none":
         best = torchvision.models.get_model_weights(name).DEFAULT
-        state = pretrained(weights, backbone=name, download=best.get_state_dict)
+        download = partial(best.get_state_dict, **SAFE)
+        state = pretrained(weights, backbone=name, download=download)
         load_trunk(net, state, weights=weights)
     stages = [
         nn.Sequential(net.conv1, net.bn1, net.relu),

@@ -1,5 +1,6 @@
 """State dicts: read from files, written to files, and loaded into a trunk."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def read_weights(path: Path, *, fix: str = "give another file, or 'none'") -> St
         state = _read(path)
     except Exception as e:  # torch has no error of its own for bytes of another format
         reason = (str(e) or type(e).__name__).splitlines()[0][:80]
+        if "Unpickling" in type(e).__name__:  # torch advises to run the file's code
+            reason = "it holds objects other than tensors, which could run code"
         raise UserError(f"{path}: is not a PyTorch state dict ({reason}); {fix}") from e
     tensors = {
         name: value
@@ -53,7 +56,9 @@ def read_weights(path: Path, *, fix: str = "give another file, or 'none'") -> St
 def _read(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pickle protocols that torch does not write
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def pretrained(weights: str, *, backbone: str, download: Callable[[], StateDict]) -> StateDict:
@@ -66,7 +71,9 @@ def pretrained(weights: str, *, backbone: str, download: Callable[[], StateDict]
         return read_weights(Path(weights))
     try:
         return download()
-    except (OSError, RuntimeError) as e:
+    except UserError:
+        raise
+    except Exception as e:  # no connection, or a file that torch refuses
         raise UserError(
             f"weights 'imagenet' of {backbone}: the download failed ({type(e).__name__}); get the "
             "file another way and give its path as weights, or set weights to 'none'"
