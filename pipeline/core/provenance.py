@@ -9,7 +9,7 @@ import importlib.metadata
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
@@ -68,7 +68,7 @@ def describe(layout: Layout, stage: str) -> dict[str, Any]:
         "code_hash": fingerprint(str(sorted(code.items()))),
         "random_seed": values["random_seed"],
         "versions": _versions(),
-        "run_on": _run_on(layout, stages),
+        "run_on": _run_on(layout, stages.keys() - {stage}),
         **_commit(layout.root),
     }
 
@@ -150,7 +150,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _run_on(layout: Layout, stages: dict[str, Entry]) -> dict[str, Any]:
+def _run_on(layout: Layout, stages: Iterable[str]) -> dict[str, Any]:
     """Return device and precision of each stage with a network, from the log of its last run."""
     files = {name: layout.log / f"{name.replace('@', '_')}.json" for name in stages}
     logs = {name: formats.read_json(file) for name, file in files.items() if file.exists()}
