@@ -10,6 +10,7 @@ help:
 	@echo "make test     install, then run the linter, the type checker and the quick tests"
 	@echo "make slow     run the slow tests, which train networks or kill processes"
 	@echo "make mutants  break the array code one place at a time: do its tests fail?"
+	@echo "make kills    kill the chain at random moments and resume it: are the outputs the same?"
 	@echo "make bench    measure what docs/benchmarks.md shows on this machine; takes an hour"
 	@echo "make lint     run the linter and the type checker"
 	@echo "make clean    remove what runs made; keep the environment"
@@ -27,6 +28,9 @@ slow: install
 
 mutants: install
 	$(BIN)/python -m tests.mutation
+
+kills: install
+	$(BIN)/python -m tests.kills
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -68,7 +68,7 @@ def save_state(
     """Write the files of `save` for a network whose state dict is `state`, in rank 0 only."""
     if not ranks.first():
         return
-    write_weights(folder / WEIGHTS, state)
+    write_weights(folder / "weights.safetensors", state)
     formats.write_json(folder / "net.json", {**spec, "trained_on": runtime.describe()})
     rows = [
         (i, f"{loss:.5f}", "" if val_loss is None else f"{val_loss:.5f}")

@@ -1,0 +1,11 @@
+"""The chain survives kills at random moments. `make kills` runs the long form."""
+
+import pytest
+
+from tests import kills
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nproc", [1, 2])
+def test_a_chain_that_is_killed_three_times_makes_the_same_bytes(tmp_path, nproc):
+    assert kills.survive(tmp_path, kills=3, nproc=nproc, random_seed=7)["kills"] == 3
