@@ -43,6 +43,7 @@ def dvc(*args: str, say: Callable[[str], None]) -> int | None:
     """
     if _busy():
         raise UserError(BUSY)
+    locks.RWLOCK.unlink(missing_ok=True)  # DVC would take a zombie, or another's pid, for a run
     for line in locks.restore(Layout()):
         say(f"{line}\n")
     cache.distrust()
@@ -92,7 +93,21 @@ def _busy() -> bool:
         reader for path_readers in users_of.get("read", {}).values() for reader in path_readers
     ]
     users = [*users_of.get("write", {}).values(), *readers]
-    return any(psutil.pid_exists(user["pid"]) for user in users)
+    return any(_is_alive(user["pid"]) for user in users)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process that locked a path still runs.
+
+    After a kill, it may be a zombie until its parent has read its exit code. And its number may be
+    that of a younger process.
+    """
+    try:
+        process = psutil.Process(pid)
+        written = locks.RWLOCK.stat().st_mtime
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= written + 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
 
 
 def _interrupt(*_: object) -> None:

@@ -1,11 +1,36 @@
 """Whether another run uses the folder, read from DVC's record of locks."""
 
 import os
+import subprocess
+import time
 
+import psutil
 import pytest
 
 from app import dvc_process, locks
 from pipeline.core import formats
+
+
+def lock(pid, mode="write"):
+    """Record that a process uses a path, as DVC does."""
+    user = {"pid": pid, "cmd": "dvc repro"}
+    formats.write_json(locks.RWLOCK, {mode: {"data/maps": [user] if mode == "read" else user}})
+
+
+def test_a_zombie_and_a_younger_process_hold_no_lock(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with subprocess.Popen(["true"]) as ended:
+        while psutil.Process(ended.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        lock(ended.pid)
+        assert not dvc_process._busy()
+    with subprocess.Popen(["sleep", "60"]) as younger:
+        lock(younger.pid)
+        assert dvc_process._busy()
+        hour_ago = time.time() - 3600
+        os.utime(locks.RWLOCK, (hour_ago, hour_ago))
+        assert not dvc_process._busy()
+        younger.kill()
 
 
 @pytest.mark.parametrize(
@@ -15,7 +40,5 @@ from pipeline.core import formats
 def test_only_the_lock_of_a_living_process_counts(tmp_path, monkeypatch, mode, pid, busy):
     monkeypatch.chdir(tmp_path)
     assert not dvc_process._busy()
-    user = {"pid": pid, "cmd": "dvc repro"}
-    users_of = {mode: {"data/maps": [user] if mode == "read" else user}}
-    formats.write_json(locks.RWLOCK, users_of)
+    lock(pid, mode)
     assert dvc_process._busy() == busy

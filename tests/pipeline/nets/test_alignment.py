@@ -52,23 +52,36 @@ def test_a_known_offset_is_measured(shift):
 # What strides and padding alone give, in px: 3x3 pools and 3x3 strides with padding 1 on both sides
 # put a feature's centre on the first pixel of its cell, and the map half a cell down and right.
 # EfficientNet's padding is TensorFlow's, one more px below and to the right.
+# `size_px`: at a coarse stride, a small picture has too few cells.
 GEOMETRY = [
-    pytest.param("vgg16", 16, 0.0, marks=pytest.mark.slow),
-    ("efficientnet_lite0", 8, -3.5),
-    pytest.param("vgg16", 8, 0.0, marks=pytest.mark.slow),
-    pytest.param("vgg16_deeplab", 8, 3.5, marks=pytest.mark.slow),
-    pytest.param("resnet50", 8, 3.5, marks=pytest.mark.slow),
-    pytest.param("resnet50", 16, 7.5, marks=pytest.mark.slow),
+    # trunk, stride, offset in px, size_px
+    ("efficientnet_lite0", 8, -3.5, 256),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in [
+            ("resnet18", 16, 7.5, 512),
+            ("efficientnet_lite0", 16, -7.5, 512),
+            ("efficientnet_lite0", 32, -15.5, 768),
+            ("vgg16", 8, 0.0, 256),
+            ("vgg16", 16, 0.0, 256),
+            ("vgg16_deeplab", 8, 3.5, 256),
+            ("vgg16_deeplab", 16, 7.5, 512),
+            ("resnet50", 8, 3.5, 256),
+            ("resnet50", 16, 7.5, 256),
+            ("resnet50", 32, 15.5, 768),
+            ("resnet101", 16, 7.5, 512),
+        ]
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "stride", "offset_px"), GEOMETRY)
+@pytest.mark.parametrize(("name", "stride", "offset_px", "size_px"), GEOMETRY)
 @torch.inference_mode()
-def test_map_of_the_mirror_image_is_the_mirrored_map(name, stride, offset_px):
+def test_map_of_the_mirror_image_is_the_mirrored_map(name, stride, offset_px, size_px):
     """Left to right, and upside down; before the correction, the maps with an offset differ."""
     torch.manual_seed(0)
     net = features(mirror_kernels(backbones.build(name, output_stride=stride, weights="none")))
-    image = smooth_pictures()
+    image = smooth_pictures(4 if size_px == 256 else 2, size_px=size_px)
     offset = alignment.measure_offset(net, image)
     assert offset == pytest.approx((offset_px, offset_px), abs=0.5)
     for dim in (2, 3):
