@@ -13,6 +13,12 @@ help:
 	@echo "make kills    kill the chain at random moments and resume it: are the outputs the same?"
 	@echo "make bench    measure what docs/benchmarks.md shows on this machine; takes an hour"
 	@echo "make lint     run the linter and the type checker"
+	@echo "make coverage run the quick tests and show the branches of pipeline/ that none of them takes"
+	@echo "make fuzz     feed a reader with damaged files: make fuzz TARGET=params SECONDS=60"
+	@echo "make secrets  look for passwords and keys in the files that git tracks; needs no server"
+	@echo "make audit    look up known faults of the pinned packages; needs the server of PyPI"
+	@echo "make lowest   run the quick tests with the oldest packages that pyproject.toml allows"
+	@echo "make release  build the archives of a release and check them; publishes nothing"
 	@echo "make clean    remove what runs made; keep the environment"
 
 demo: install
@@ -39,6 +45,52 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The tools of these targets are not in requirements.lock: each has an environment of its own.
+# A newer release of a tool may find more, which is what we want of it.
+TOOLS := .tools
+$(TOOLS)/%/bin/python: | system
+	$(PYTHON) -m venv $(TOOLS)/$*
+tool = $(MAKE) --no-print-directory $(TOOLS)/$(1)/bin/python && \
+  $(TOOLS)/$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
+
+coverage: install
+	@$(call tool,coverage,"coverage[toml]" pytest-cov)
+	PYTHONPATH=$(CURDIR)/$(TOOLS)/coverage/lib/python$(VERSION)/site-packages $(BIN)/python -m pytest \
+	  -p pytest_cov --cov=pipeline --cov-branch --cov-report=term-missing:skip-covered -m "not slow" $(TESTS)
+
+# Tried on Linux with Python 3.11. Findings are in .fuzz/TARGET.
+TARGET ?= params
+SECONDS ?= 60
+fuzz: install
+	@$(call tool,fuzz,atheris==3.0.0)
+	PYTHONPATH=$(CURDIR)/$(TOOLS)/fuzz/lib/python$(VERSION)/site-packages \
+	  $(BIN)/python -m tests.fuzz $(TARGET) $(SECONDS)
+
+secrets:
+	@$(call tool,secrets,detect-secrets==1.5.0)
+	git ls-files -z | xargs -0 $(TOOLS)/secrets/bin/detect-secrets-hook --no-verify \
+	  --exclude-files '(dvc\.lock|tests/golden/values/.*)$$' --exclude-lines '"[0-9a-f]{64}"'
+
+audit:
+	@$(call tool,audit,pip-audit)
+	$(TOOLS)/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+
+lowest: system
+	@$(call tool,lowest,uv)
+	$(TOOLS)/lowest/bin/uv pip compile --quiet pyproject.toml --group test --resolution lowest-direct \
+	  --python-version $(VERSION) --output-file $(TOOLS)/lowest.txt
+	$(PYTHON) -m venv --clear $(TOOLS)/oldest
+	$(TOOLS)/lowest/bin/uv pip install --quiet --python $(TOOLS)/oldest/bin/python -r $(TOOLS)/lowest.txt
+	PATH=$(CURDIR)/$(TOOLS)/oldest/bin:$$PATH $(TOOLS)/oldest/bin/python -m pytest -m "not slow" $(TESTS)
+
+release: test
+	@$(call tool,release,build twine)
+	rm -rf dist
+	$(TOOLS)/release/bin/python -m build
+	$(TOOLS)/release/bin/twine check --strict dist/*
+
+VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 install: $(BIN)/.installed
 

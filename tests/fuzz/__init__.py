@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of the readers and of fusion; `make fuzz` runs it."""
