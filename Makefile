@@ -12,6 +12,7 @@ help:
 	@echo "make mutants  break the array code one place at a time: do its tests fail?"
 	@echo "make bench    measure what docs/benchmarks.md shows on this machine; takes an hour"
 	@echo "make lint     run the linter and the type checker"
+	@echo "make formats  install the libraries of annotation tools in .formats, where slow tests use them"
 	@echo "make clean    remove what runs made; keep the environment"
 
 demo: install
@@ -42,6 +43,15 @@ $(BIN)/.installed: requirements.lock
 	@$(MAKE) --no-print-directory system
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+# The libraries of annotation tools need other versions of OpenCV and Pillow than ours.
+formats: .formats/.installed
+
+.formats/.installed: tests/app/exports/formats.txt
+	$(PYTHON) -m venv .formats
+	.formats/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r $<
+	.formats/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps ultralytics==8.4.190
 	@touch $@
 
 # Check the machine before the installation starts, not in the middle of it.
