@@ -19,6 +19,7 @@ help:
 	@echo "make audit    look up known faults of the pinned packages; needs the server of PyPI"
 	@echo "make lowest   run the quick tests with the oldest packages that pyproject.toml allows"
 	@echo "make release  build the archives of a release and check them; publishes nothing"
+	@echo "make formats  install the libraries of annotation tools in .formats, where slow tests use them"
 	@echo "make clean    remove what runs made; keep the environment"
 
 demo: install
@@ -98,6 +99,15 @@ $(BIN)/.installed: requirements.lock
 	@$(MAKE) --no-print-directory system
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+# The libraries of annotation tools need other versions of OpenCV and Pillow than ours.
+formats: .formats/.installed
+
+.formats/.installed: tests/app/exports/formats.txt
+	$(PYTHON) -m venv .formats
+	.formats/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r $<
+	.formats/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps ultralytics==8.4.190
 	@touch $@
 
 # Check the machine before the installation starts, not in the middle of it.

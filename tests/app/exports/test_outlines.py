@@ -67,8 +67,16 @@ def test_a_slope_needs_few_points_and_a_hole_stays_open():
     assert len(parts) == 2
     filled = fill(parts, ring.shape)
     assert not filled[26:35, 26:35].any() and (filled != ring).mean() < 0.03
-    cut = [p[p[:, 1] == 30, 0].tolist() for p in parts]  # both parts keep the ends of the cut
-    assert sorted(cut[0]) == sorted(cut[1]) and len(cut[0]) == 4
+
+
+def test_both_parts_keep_the_ends_of_a_cut():
+    y, x = np.mgrid[:60, :60]
+    disc = (x - 30) ** 2 + (y - 30) ** 2 < 20**2
+    parts = outlines.polygons(disc & ((x - 30) ** 2 + (y - 38) ** 2 >= 6**2))
+    upper, lower = (sorted(p[p[:, 1] == 38, 0].tolist()) for p in parts)
+    assert (
+        upper == lower == [12, 25, 36, 49]
+    )  # without the ends, a wedge would open beside the hole
 
 
 def test_coco_polygons_are_lists_of_numbers(made):
