@@ -138,7 +138,7 @@ def _raise_errors(errors: Sequence[str], *, total: int, kind: str) -> None:
         named = errors[:MAX_NAMED]
         of_all = f"; the first {len(named)}" if len(errors) > len(named) else ""
         head = f"{len(errors)} of {total} {kind} are refused{of_all}:"
-        raise UserError(INDENT.join([head, *named]))
+        raise UserError(head, *(INDENT[1:] + line for line in named))
 
 
 def _list_notes(ids_by_note: dict[str, list[str]]) -> str:

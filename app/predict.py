@@ -28,7 +28,6 @@ from pipeline.segment.deeplab import DeepLab
 
 RECORD = "made_of.json"  # in the output folder: network, params and files behind the results
 ENDINGS = ("_overlay.jpg", ".png")  # of an image's results; the last one is written last
-LONGEST_STEM = 238  # bytes; a file name has 255, and `_overlay.jpg.part` 17
 CHUNK = 8  # images that each process refines before the network continues
 
 
@@ -142,8 +141,6 @@ def readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
     for path, size in zip(images, sizes, strict=True):
         if isinstance(size, str):
             skipped.append(size)
-        elif len(os.fsencode(path.stem)) > LONGEST_STEM:
-            skipped.append(f"{path}: the name is too long for those of its results; shorten it")
         elif path.stem in photos:
             skipped.append(f"{path}: another image is already called '{path.stem}'; rename it")
         else:

@@ -84,7 +84,7 @@ def _counts(folder: Path, name: str) -> Int:
     path = folder / file / "counts.npz"
     if not path.exists():
         raise UserError(f"{path} is missing; give a copy of data/scores")
-    counts_NCC: Int = np.load(path)[key]
+    counts_NCC: Int = np.load(path, allow_pickle=False)[key]
     if name.endswith("tuning sixth"):
         counts_NCC = np.delete(counts_NCC, TUNING, axis=0)
     return counts_NCC

@@ -98,7 +98,7 @@ def test_doctor_reports_a_bad_tag_and_run_stops_at_it(copy, folder_set, folder_p
         "cli.py", "doctor", check=False
     ).stdout  # fmt: skip
     (folder_set / "tags.csv").write_text("id,tags\np0,cat bird\n")
-    message = "tags.csv: id 'p0': tag 'bird' is not in data.classes"
+    message = "tags.csv: tag 'bird' (line 2): not in data.classes"
     done = copy.here("cli.py", "doctor", check=False)
     assert done.returncode == 1 and f"FAIL  data     {folder_set}/{message}" in done.stdout
     done = copy.python("cli.py", "run", check=False)

@@ -174,7 +174,5 @@ def test_a_name_that_is_too_long_for_its_results_is_skipped(tmp_path, monkeypatc
         photo(tmp_path / f"{stem}.png")
     photos, skipped = predict.readable([tmp_path / f"{s}.png" for s in (longest, too_long)])
     assert [p.id for p in photos] == [longest]
-    assert skipped == [
-        f"{tmp_path}/{too_long}.png: the name is too long for those of its results; shorten it"
-    ]
+    assert skipped == [f"{tmp_path}/{too_long}.png: file name too long; shorten it to 238 bytes"]
     formats.write_image(tmp_path / f"{longest}_overlay.jpg", np.zeros((2, 2, 3), "uint8"))

@@ -20,11 +20,15 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 class UserError(Exception):
-    """Bad input. The message names the file or the param, and how to fix it."""
+    """Bad input. The message names the file or the param, and how to fix it.
+
+    The first argument is the message. More arguments are lines below it, such as one for each file
+    that is refused.
+    """
 
     def __str__(self) -> str:
-        """Return the message as one printable line, whatever names it holds."""
-        return printable(super().__str__())
+        """Return the message as one printable line, and the lines below it."""
+        return "\n".join(printable(str(line)) for line in self.args)
 
 
 def unwritable(path: Path, error: OSError) -> UserError:

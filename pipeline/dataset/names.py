@@ -11,7 +11,7 @@ from pipeline.core.errors import UserError, listing
 
 MAX_CLASSES = CONTESTED - 1  # labels hold 0 for background, then the classes
 RESERVED = ("background", "id", "void")  # labels and score tables use these names themselves
-MAX_ID_BYTES = 240  # a file name has at most 255 bytes, and ours add up to 14 to an id
+MAX_ID_BYTES = 238  # a file name has at most 255 bytes; `ID_overlay.jpg.part` adds 17
 
 
 def words(tags: str) -> list[str]:

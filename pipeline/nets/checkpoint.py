@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from pipeline.core import formats, ranks, runtime
@@ -16,6 +16,7 @@ from pipeline.nets.weights import StateDict, read_weights, write_weights
 Spec = dict[str, Any]
 N = TypeVar("N", bound=nn.Module)
 D = TypeVar("D", bound="Description")
+WEIGHTS = "weights.safetensors"
 AGAIN = "copy the whole folder of the model again, or train it again"
 
 
@@ -27,7 +28,7 @@ class Description(BaseModel):
     kind: str
     backbone: str
     output_stride: Literal[8, 16, 32]
-    classes: list[str]
+    classes: Annotated[list[str], Field(min_length=1)]
 
 
 def demand(spec: Spec, kind: str, model: type[D]) -> D:
@@ -68,7 +69,7 @@ def save_state(
     """Write the files of `save` for a network whose state dict is `state`, in rank 0 only."""
     if not ranks.first():
         return
-    write_weights(folder / "weights.safetensors", state)
+    write_weights(folder / WEIGHTS, state)
     formats.write_json(folder / "net.json", {**spec, "trained_on": runtime.describe()})
     rows = [
         (i, f"{loss:.5f}", "" if val_loss is None else f"{val_loss:.5f}")
@@ -97,7 +98,7 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
             folder / "net.json", "no network was trained there; run `python cli.py run` first"
         )
     spec = formats.read_json(folder / "net.json")
-    state = read_weights(folder / "weights.safetensors", fix=AGAIN)
+    state = read_weights(folder / WEIGHTS, fix=AGAIN)
     try:
         net = build(spec)
         net.load_state_dict(state)

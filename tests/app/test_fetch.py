@@ -238,7 +238,7 @@ def test_a_root_that_cannot_be_a_folder_gives_one_line(tmp_path):
     (tmp_path / "file").touch()
     path = tmp_path / "file/x.onnx"
     with pytest.raises(UserError) as e:
-        fetch.download("http://localhost:1/x", path, "0" * 32)
+        fetch.download(Source("https://localhost:1/x", "0" * 64), path)
     assert f"{path}: cannot be written (" in str(e.value)
 
 

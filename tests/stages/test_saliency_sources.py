@@ -84,4 +84,5 @@ def test_an_error_names_the_map_that_a_folder_lacks(project, tmp_path):
     done = project.here("-m", "stages", "saliency", "folder", check=False)
     first = read_samples(Layout().samples)[0].id
     assert done.returncode == 1
-    assert f"error: saliency_folder: {tmp_path}/{first}.png: not found; add it" in done.stderr
+    named = f"32 of 32 images have no map ID.png: {first}, "
+    assert f"error: saliency_folder: {tmp_path}: {named}" in done.stderr

@@ -189,8 +189,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     (folder / "a.xml").write_text("<annotation>")
     with pytest.raises(UserError, match=r"a\.xml: not valid XML"):
         read_class_boxes(folder, [sample("a", "cat")], CLASSES)
-    (folder / "a.xml").write_text('<?xml version="1.0" encoding="nix"?><annotation/>')
-    with pytest.raises(UserError, match=r"a\.xml: not valid XML"):
+    (folder / "a.xml").write_bytes(b"<annotation>caf\xe9</annotation>")
+    with pytest.raises(UserError, match=r"a\.xml: is not UTF-8"):
         read_class_boxes(folder, [sample("a", "cat")], CLASSES)
     write_xml(folder, "a", ("cat", "inf", 1, 2, 2))
     with pytest.raises(UserError, match=r"a\.xml: an object has no bndbox"):

@@ -23,7 +23,9 @@ def test_of_many_missing_maps_twenty_are_named(tmp_path):
     write_maps(tmp_path, IDS[:2])
     with pytest.raises(UserError, match=r"23 of 25 images have no map ID\.png: p02, ") as error:
         require_maps(tmp_path, IDS)
-    assert "p21, ...; add the maps" in str(error.value) and "p22" not in str(error.value)
+    assert "p21, ... (23 in all); add the maps" in str(error.value) and "p22" not in str(
+        error.value
+    )
     write_maps(tmp_path, IDS)
     require_maps(tmp_path, IDS)
 
