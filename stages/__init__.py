@@ -5,3 +5,7 @@ of `run` to a dotted name in params.yaml and its model. A stage with variants, s
 oracle`, has one such mapping per variant, and its `run` takes the variant's name after the layout.
 SHARED = True says that ranks may share the work.
 """
+
+import os
+
+STARTED_BY = os.getppid()  # read before the slow imports, in which the parent may be killed

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+import stages
 from pipeline.core import faults, formats, locks, provenance, ranks, runtime
 from pipeline.core.errors import MissingFileError, UserError, printable
 from pipeline.core.layout import Layout
@@ -84,7 +85,7 @@ def _run_stage(layout: Layout) -> None:
     if getattr(module, "SHARED", False) and (launcher := ranks.launcher()):
         _become([*launcher, "-m", "stages", *_words()])
     if ranks.inside():
-        runtime.leave_with_parent()
+        runtime.leave_with_parent(stages.STARTED_BY)
     with ranks.group(runtime.device):
         module.run(layout, *variant, **load(layout, slices_of(module, *variant)))
         ranks.barrier()

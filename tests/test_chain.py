@@ -91,7 +91,8 @@ def test_a_lock_that_was_cut_off_is_restored_and_nothing_is_computed_again(proje
         assert len(status.stderr.splitlines()) == 1
     done = project.python("cli.py", "run", **ONE_WORKER)
     assert done.stdout.count(f"{lock} was damaged") == damaged
-    assert "Running stage" not in done.stdout
+    if damaged:  # else the stage at the cut is missing, and runs again
+        assert "Running stage" not in done.stdout
     assert read_yaml(path) == stages  # their order may differ
 
 

@@ -185,20 +185,22 @@ def track(items: Iterable[T], *, total: int, title: str) -> Iterator[T]:
     yield from bar
 
 
-def leave_with_parent() -> None:
+def leave_with_parent(parent: int | None = None) -> None:
     """End this process as soon as the process that started it is gone, even if that was killed.
+
+    `parent` is its number, if the caller read it earlier: by now, the process may be gone.
 
     Ctrl-C reaches both processes. It ends this one at once. Otherwise Python would treat the
     interrupt as a failure of the item that is being computed.
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    watch_parent()
+    watch_parent(parent)
 
 
-def watch_parent(*, at_end: Callable[[], None] = lambda: None) -> None:
+def watch_parent(parent: int | None = None, *, at_end: Callable[[], None] = lambda: None) -> None:
     """End this process within a second after its parent is gone. Call `at_end` before."""
-    parent = os.getppid()
+    parent = parent or os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

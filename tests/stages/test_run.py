@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 from pipeline.core import formats, locks
 from pipeline.core.layout import Layout
+from pipeline.training import state
 from stages import _resume
 
 LOADS_NO_TORCH = """
@@ -125,7 +125,7 @@ FAULTY = {
     "fuse": (formats, "replace_file"),  # a file for each image, made in processes
     "refine guide": (formats, "replace_file"),
     "predict guide": (formats, "replace_file"),  # a file for each image, made by a network
-    "train_segment guide": (torch, "save"),  # a training
+    "train_segment guide": (state.Run, "save"),  # a training
     "prepare": (formats, "replace_file"),
     "evaluate_guide": (formats, "replace_file"),
     "report": (formats, "write_image"),
