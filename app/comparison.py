@@ -67,7 +67,7 @@ def describe(layout: Layout, *names: str) -> list[str]:
     """Return the lines that the terminal shows of two runs.
 
     Raises:
-        UserError: there is no such run, or it has no scores.
+        UserError: the run does not exist or has no scores.
     """
     one, other = (read(layout, name) for name in names)
     lines = []
@@ -103,7 +103,7 @@ def read(layout: Layout, name: str) -> Run:
         name: a project's folder, a copy of its data/scores, or a git revision or DVC experiment.
 
     Raises:
-        UserError: there is no such run, or it has no scores.
+        UserError: the run does not exist or has no scores.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -132,7 +132,7 @@ def _fetch_revision(layout: Layout, name: str, target: Path) -> Path:
     """Copy the scores of a git revision out of DVC's cache.
 
     Raises:
-        UserError: there is no such revision, or DVC has no scores of it.
+        UserError: the revision does not exist, or DVC has no scores for it.
     """
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException

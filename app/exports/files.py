@@ -32,9 +32,9 @@ class Format:
 def place_image(image: Masked, label_HW: UInt8, folder: Path, *, jpeg: bool = False) -> str:
     """Copy an image into `folder` as ID and its suffix; return this name.
 
-    Masks belong to upright images, and some tools ignore EXIF data. So an image that lies on its
-    side is written anew, upright and with a JPEG quality of 90. With `jpeg`, so is an image in
-    another format.
+    Masks belong to upright images, and some tools ignore EXIF data. So a turned image is not
+    copied, but saved upright, with a JPEG quality of 90. With `jpeg`, an image in another format
+    is saved in the same way.
 
     Raises:
         UserError: the image cannot be decoded, or its size is not that of the mask.
