@@ -22,6 +22,7 @@ with atheris.instrument_imports(include=["pipeline"], enable_loader_override=Fal
     from pipeline.guide import rules
     from pipeline.guide.config import Fuse
     from pipeline.params import Params
+    from tests.fuzz.seeds import SEEDS
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 
@@ -118,20 +119,6 @@ TARGETS = {
     "unpack": reader("a.tar", unpack),
     "fuse": fuse,
 }
-PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
-    "3a7e9b550000000a49444154789c6360000000020001e221bc330000000049454e44ae426082"
-)
-SEEDS = {  # target -> a small valid file, from which the fuzzer starts
-    "table": b"id,tags\na,cat dog\n",
-    "image": PIXEL, "label": PIXEL, "mask": PIXEL,
-    "params": Path("presets/shapes.yaml").read_bytes(),
-    "boxes": b'{"images":[{"id":1,"file_name":"a.jpg"}],"categories":[{"id":1,"name":"cat"}],'
-    b'"annotations":[{"image_id":1,"category_id":1,"bbox":[1,2,3,4]}]}',
-    "xml": b"<a><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax>"
-    b"<ymax>2</ymax></bndbox></object></a>",
-    "net": b'{"kind":"deeplab","backbone":"vgg16","output_stride":16,"head":"v1","classes":["a"]}',
-}  # fmt: skip
 
 
 def main() -> None:
@@ -142,7 +129,8 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     (FOLDER / "net").mkdir()
     (FOLDER / "folder").mkdir()
-    (corpus / "seed").write_bytes(SEEDS.get(name, b""))
+    for i, content in enumerate(SEEDS[name]()):
+        (corpus / f"seed{i}").write_bytes(content)
     limits = [f"-max_total_time={seconds}", "-rss_limit_mb=4096", "-timeout=30"]
     options = [f"-artifact_prefix={corpus}/", "-print_final_stats=1", *limits]
     atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])
