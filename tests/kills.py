@@ -82,8 +82,12 @@ def finish(project: Project, nproc: int, log: Path) -> None:
         assert run.wait() == 0, log.read_text()[-3000:]
 
 
-def survive(folder: Path, *, kills: int, nproc: int, random_seed: int) -> dict[str, int]:
+def survive(
+    folder: Path, *, kills: int, nproc: int, random_seed: int, interval: float
+) -> dict[str, int]:
     """Kill the chain `kills` times, and compare its outputs with those of an undisturbed run.
+
+    The moments are uniformly distributed; `interval` is their mean distance in seconds.
 
     If a chain ends before it was killed so often, another one starts from nothing.
 
@@ -94,15 +98,15 @@ def survive(folder: Path, *, kills: int, nproc: int, random_seed: int) -> dict[s
     fresh = Project.clone(folder / "fresh")
     fresh.change(TINY)
     fresh.commit()
-    whole, start = fresh.copy(folder / "whole"), time.monotonic()
+    whole = fresh.copy(folder / "whole")
     finish(whole, nproc, log)
-    seconds, expected, done, chains = time.monotonic() - start, outputs(whole.root), 0, 0
+    expected, done, chains = outputs(whole.root), 0, 0
     while done < kills:
         chains += 1
         project = fresh.copy(folder / f"chain{chains}")
         before = done
         while done < kills and killed(project, nproc, log, at_write=done % 2 == 1,
-                                      seconds=chance.uniform(0.1, 0.4) * seconds):  # fmt: skip
+                                      seconds=chance.uniform(0, 2 * interval)):  # fmt: skip
             done += 1
         assert done > before, "the chain ended before its first kill"
         finish(project, nproc, log)
@@ -118,11 +122,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=30, help="for each number of processes")
     parser.add_argument("--nproc", type=int, nargs="*", default=[1, 2], help="numbers of processes")
+    parser.add_argument("--interval", type=float, default=8.0, help="mean seconds between kills")
     parser.add_argument("--seed", type=int, default=7, help="chooses the moments")
     args = parser.parse_args()
     for nproc in args.nproc:
         with TemporaryDirectory() as folder:
-            result = survive(Path(folder), kills=args.kills, nproc=nproc, random_seed=args.seed)
+            result = survive(
+                Path(folder), kills=args.kills, nproc=nproc, random_seed=args.seed,
+                interval=args.interval,
+            )  # fmt: skip
         counts = ", ".join(f"{name}: {count}" for name, count in result.items())
         print(f"{nproc} process(es): survived, with the same bytes. {counts}", flush=True)
 
