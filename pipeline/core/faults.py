@@ -1,6 +1,8 @@
 """One line for faults of the machine: a full disk, memory that ran out, a killed loader process."""
 
 import errno
+from collections.abc import Iterator
+from typing import TypeGuard
 
 from pipeline.core import runtime
 
@@ -19,9 +21,9 @@ def explain(error: Exception) -> str:
     """Say in one line what happened and what to do. Return "" if it is no fault of the machine."""
     again = "run the same command again: finished work is kept"
     fewer = f"set GUIDELABEL_WORKERS to less than {runtime.workers()}"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}the disk is full ({error.strerror}); make room, then {again}"
+    if full := next((e for e in _causes(error) if _is_disk_full(e)), None):
+        where = f"{full.filename}: " if full.filename else ""
+        return f"{where}the disk is full ({full.strerror}); make room, then {again}"
     if "DataLoader worker" in str(error):
         return (
             "a process that loads images was killed, perhaps because memory ran out; "
@@ -31,3 +33,15 @@ def explain(error: Exception) -> str:
     if isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY):
         return f"memory ran out; {fewer}, or lower batch or size_px in params.yaml, then {again}"
     return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and those behind it. torch.save raises another error over a full disk's."""
+    cause: BaseException | None = error
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _is_disk_full(error: BaseException) -> TypeGuard[OSError]:
+    return isinstance(error, OSError) and error.errno in DISK_FULL

@@ -92,3 +92,13 @@ def test_a_killed_loader_process_is_one_line():
         list(torch.utils.data.DataLoader(Deadly(), num_workers=1))
     line = faults.explain(raised.value)
     assert line.startswith("a process that loads images was killed, perhaps because memory ran out")
+
+
+def test_a_full_disk_is_recognised_behind_the_error_that_torch_makes_of_it():
+    """torch.save writes the end of its archive even after a failure, and fails at that."""
+    with pytest.raises(RuntimeError) as caught:
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            raise RuntimeError("unexpected pos 1970688 vs 1970584")  # noqa: B904
+    assert "the disk is full" in faults.explain(caught.value)
