@@ -1,23 +1,30 @@
 """What a wheel holds, and what the installed command `guidelabel` does."""
 
 import ast
+import importlib.metadata
+import re
 import resource
 import shutil
 import subprocess
+import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+import app
 import cli
 import hatch_build
 from app import template
 from guidelabel.__main__ import MARKS, is_project
+from pipeline.core.params import read_yaml
 from tests.conftest import made_once
 from tests.project import ONE_WORKER, ROOT, TINY, Project
 
+OURS = {"app", "cli", "guidelabel", "pipeline", "stages"}
 MODULES = {"app.watched_dvc", "pipeline.report", "pipeline.core.errors"}
 SLOW = {"cv2", "numpy", "onnxruntime", "pydantic", "psutil", "ruamel", "torch", "tqdm", "dvc"}
 HELP_SECONDS = 0.5  # of processor time: the clock of a busy machine tells nothing
@@ -103,10 +110,7 @@ def test_a_wheel_holds_all_code_of_app_and_pipeline(packed):
 def test_the_package_imports_no_top_level_app_or_pipeline(packed):
     for target in packed:
         if target.endswith(".py") and not target.startswith("guidelabel/project/"):
-            for node in ast.walk(ast.parse(packed[target].read_text())):
-                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-                assert not {n.split(".")[0] for n in names} & {"app", "cli", "pipeline", "stages"}
+            assert not imported(packed[target]) & (OURS - {"guidelabel"})
 
 
 def test_the_installed_command_runs_the_code_of_the_package(site, tmp_path):
@@ -173,6 +177,39 @@ def test_a_missing_package_is_one_line_with_its_extra(package, extra):
 def test_a_missing_module_of_ours_is_a_bug():
     assert cli.explain(ModuleNotFoundError(name="app.missing")) == ""
     assert cli.explain(ImportError("cannot import name x")) == ""
+
+
+def test_every_package_that_our_code_imports_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {canonical(re.split(r"[>=\[]", text)[0]) for group in groups for text in group}
+    distributions = importlib.metadata.packages_distributions()
+    for path in (p for part in (*hatch_build.CODE, "stages/*.py") for p in ROOT.glob(part)):
+        for name in imported(path) if path.suffix == ".py" else ():
+            known = {canonical(d) for d in distributions.get(name, ())}
+            assert name in {*sys.stdlib_module_names, *OURS, "dvc_data"} or known & declared, (
+                path,
+                name,
+            )
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(path):
+    """Return the first part of the name of each module that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names |= {a.name for a in node.names} if isinstance(node, ast.Import) else set()
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module)
+    return {name.split(".")[0] for name in names}
+
+
+def test_the_version_is_in_two_files():
+    citation = read_yaml(ROOT / "CITATION.cff")
+    assert str(citation["version"]) == app.__version__
 
 
 # --- built and installed by pip: this needs a package server
