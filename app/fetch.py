@@ -156,11 +156,21 @@ def unpack(archive: Path, root: Path) -> None:
 
 
 def _write_entry(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write one file.
+
+    Raises:
+        UserError: there is a file where the entry needs a folder, or the other way round.
+    """
     content = tar.extractfile(entry)
     assert content is not None  # a file has content
-    with content, path.open("wb") as f:
-        shutil.copyfileobj(content, f)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with content, path.open("wb") as f:
+            shutil.copyfileobj(content, f)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as e:
+        raise UserError(
+            f"{path}: cannot be written ({e.strerror}); remove what is in its place"
+        ) from e
 
 
 def _require_plain(archive: Path, entry: tarfile.TarInfo, *, size: int, count: int) -> None:

@@ -210,6 +210,13 @@ def test_an_entry_that_could_leave_the_folder_is_refused(tmp_path, kind):
     assert {p.name for p in tmp_path.rglob("*")} <= {"secret.txt", "x.tgz", "root"}
 
 
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a")])
+def test_a_file_in_the_place_of_a_folder_is_one_line(tmp_path, names):
+    archive = write_tar(tmp_path / "x.tgz", *(entry(name, size=1) for name in names))
+    with pytest.raises(UserError, match="remove what is in its place"):
+        fetch.unpack(archive, tmp_path / "root")
+
+
 def test_an_archive_that_would_fill_the_disk_is_refused_before_it_does(tmp_path, monkeypatch):
     archive = write_tar(tmp_path / "x.tgz", entry("a", size=10_000), entry("b", size=90_000))
     assert archive.stat().st_size < 1_000  # a bomb

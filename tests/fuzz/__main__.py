@@ -5,6 +5,7 @@ and saves the input as crash-HASH in .fuzz/TARGET.
 """
 
 import contextlib
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -13,7 +14,10 @@ from pathlib import Path
 import atheris
 import numpy as np
 
-with atheris.instrument_imports(include=["pipeline"], enable_loader_override=False):
+PACKAGES = ["app", "pipeline"]
+
+with atheris.instrument_imports(include=PACKAGES, enable_loader_override=False):
+    from app import fetch
     from pipeline.boxes import annotations
     from pipeline.core import formats, shards
     from pipeline.core.arrays import CONTESTED, VOID
@@ -44,14 +48,16 @@ def read_params(path: Path) -> None:
 
 
 def read_weights(path: Path) -> None:
-    from pipeline.nets import weights  # torch is slow to import, and only this needs it
+    with atheris.instrument_imports(include=PACKAGES, enable_loader_override=False):
+        from pipeline.nets import weights  # torch is slow to import, and only this needs it
 
     weights.read_weights(path)
 
 
 def read_net(path: Path) -> None:
-    from pipeline.nets import checkpoint
-    from pipeline.segment.deeplab import DeepLab
+    with atheris.instrument_imports(include=PACKAGES, enable_loader_override=False):
+        from pipeline.nets import checkpoint
+        from pipeline.segment.deeplab import DeepLab
 
     state = path.parent / checkpoint.WEIGHTS
     if not state.exists():
@@ -70,9 +76,8 @@ def read_archive(path: Path) -> None:
 
 
 def unpack(path: Path) -> None:
-    from app import fetch
-
     fetch.MAX_UNPACKED_BYTES, fetch.MAX_UNPACKED_FILES = 1 << 20, 100
+    shutil.rmtree(path.parent / "unpacked", ignore_errors=True)
     fetch.unpack(path, path.parent / "unpacked")
 
 
@@ -131,6 +136,7 @@ def main() -> None:
     (FOLDER / "folder").mkdir()
     for i, content in enumerate(SEEDS[name]()):
         (corpus / f"seed{i}").write_bytes(content)
+        TARGETS[name](content)  # loads slow packages before the fuzzer counts seconds
     limits = [f"-max_total_time={seconds}", "-rss_limit_mb=4096", "-timeout=30"]
     options = [f"-artifact_prefix={corpus}/", "-print_final_stats=1", *limits]
     atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])

@@ -67,7 +67,9 @@ def archive() -> bytes:
 def tar() -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as f:
-        f.addfile(tarfile.TarInfo("images/"))
+        folder = tarfile.TarInfo("images")
+        folder.type = tarfile.DIRTYPE
+        f.addfile(folder)
         entry = tarfile.TarInfo("images/a.txt")
         entry.size = 3
         f.addfile(entry, io.BytesIO(b"abc"))
