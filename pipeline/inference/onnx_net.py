@@ -104,8 +104,10 @@ def _open(file: Path) -> "onnxruntime.InferenceSession":
         raise MissingFileError(file, AGAIN)
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [p for p in wanted if p in onnxruntime.get_available_providers()]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # else it warns that LONG_PX has a default
     try:
-        return onnxruntime.InferenceSession(file, providers=providers)
+        return onnxruntime.InferenceSession(file, options, providers=providers)
     except Exception as e:  # onnxruntime has no public base class for its errors
         raise UserError(f"{file}: onnxruntime cannot read the model; {AGAIN} ({e})") from e
 
