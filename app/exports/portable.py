@@ -51,12 +51,13 @@ class Portable(nn.Module):
         cells = torch.round(side * long / side.max() / self.grid_px)
         size = (cells.clamp(min=1) * self.grid_px).long()
         x = image_1HW3.permute(0, 3, 1, 2).float()
-        rows, columns = (_weights(size[i], side[i]) for i in (0, 1))
+        shrinks = size[1] < side[1]  # the width decides for both sides
+        rows, columns = (_weights(size[i], side[i], shrinks) for i in (0, 1))
         return torch.round(rows @ x @ columns.T)
 
 
-def _weights(out: Tensor, size: Tensor) -> Tensor:
-    """Return the weights (out, size) that resize one side: area means if it shrinks, else linear.
+def _weights(out: Tensor, size: Tensor, shrinks: Tensor) -> Tensor:
+    """Return the weights (out, size) that resize one side: area means if `shrinks`, else linear.
 
     OpenCV's INTER_AREA and INTER_LINEAR are such matrices. Every runtime can multiply them, while
     a resizing by areas is an operation of few.
@@ -67,7 +68,7 @@ def _weights(out: Tensor, size: Tensor) -> Tensor:
     area = (high - low).clamp(min=0) / step
     centre = ((i + 0.5) * step - 0.5).clamp(min=0).minimum(size - 1)
     linear = (1 - (centre - j).abs()).clamp(min=0)
-    return torch.where(out < size, area, linear).float()
+    return torch.where(shrinks, area, linear).float()
 
 
 def _count(number: Tensor) -> Tensor:
