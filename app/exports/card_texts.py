@@ -1,5 +1,7 @@
 """Sentences of the model card that depend on format, supervision and weights."""
 
+from pathlib import Path
+
 from pipeline.core.config import Infer
 from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS
 from pipeline.scores.saliency.saliency_scores import TRAINED_ON
@@ -75,7 +77,7 @@ def start(weights: str | None) -> str:
         "none": "it started from random numbers",
         "pretext": "it started from weights that these same images gave without any label",
         None: "what it started from is unknown",
-    }.get(weights, f"it started from the file `{weights}`")
+    }.get(weights, f"it started from the file `{Path(str(weights)).name}`")
 
 
 def licence(backbone: str, weights: str | None) -> str:

@@ -107,7 +107,7 @@ def write_card(
         "made_of": _yaml(_made_of(model, run)),
     }
     card = ModelCard.from_template(_front_matter(model, name, run), str(TEMPLATE), **content)
-    formats.replace_file(folder / CARD, lambda f: f.write(str(card).encode()))
+    formats.replace_file(folder / CARD, lambda f: f.write(f"{card}\n".encode()))
 
 
 def _front_matter(model: Trained, name: str, run: Run | None) -> Any:
@@ -172,7 +172,14 @@ def _made_of(model: Trained, run: Run | None) -> dict[str, Any]:
     keys = ("data", "code_hash", "params_hash", "commit", "uncommitted", "versions")
     made_of = {k: run.made_of[k] for k in keys if run.made_of.get(k)}
     params = {k: v for k, v in run.made_of["params"].items() if k.split(".")[0] in SECTIONS}
-    return {**shown, **made_of, "params": params}
+    return {**shown, **made_of, "params": _without_folders(params)}
+
+
+def _without_folders(value: Any) -> Any:
+    """Shorten each path to its last name: a card is public, a home folder is not."""
+    if isinstance(value, dict):
+        return {k: _without_folders(v) for k, v in value.items()}
+    return value.rpartition("/")[2] if isinstance(value, str) else value
 
 
 def _yaml(value: dict[str, Any]) -> str:

@@ -116,16 +116,23 @@ def write_model(model: Trained, folder: Path, *, name: str) -> Difference | None
         UserError: a package is missing, or the file computes something else than the network.
     """
     formats.write_json(folder / DESCRIPTION, model.describe())
-    run = FORMATS[name](model, folder)
-    if run is None:
-        return None
-    difference = compare(model, run)
-    if not difference.label <= MAX_CHANGED:
-        raise UserError(
-            f"format '{name}' cannot hold backbone '{model.spec['backbone']}': {difference}; "
-            "choose another format"
-        )
+    try:
+        run = FORMATS[name](model, folder)
+        difference = compare(model, run) if run else None
+    except UserError:
+        raise
+    except Exception as e:  # torch and onnxruntime have no common base class for their errors
+        raise _refused(model, name, str(e)) from e
+    if difference and not difference.label <= MAX_CHANGED:
+        raise _refused(model, name, str(difference))
     return difference
+
+
+def _refused(model: Trained, name: str, why: str) -> UserError:
+    return UserError(
+        f"format '{name}' cannot hold backbone '{model.spec['backbone']}': "
+        f"{' '.join(why.split())[:300]}; choose another format"
+    )
 
 
 def compare(model: Trained, run: Run) -> Difference:

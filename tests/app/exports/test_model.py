@@ -170,6 +170,12 @@ def test_a_file_that_computes_something_else_is_refused(small, tmp_path, monkeyp
         export(small, tmp_path / "out", "onnx")
 
 
+def test_a_network_that_cannot_be_traced_is_one_line(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(portable.Padded, "forward", lambda layer, x: x.numpy())
+    with pytest.raises(UserError, match="cannot hold backbone 'small': .*choose another format"):
+        export(small, tmp_path / "out", "torchscript")
+
+
 def test_onnx_without_its_package_is_one_line(small, tmp_path, monkeypatch):
     monkeypatch.setattr(model_files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs the package onnx; run `pip install onnx`"):

