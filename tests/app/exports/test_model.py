@@ -172,7 +172,7 @@ def test_a_file_that_computes_something_else_is_refused(small, tmp_path, monkeyp
 
 def test_a_network_that_cannot_be_traced_is_one_line(small, tmp_path, monkeypatch):
     monkeypatch.setattr(portable.Padded, "forward", lambda layer, x: x.numpy())
-    with pytest.raises(UserError, match="cannot hold backbone 'small': .*choose another format"):
+    with pytest.raises(UserError, match=r"cannot hold backbone 'small': .*choose another format"):
         export(small, tmp_path / "out", "torchscript")
 
 

@@ -14,7 +14,8 @@ MADE_OF = {
     "data": "0123abcd", "commit": "c0ffee", "versions": {"torch": "2.15"},
     "params": {
         "data.source": "folder", "saliency.source": "net", "segment.backbone": "efficientnet_lite0",
-        "data.root": "/home/ann/secret", "segment.weights": "imagenet", "segment.train": {"size_px": 448, "epochs": 8},
+        "data.root": "/home/ann/secret", "segment.weights": "imagenet",
+        "segment.train": {"size_px": 448, "epochs": 8},
         "report.best": 5,
     },
 }  # fmt: skip
