@@ -1,4 +1,4 @@
-"""The commands `export masks` and `export voc-server`."""
+"""The commands `export masks`, `export model` and `export voc-server`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +48,47 @@ def masks(
             f"{name} has no void (255): in {done.without_void} images, void pixels became "
             "background"
         )
+
+
+@app.command()
+def model(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="guide, or another entry of segment.supervision: the segmenter of the last run; "
+            "or a folder of a trained segmenter. By default, the first entry.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--format", help="One of onnx, torchscript, safetensors.")
+    ] = "onnx",
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder.")] = Path("model"),
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REPO",
+            help="Also upload the folder to OWNER/NAME on Hugging Face, where a new repository is "
+            "private; or copy it to a folder such as ./copy.",
+        ),
+    ] = None,
+) -> None:
+    """Write a trained segmenter for other programs, with a model card.
+
+    docs/models.md says how Python, JavaScript and C++ use it.
+    """
+    from app.exports import model_card
+    from app.exports.model import export_model
+
+    segment = load_params(LAYOUT.params).segment
+    done = export_model(
+        source or segment.supervision[0], output, name=name, layout=LAYOUT, predict=segment.predict
+    )
+    out.print(f"{', '.join(sorted(p.name for p in output.iterdir()))} in {output}")
+    out.print(f"compared with PyTorch: {done or 'the weights are the same bytes'}")
+    out.print(f"{output / model_card.CARD}: read it, and choose a licence in its first lines")
+    if push:
+        out.print(f"copied to {model_card.push(output, push)}")
 
 
 @app.command("voc-server")

@@ -1,1 +1,1 @@
-"""Masks in the formats of other tools: `export masks` and `export voc-server`."""
+"""Masks and trained segmenters in the formats of other tools: `export`."""

@@ -1,10 +1,13 @@
 """What the formats share: the shape of a writer, images, colours and JSON."""
 
+import contextlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.exports.source import Masked, Source
@@ -27,6 +30,23 @@ class Format:
     add: Callable[[Masked, UInt8, Path], Any]
     finish: Callable[[Source, Sequence[Any], Path], None]
     keeps_void: bool = False
+
+
+@contextlib.contextmanager
+def new_folder(output: Path) -> Iterator[Path]:
+    """Yield a folder to write into, which becomes `output` if nothing fails.
+
+    Raises:
+        UserError: `output` holds files.
+    """
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise UserError(f"{output}: holds other files; choose a new folder")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as parent:
+        folder = Path(parent) / output.name
+        folder.mkdir()
+        yield folder
+        os.replace(folder, output)
 
 
 def place_image(image: Masked, label_HW: UInt8, folder: Path, *, jpeg: bool = False) -> str:

@@ -1,15 +1,13 @@
 """Masks as a data set that an annotation tool opens."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.exports import coco, cvat, label_studio, voc, yolo
-from app.exports.files import Format
+from app.exports.files import Format, new_folder
 from app.exports.source import Masked, Source, read_mask
 from pipeline.core import runtime
 from pipeline.core.arrays import VOID
@@ -46,16 +44,10 @@ def export_masks(source: Source, output: Path, *, name: str, polygons: bool = Fa
             fit.
     """
     chosen = _choose(name, polygons=polygons)
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UserError(f"{output}: holds other files; choose a new folder")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as parent:
-        folder = Path(parent) / output.name
-        folder.mkdir()
+    with new_folder(output) as folder:
         work = partial(_add, chosen=chosen, classes=source.classes, folder=folder)
         done = list(runtime.pool_map(work, list(source.images), title="export"))
         chosen.finish(source, [entry for entry, _ in done], folder)
-        os.replace(folder, output)
     return Exported(len(done), sum(lost for _, lost in done))
 
 
