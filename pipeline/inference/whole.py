@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import cv2
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.core import formats, ranks, runtime
 from pipeline.core.config import Infer
+from pipeline.inference.sizes import Size, base_size, views
 
 INFER_BATCH = 8
 
@@ -54,19 +54,9 @@ class Photo:
 P = TypeVar("P", bound=Picture)
 
 
-def target_size(height_px: int, width_px: int, *, long_px: int, stride: int) -> tuple[int, int]:
-    """Scale a size to a long side of `long_px`, and round each side to a multiple of `stride`."""
-    factor = long_px / max(height_px, width_px)
-    return tuple(  # type: ignore[return-value]
-        max(stride, stride * round(side * factor / stride)) for side in (height_px, width_px)
-    )
-
-
-def _size(picture: Picture, infer: Infer, *, stride: int) -> tuple[int, int]:
+def _size(picture: Picture, infer: Infer, *, stride: int) -> Size:
     """Return the size at scale 1 of one picture."""
-    height, width = picture.height_px, picture.width_px
-    long_px = max(height, width) if infer.size_px == "native" else infer.size_px
-    return target_size(height, width, long_px=long_px, stride=stride)
+    return base_size(picture.height_px, picture.width_px, size_px=infer.size_px, stride=stride)
 
 
 @dataclass(frozen=True)
@@ -74,22 +64,15 @@ class WholeImages(Dataset[list[Tensor]]):
     """Each item is one image (3, H, W) at every scale; `sizes[i]` is its size at scale 1."""
 
     pictures: Sequence[Picture]
-    sizes: Sequence[tuple[int, int]]
+    sizes: Sequence[Size]
     scales: Sequence[float]
     stride: int
 
     def __getitem__(self, i: int) -> list[Tensor]:
         least_px = math.ceil(max(self.sizes[i]) * max(self.scales)) + self.stride
         image = formats.read_image(self.pictures[i].image, least_px=least_px)
-        views = []
-        for scale in self.scales:
-            long_px = round(max(self.sizes[i]) * scale)
-            height, width = target_size(*self.sizes[i], long_px=long_px, stride=self.stride)
-            shrinks = width < image.shape[1]
-            interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            view = cv2.resize(image, (width, height), interpolation=interpolation)
-            views.append(torch.from_numpy(view.transpose(2, 0, 1)))
-        return views
+        resized = views(image, self.sizes[i], self.scales, stride=self.stride)
+        return [torch.from_numpy(view.transpose(2, 0, 1)) for view in resized]
 
 
 def whole_batches(
@@ -105,7 +88,7 @@ def whole_batches(
         (N, 3, H, W) uint8 at each scale.
     """
     sizes = [_size(p, infer, stride=stride) for p in pictures]
-    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    by_size: dict[Size, list[int]] = defaultdict(list)
     for i, size in enumerate(sizes):
         by_size[size].append(i)
     chunks = [

@@ -7,6 +7,7 @@ from torch import nn
 from pipeline.core.config import Infer
 from pipeline.core.samples import Sample
 from pipeline.inference import infer, whole
+from pipeline.inference.sizes import target_size
 from tests.conftest import photo
 
 
@@ -92,8 +93,8 @@ def test_foreground_is_the_mean_probability_over_the_scales():
 
 
 def test_each_side_of_the_target_size_is_rounded_to_the_stride():
-    assert whole.target_size(375, 500, long_px=448, stride=16) == (336, 448)
-    assert whole.target_size(1000, 10, long_px=320, stride=16) == (320, 16)
+    assert target_size(375, 500, long_px=448, stride=16) == (336, 448)
+    assert target_size(1000, 10, long_px=320, stride=16) == (320, 16)
 
 
 def test_native_is_each_images_own_size_rounded_to_the_stride(tmp_path):
