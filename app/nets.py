@@ -3,6 +3,7 @@
 Shapes: H, W image size in px, K classes with the background, h, w logit size.
 """
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -35,7 +36,7 @@ class Net(Protocol):
 
 def is_onnx(model: Path) -> bool:
     """Whether a path is an exported model, which runs without torch."""
-    return model.suffix == ".onnx" or (model / ONNX_FILE).is_file()
+    return model.suffix == ".onnx" or os.path.isfile(model / ONNX_FILE)
 
 
 def load_net(model: Path, options: "Infer | None" = None) -> Net:

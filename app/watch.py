@@ -1,6 +1,7 @@
 """Watch a folder: segment each photograph once it is complete."""
 
 import contextlib
+import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +35,8 @@ def segment_new(predictor: Predictor, folder: Path, *, say: Callable[[str], None
                 for s in sources
                 if s not in same
             ]
-            made = predictor.segment(same) + Results(0, 0, (), tuple(clashes))
+            with contextlib.redirect_stderr(io.StringIO()):  # no progress bar for each look
+                made = predictor.segment(same) + Results(0, 0, (), tuple(clashes))
             results += made
             for message in made.skipped:
                 say(f"skipped: {message}")

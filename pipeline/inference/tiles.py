@@ -75,7 +75,7 @@ def _on_grid(logits_Khw: Float, down: slice, right: slice, *, stride: int) -> tu
     """Return logits whose cells are squares of whole px, and the side of a cell."""
     height, width = down.stop - down.start, right.stop - right.start
     cell = height // logits_Khw.shape[1]
-    if logits_Khw.shape[1:] == (height // max(1, cell), width // max(1, cell)):
+    if (logits_Khw.shape[1] * cell, logits_Khw.shape[2] * cell) == (height, width):
         return logits_Khw, cell
     return resize(logits_Khw, height_px=height // stride, width_px=width // stride), stride
 
