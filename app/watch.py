@@ -2,9 +2,9 @@
 
 import contextlib
 import io
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
 
 from app.predict import Predictor, Results
 from app.sources import Source, in_folder
@@ -64,7 +64,7 @@ def new_sources(folder: Path) -> Iterator[list[Source]]:
         before = now
         if chosen:
             yield chosen
-        time.sleep(SECONDS)
+        sleep(SECONDS)
 
 
 def _look(folder: Path) -> dict[Source, State]:

@@ -31,7 +31,7 @@ def steps(monkeypatch):
             raise KeyboardInterrupt
         steps.pop(0)()
 
-    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(watch, "sleep", sleep)
     return steps
 
 
@@ -89,7 +89,7 @@ def test_new_photographs_get_masks_and_bad_ones_a_line(tmp_path, steps, monkeypa
     ]
     predictor = predict.Predictor(tmp_path / "model.onnx", out, predict.Options())
     results = watch.segment_new(predictor, folder, say=said.append)
-    assert (results.count, results.classes, len(results.skipped)) == (2, ("background",), 2), said
+    assert (results.count, results.classes, len(results.skipped)) == (2, ("background",), 2)
     assert (out / "a.png").exists() and (out / "more/b.png").exists()
     bad, clash = (line for line in said if line.startswith("skipped"))
     assert "bad.png: cannot be decoded" in bad
