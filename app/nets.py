@@ -71,10 +71,10 @@ def _options_of(model: Path) -> "Infer":
         layout = Layout(folder.parents[3])
         if layout.params.is_file() and layout.segmenter(folder.name) == folder:
             return load_params(layout.params).segment.predict
-    return section(_preset(), "segment.predict", Predict)
+    return section(preset(), "segment.predict", Predict)
 
 
-def _preset() -> dict[str, Any]:
+def preset() -> dict[str, Any]:
     """Return the params of the preset for photographs."""
     from pipeline.core.params import lay_over, read_yaml
 
@@ -89,7 +89,7 @@ def default_crf() -> "Crf":
     from pipeline.crf.config import CrfSets
     from pipeline.crf.dense import chosen
 
-    values = _preset()
+    values = preset()
     return chosen(section(values, "crf", CrfSets), values["refine"]["crf"])
 
 

@@ -7,14 +7,21 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from app import nets, predict, probabilities, segmenter
+from app import nets, parts, predict, probabilities, segmenter
 from app.segmenter import Segmenter
-from app.sources import Source
+from app.sources import Photo, Source
 from pipeline.core import formats
 from pipeline.core.config import Infer
 from pipeline.core.errors import UserError
+from pipeline.core.params import section
+from pipeline.inference import infer
+from pipeline.nets import checkpoint
+from pipeline.seeds.classifier import Classifier, classifier_spec
+from pipeline.seeds.config import SeedMaps, SeedModel
+from pipeline.segment.deeplab import DeepLab
 from tests.conftest import photo
 from tests.project import ROOT
 
@@ -52,19 +59,16 @@ def image():
 @pytest.fixture
 def model(tmp_path):
     """A segmenter that was not trained."""
-    import torch
-
-    from pipeline.nets import checkpoint
-    from pipeline.segment.deeplab import DeepLab
-
     torch.manual_seed(0)
     checkpoint.save(tmp_path / "model", DeepLab.from_spec(SPEC), SPEC, [])
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("module", [segmenter, *filter(None, [sys.modules.get("app.parts")])])
-def test_the_examples_in_the_docstrings_run(module, model, tmp_path, monkeypatch):
+@pytest.mark.parametrize("module", [segmenter, parts])
+def test_the_examples_in_the_docstrings_run(module, model, params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    spec = classifier_spec(section(params, "seed", SeedModel), [*CLASSES[1:]])
+    checkpoint.save(tmp_path / "classifier", Classifier.from_spec(spec), spec, [])
     photo(tmp_path / "photo.png")
     names = vars(module) | {"segmenter": Segmenter.load("model")}
     failures = io.StringIO()
@@ -242,3 +246,30 @@ def test_an_exported_model_needs_neither_torch_nor_other_large_packages(tmp_path
     assert done.returncode == 0, done.stderr
     assert "count=1" in done.stdout
     assert (tmp_path / "out/a.png").read_bytes() == (tmp_path / "masks/a.png").read_bytes()
+
+
+# ---- parts of the method
+
+
+def test_class_maps_in_python_are_those_that_the_command_draws(params, tmp_path, rng):
+    """The same maps as `infer.run`, which the stages use."""
+    spec = classifier_spec(section(params, "seed", SeedModel), ["cat", "dog"])
+    checkpoint.save(tmp_path / "classifier", Classifier.from_spec(spec), spec, [])
+    options = SeedMaps(**params["seed"]["maps"] | {"size_px": 64, "scales": (1.0, 2.0)})
+    photo(tmp_path / "a.png", size=(64, 48))
+    seen = parts.Classifier.load(tmp_path / "classifier", options=options)(tmp_path / "a.png")
+    net, _ = checkpoint.load(tmp_path / "classifier", Classifier.from_spec)
+    pictures = [Photo("a", tmp_path / "a.png", 48, 64)]
+    ((_, maps),) = infer.run(net, pictures, options, title="", offset_px=net.offset_px)
+    expected = infer.merge([m[None].relu() for m in maps])[0].numpy()
+    np.testing.assert_allclose(seen.maps, expected, atol=1e-4)
+    dog, index = seen.of(["dog"])
+    assert index.tolist() == [2] and (dog[0] == seen.maps[1]).all()
+    with pytest.raises(UserError, match="'cow': not one of the classes cat, dog"):
+        seen.of(["cow"])
+
+
+def test_the_refined_probabilities_have_the_label_of_the_crf(colours, image):
+    prediction = colours(image, crf=True)
+    marginals = parts.refine(image, prediction.probabilities)
+    assert (marginals.argmax(axis=0) == prediction.label).mean() > 0.99
