@@ -91,11 +91,12 @@ class Classifier:
         import torch
 
         from pipeline.core import runtime
+        from pipeline.core.config import GRID_PX
         from pipeline.inference import infer, sizes
         from pipeline.seeds.tag_scores import tag_probability
 
         pixels, options, net = pixels_of(image), self.options, self.net.to(runtime.device())
-        grid_px = max((infer.GRID_PX, *net.strides))
+        grid_px = max((GRID_PX, *net.strides))
         size = sizes.base_size(*pixels.shape[:2], size_px=options.size_px, stride=grid_px)
         views = [
             torch.from_numpy(view.transpose(2, 0, 1))[None]
