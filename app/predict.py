@@ -3,32 +3,46 @@
 import errno
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from app.nets import Net, load_net, logits_of
+from app.segmenter import LABEL, OVERLAY, PROBABILITIES, Prediction, label_of
+from app.sources import RECORD, Photo, Source, readable
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import Float
-from pipeline.core.config import Infer
 from pipeline.core.errors import UserError, unwritable
-from pipeline.core.formats import SUFFIXES
-from pipeline.core.params import fingerprint
-from pipeline.crf import dense
-from pipeline.crf.config import Crf
-from pipeline.dataset.names import MAX_ID_BYTES, is_too_long
-from pipeline.inference import infer
-from pipeline.inference.whole import Photo
-from pipeline.nets import checkpoint
-from pipeline.report import drawing
-from pipeline.segment.deeplab import DeepLab
 
-RECORD = "made_of.json"  # in the output folder: network, params and files behind the results
-ENDINGS = ("_overlay.jpg", ".png")  # of an image's results; the last one is written last
+if TYPE_CHECKING:  # an exported model needs neither torch nor pydantic
+    from pipeline.core.config import Infer
+    from pipeline.crf.config import Crf
+
 CHUNK = 8  # images that each process refines before the network continues
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make of each image.
+
+    Args:
+        crf: the parameters of the CRF that refines the masks; None switches it off.
+        tile_px: if above 0, images keep their size, and the network sees tiles of this side.
+        probabilities: also write the probabilities of all classes.
+    """
+
+    crf: "Crf | None" = None
+    tile_px: int = 0
+    probabilities: bool = False
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The ends of the names of an image's results. The last one is written last."""
+        return (OVERLAY, *([PROBABILITIES] if self.probabilities else []), LABEL)
 
 
 @dataclass(frozen=True)
@@ -45,71 +59,91 @@ class Results:
     classes: tuple[str, ...]
     skipped: tuple[str, ...]
 
-
-def list_images(paths: Sequence[Path]) -> list[Path]:
-    """List the files of `paths`. A folder counts as the images in it, without its subfolders.
-
-    Raises:
-        UserError: `paths` hold no image, or a folder cannot be read.
-    """
-    images: list[Path] = []
-    for path in paths:
-        if os.path.isdir(path):  # Path.is_dir fails on a name that is too long
-            images += [p for p in _listed(path) if p.suffix.lower() in SUFFIXES]
-        else:
-            images.append(path)
-    if not images:
-        suffixes = ", ".join(SUFFIXES)
-        raise UserError(f"{paths[0]}: holds no image ({suffixes}); subfolders are not read")
-    return images
+    def __add__(self, other: "Results") -> "Results":
+        """Add up two calls."""
+        return Results(
+            self.count + other.count,
+            self.kept + other.kept,
+            self.classes or other.classes,
+            self.skipped + other.skipped,
+        )
 
 
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as e:
-        raise UserError(f"{folder}: cannot be read ({e.strerror}); choose another folder") from e
+class Predictor:
+    """A segmenter that writes NAME.png (class indices, VOC palette) and NAME_overlay.jpg."""
+
+    def __init__(
+        self, model: Path, out: Path, options: Options, *, infer: "Infer | None" = None
+    ) -> None:
+        """Load the network.
+
+        Args:
+            model: the folder of a trained segmenter, or an exported model.
+            out: the output folder.
+            options: what to make.
+            infer: size, scales and flip of a trained segmenter. An exported model has its own.
+
+        Raises:
+            UserError: there is no segmenter, or the model is damaged or of another kind; or the
+                CRF's package is not installed.
+        """
+        if options.crf:
+            from pipeline.crf import dense
+
+            dense.field_type()
+        self.net: Net = load_net(model, infer)
+        self.out, self.options = out, options
+        self.header = {"made_by": _made_by(model, options, infer), "classes": [*self.net.classes]}
+
+    def segment(self, sources: Sequence[Source]) -> Results:
+        """Segment photographs. Results that an earlier call made of the same file stay.
+
+        A file is skipped if it cannot be decoded, or if another image has the same id.
+
+        Raises:
+            UserError: the output folder cannot be written, or holds the images, results of another
+                network or other params, or files that predict did not make.
+        """
+        check_output([source.path for source in sources], self.out)
+        if not sources:
+            return Results(0, 0, self.net.classes, ())
+        photos, skipped = readable(sources)
+        options = self.options
+        kept = begin(self.out, photos, self.header, options.endings) if photos else set()
+        outputs = self._logits(photos, kept)
+        count = max(1, min(runtime.workers(), len(photos) - len(kept)))
+        with runtime.processes(count, initializer=_start_worker) as pool:
+            # The network and the CRF take turns: at the same time they would compete for the cores.
+            while chunk := list(islice(outputs, CHUNK * count)):
+                jobs = [
+                    (photo, logits, self.out, options, self.net.classes)
+                    for photo, logits in chunk
+                    if photo.id not in kept
+                ]
+                list(pool.map(_write, jobs))
+        return Results(len(photos), len(kept), self.net.classes, tuple(skipped))
+
+    def _logits(self, photos: Sequence[Photo], kept: set[str]) -> Iterator[tuple[Photo, Float]]:
+        """Yield photographs with their logits: in batches where the network can, or one by one."""
+        in_batches = getattr(self.net, "run", None)
+        if in_batches and not self.options.tile_px:
+            yield from in_batches(photos, done=kept)
+            return
+        todo = [photo for photo in photos if photo.id not in kept]
+        for photo in runtime.track(todo, total=len(todo), title="predict"):
+            image = formats.read_image(photo.image)
+            yield photo, logits_of(self.net, image, tile_px=self.options.tile_px)
 
 
-def segment(
-    model: Path, images: Sequence[Path], out: Path, options: Infer, *, crf: Crf | None
-) -> Results:
-    """Write NAME.png (class indices, VOC palette) and NAME_overlay.jpg into `out`.
+def _made_by(model: Path, options: Options, infer: "Infer | None") -> str:
+    """Return what identifies the network and the params that decide a mask."""
+    digest = formats.digest(model)
+    tiles = [f"tile {options.tile_px}"] if options.tile_px else []
+    if infer is None and options.crf is None:
+        return " ".join([digest, *tiles])
+    from pipeline.core.params import fingerprint
 
-    Results that an earlier call made of the same file stay. A file is skipped if it cannot be
-    decoded, or if another image has the same name.
-
-    Args:
-        model: the folder of a trained segmenter.
-        images: the files.
-        out: the output folder.
-        options: size, scales and flip.
-        crf: the parameters of the CRF that refines the masks; None switches it off.
-
-    Raises:
-        UserError: no segmenter was trained, or the model is damaged or of another kind; or `out`
-            cannot be written, or holds the images, results of another network or other params, or
-            files that predict did not make.
-    """
-    check_output(images, out)
-    net, spec = checkpoint.load(model, DeepLab.from_spec)
-    photos, skipped = readable(images)
-    classes = ("background", *spec["classes"])
-    made_by = fingerprint(formats.digest(model), options, crf or "")
-    header = {"made_by": made_by, "classes": [*classes]}
-    kept = begin(out, photos, header, ENDINGS) if photos else set()
-    outputs = infer.run(net, photos, options, title="predict", done=kept)
-    count = max(1, min(runtime.workers(), len(photos) - len(kept)))
-    with runtime.processes(count, initializer=_start_worker) as pool:
-        # The network and the CRF take turns: at the same time they would compete for the cores.
-        while chunk := list(islice(outputs, CHUNK * count)):
-            jobs = [
-                (photo, infer.merge([scale[None] for scale in scales])[0].numpy(), out, crf)
-                for photo, scales in chunk
-                if photo.id not in kept
-            ]
-            list(pool.map(_write, jobs))
-    return Results(len(photos), len(kept), classes, tuple(skipped))
+    return fingerprint(digest, *([infer] if infer else []), options.crf or "", *tiles)
 
 
 def check_output(images: Sequence[Path], out: Path) -> None:
@@ -131,32 +165,6 @@ def check_output(images: Sequence[Path], out: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as e:  # also from `exists`: the name is too long, or a folder cannot be read
         raise unwritable(out, e) from e
-
-
-def readable(images: Sequence[Path]) -> tuple[list[Photo], list[str]]:
-    """Return the images that can have results, and a message for each of the others."""
-    photos: dict[str, Photo] = {}
-    skipped = []
-    sizes = runtime.pool_map(_size, list(images), title="open")
-    for path, size in zip(images, sizes, strict=True):
-        if isinstance(size, str):
-            skipped.append(size)
-        elif path.stem in photos:
-            skipped.append(f"{path}: another image is already called '{path.stem}'; rename it")
-        else:
-            photos[path.stem] = Photo(path.stem, path, *size)
-    return list(photos.values()), skipped
-
-
-def _size(path: Path) -> tuple[int, int] | str:
-    """Return height and width in px, or the reason why the file cannot have results."""
-    if is_too_long(path.stem):
-        return f"{path}: file name too long; shorten it to {MAX_ID_BYTES} bytes"
-    try:
-        height, width, _ = formats.read_image(path).shape
-    except UserError as e:
-        return str(e)
-    return height, width
 
 
 def begin(
@@ -218,10 +226,8 @@ def _start_worker() -> None:
     cv2.setNumThreads(0)
 
 
-def _write(job: tuple[Photo, Float, Path, Crf | None]) -> None:
-    """Write the label last, so that an image with a label also has a complete overlay."""
-    photo, logits, out, crf = job
+def _write(job: tuple[Photo, Float, Path, Options, tuple[str, ...]]) -> None:
+    photo, logits, out, options, classes = job
     image = formats.read_image(photo.image)
-    label = dense.label_of(image, logits, crf)
-    formats.write_image(out / f"{photo.id}_overlay.jpg", drawing.overlay(image, label))
-    formats.write_label(out / f"{photo.id}.png", label)
+    prediction = Prediction(image, label_of(image, logits, options.crf), logits, classes)
+    prediction.save(out / f"{photo.id}{LABEL}", with_probabilities=options.probabilities)

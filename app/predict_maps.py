@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from app import predict
+from app.sources import Source, readable
 from pipeline.core import formats
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.maps import normalise, resize
@@ -24,7 +25,7 @@ HEIGHT_PX = 300  # of a tile
 ENDING = "_maps.jpg"
 
 
-def draw(model: Path, images: Sequence[Path], out: Path, options: SeedMaps) -> predict.Results:
+def draw(model: Path, sources: Sequence[Source], out: Path, options: SeedMaps) -> predict.Results:
     """Write NAME_maps.jpg into `out`: the photograph and the maps of its most probable classes.
 
     They are class maps, whatever `options.kind` is. Files are skipped and kept as by `segment`.
@@ -33,9 +34,9 @@ def draw(model: Path, images: Sequence[Path], out: Path, options: SeedMaps) -> p
         UserError: no classifier was trained; or `out` holds the images, results of another network
             or other params, or files that predict did not make.
     """
-    predict.check_output(images, out)
+    predict.check_output([source.path for source in sources], out)
     net, spec = checkpoint.load(model, Classifier.from_spec)
-    photos, skipped = predict.readable(images)
+    photos, skipped = readable(sources)
     header = {
         "made_by": fingerprint(formats.digest(model), options, "maps"),
         "classes": spec["classes"],

@@ -7,9 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from app import predict
+from app.commands.predict import segment_photographs
 from pipeline.core import formats
-from pipeline.core.config import Infer
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import section
@@ -18,6 +17,7 @@ from pipeline.seeds.classifier import Classifier, classifier_spec
 from pipeline.seeds.config import SeedModel
 from pipeline.segment.deeplab import DeepLab
 from tests.conftest import photo
+from tests.project import ROOT
 
 SEGMENTER = {
     "kind": "deeplab", "backbone": "efficientnet_lite0", "output_stride": 16, "head": "v3plus",
@@ -75,6 +75,7 @@ def test_names_with_brackets_and_control_characters_are_shown_as_they_are(here):
     assert "skipped: in[/b]/[i].jpg: cannot be decoded" in done.stdout.replace(f"{here.root}/", "")
     assert "1 images in out[/b]; class indices: 0 background, 1 cat, 2 dog" in done.stdout
     assert (here.root / "out[/b]/img[final]:dog:\x1b[2J.png").exists()
+    (odd / "[i]\x1b[2J").touch()  # without a file of this name, it would be a glob
     message = fails(here, odd / "[i]\x1b[2J", "-o", odd)
     assert r"in[/b]: holds [i]\x1b[2J; choose another folder" in message
 
@@ -99,17 +100,15 @@ class NoNetworkError(Exception):
 
 @pytest.fixture
 def segment(tmp_path, monkeypatch):
-    """`segment` with a photograph. It raises NoNetworkError where the network would load."""
+    """Segment a photograph. It raises NoNetworkError where the network would load."""
 
     def load(*_):
         raise NoNetworkError
 
     monkeypatch.setattr(checkpoint, "load", load)
     photo(tmp_path / "in/a.png")
-    options = Infer(size_px=64, scales=(1.0,), flip=False)
-    return lambda out: predict.segment(
-        tmp_path / "model", [tmp_path / "in/a.png"], out, options, crf=None
-    )
+    monkeypatch.chdir(ROOT)  # for its params.yaml
+    return lambda out: segment_photographs(out, [str(tmp_path / "in/a.png")], model=tmp_path)
 
 
 def refuse(segment, out, message):
@@ -165,14 +164,3 @@ def test_a_disk_that_fills_up_is_one_line_and_the_old_file_stays(tmp_path, name)
     assert str(e.value) == f"{tmp_path}/{name}: " + UNWRITABLE.format(os.strerror(errno.ENOSPC))
     assert [p.name for p in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == before
-
-
-def test_a_name_that_is_too_long_for_its_results_is_skipped(tmp_path, monkeypatch):
-    monkeypatch.setenv("GUIDELABEL_WORKERS", "1")
-    longest, too_long = ("é" * 119, "é" * 119 + "x")  # 238 and 239 bytes
-    for stem in (longest, too_long):
-        photo(tmp_path / f"{stem}.png")
-    photos, skipped = predict.readable([tmp_path / f"{s}.png" for s in (longest, too_long)])
-    assert [p.id for p in photos] == [longest]
-    assert skipped == [f"{tmp_path}/{too_long}.png: file name too long; shorten it to 238 bytes"]
-    formats.write_image(tmp_path / f"{longest}_overlay.jpg", np.zeros((2, 2, 3), "uint8"))

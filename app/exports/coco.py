@@ -49,11 +49,12 @@ def add(
     name = place_image(image, label_HW, folder / "images")
     height, width = label_HW.shape
     indices = [int(index) for index in np.unique(label_HW) if index]
-    annotations = [_annotation(index, label_HW == index, encode) for index in indices]
+    annotations = [annotation(index, label_HW == index, encode) for index in indices]
     return {"file_name": name, "width": width, "height": height}, annotations
 
 
-def _annotation(index: int, mask_HW: Mask, encode: Callable[[Mask], Any]) -> dict[str, Any]:
+def annotation(index: int, mask_HW: Mask, encode: Callable[[Mask], Any]) -> dict[str, Any]:
+    """Describe the mask of one class index, without the numbers of annotation and image."""
     rows, columns = np.flatnonzero(mask_HW.any(axis=1)), np.flatnonzero(mask_HW.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
     return {

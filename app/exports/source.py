@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.predict import RECORD
+from app.sources import RECORD
 from pipeline.core import formats, shards
 from pipeline.core.arrays import VOID, UInt8
 from pipeline.core.errors import MissingFileError, UserError

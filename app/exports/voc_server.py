@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from app.exports.source import BACKGROUND, read_record
-from app.predict import RECORD
+from app.sources import RECORD
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import VOID, UInt8
 from pipeline.core.errors import MissingFileError, UserError

@@ -4,20 +4,23 @@ Shapes: K labels, H, W image size in px.
 Source: Kraehenbuehl & Koltun, NIPS 2011. The package pydensecrf wraps the authors' code.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from pydensecrf.densecrf import DenseCRF2D
 
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.errors import UserError
 from pipeline.core.maps import resize
-from pipeline.crf.config import Crf, CrfSets
+
+if TYPE_CHECKING:  # masks without a CRF need neither pydantic nor pydensecrf
+    from pipeline.crf.config import Crf, CrfSets
 
 # The CRF leaves a label out if its highest probability in the image is below this share of the
 # highest probability of any label.
 PRESENT = 0.01
 
 
-def chosen(sets: CrfSets, name: str) -> Crf:
+def chosen(sets: "CrfSets", name: str) -> "Crf":
     """Look up the set `name` of section `crf`.
 
     Raises:
@@ -28,7 +31,23 @@ def chosen(sets: CrfSets, name: str) -> Crf:
     return sets[name]
 
 
-def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
+def field_type() -> Any:
+    """Return pydensecrf's class of a CRF over an image.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    try:
+        from pydensecrf.densecrf import DenseCRF2D
+    except ImportError as e:
+        raise UserError(
+            "the CRF needs the package pydensecrf2; type pip install 'guidelabel[crf]', or leave "
+            "the CRF out"
+        ) from e
+    return DenseCRF2D
+
+
+def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: "Crf") -> Float:
     """Compute the marginals of the CRF by mean-field inference.
 
     Args:
@@ -43,7 +62,7 @@ def dense_crf(image_HW3: UInt8, energy_KHW: Float, crf: Crf) -> Float:
     count, height, width = energy_KHW.shape
     if crf.iterations == 0:
         return softmax(-energy_KHW.astype(np.float32))
-    field = DenseCRF2D(width, height, count)
+    field = field_type()(width, height, count)
     field.setUnaryEnergy(np.ascontiguousarray(energy_KHW.reshape(count, -1), dtype=np.float32))
     if crf.smooth_w:
         field.addPairwiseGaussian(sxy=crf.smooth_sxy, compat=crf.smooth_w)
@@ -70,7 +89,7 @@ def softmax(logits_KHW: Float) -> Float:
     return shifted / shifted.sum(axis=0, keepdims=True)
 
 
-def label_of(image_HW3: UInt8, logits_Khw: Float, crf: Crf | None) -> UInt8:
+def label_of(image_HW3: UInt8, logits_Khw: Float, crf: "Crf | None") -> UInt8:
     """Turn logits into labels (H, W) at image size, through a CRF if `crf` is given.
 
     The unary energies are -log softmax. The CRF skips labels that are unlikely everywhere in the

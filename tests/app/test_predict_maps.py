@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from app import predict, predict_maps
+from app.sources import Source
 from pipeline.core import formats
 from pipeline.core.errors import UserError
 from pipeline.core.params import section
@@ -39,14 +40,14 @@ def photos(tmp_path):
     paths = [tmp_path / "in" / name for name in ("x.png", "y.jpg")]
     for i, path in enumerate(paths):
         photo(path, size=(64, 48), seed=i)
-    return paths
+    return [Source(path.stem, path) for path in paths]
 
 
 def test_the_photograph_and_five_maps_are_drawn_for_each_image(model, photos, maps, tmp_path):
     out = tmp_path / "out"
     bad = tmp_path / "in/broken.jpg"
     bad.write_bytes(b"no image")
-    results = predict_maps.draw(model, [*photos, bad], out, maps)
+    results = predict_maps.draw(model, [*photos, Source("broken", bad)], out, maps)
     assert (results.count, results.kept, results.classes) == (
         2,
         0,
@@ -102,7 +103,7 @@ def test_pictures_are_kept_and_not_mixed_with_those_of_another_network(
     with pytest.raises(UserError, match="holds results of another network or other params"):
         predict_maps.draw(model, photos, out, other)
     with pytest.raises(UserError, match=r"holds x\.png; choose another folder"):
-        predict_maps.draw(model, photos, photos[0].parent, maps)
+        predict_maps.draw(model, photos, photos[0].path.parent, maps)
 
 
 def test_a_folder_without_a_classifier_is_named(model, photos, maps, tmp_path):
