@@ -16,7 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 PACKAGE = "guidelabel"
-CODE = ("guidelabel/*.py", "cli.py", "app/**/*.py", "pipeline/**/*.py", "pipeline/**/templates/*")
+CODE = ("guidelabel/*.py", "cli.py", "app/**/*.py", "app/**/templates/*", "pipeline/**/*.py",
+    "pipeline/**/templates/*",
+)  # fmt: skip
 OURS = ("app", "cli", "pipeline")
 NAME = re.compile(rf"(?:{'|'.join(OURS)})(?:\.\w+)*")
 Place = tuple[int, int, str]  # line from 0; column in bytes, at or before the name; the name

@@ -158,8 +158,7 @@ def test_importing_the_package_loads_nothing_of_ours_and_no_library(site, tmp_pa
 
 @pytest.mark.parametrize("module", [
     "app.console", "app.template", "app.commands.chain", "app.commands.data",
-    "app.commands.results",
-    pytest.param("cli", marks=pytest.mark.xfail(reason="predict and export", strict=False)),
+    "app.commands.results", "cli",
 ])  # fmt: skip
 def test_what_help_needs_loads_no_slow_library(module):
     code = f"import {module}, sys; print(*sys.modules)"

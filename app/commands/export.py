@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from app.console import LAYOUT, out
-from pipeline.params import load_params
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -38,6 +37,7 @@ def masks(
     """
     from app.exports.masks import export_masks
     from app.exports.source import read_source
+    from pipeline.params import load_params
 
     supervision = load_params(LAYOUT.params).segment.supervision[0]
     chosen = read_source(source, layout=LAYOUT, supervision=supervision)
@@ -79,6 +79,7 @@ def model(
     """
     from app.exports import model_card
     from app.exports.model import export_model
+    from pipeline.params import load_params
 
     segment = load_params(LAYOUT.params).segment
     done = export_model(
