@@ -1,5 +1,6 @@
 """Masks as a data set that an annotation tool opens."""
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from app.exports.files import Format
 from app.exports.source import Masked, Source, read_mask
 from pipeline.core import runtime
 from pipeline.core.arrays import VOID
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, unwritable
+from pipeline.dataset.names import MAX_ID_BYTES
 
 FORMATS = {
     "coco": coco.FORMAT,
@@ -42,14 +44,11 @@ def export_masks(source: Source, output: Path, *, name: str, polygons: bool = Fa
         polygons: write outlines in place of masks. Only coco has both.
 
     Raises:
-        UserError: the format is not known, the folder holds files, or a mask or an image does not
-            fit.
+        UserError: the format is not known, the folder holds files or cannot be written, or a mask
+            or an image does not fit.
     """
     chosen = _choose(name, polygons=polygons)
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UserError(f"{output}: holds other files; choose a new folder")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as parent:
+    with _scratch(output) as parent:
         folder = Path(parent) / output.name
         folder.mkdir()
         work = partial(_add, chosen=chosen, classes=source.classes, folder=folder)
@@ -57,6 +56,25 @@ def export_masks(source: Source, output: Path, *, name: str, polygons: bool = Fa
         chosen.finish(source, [entry for entry, _ in done], folder)
         os.replace(folder, output)
     return Exported(len(done), sum(lost for _, lost in done))
+
+
+def _scratch(output: Path) -> TemporaryDirectory[str]:
+    """Make a folder beside `output`, in which the export is written before it is moved there.
+
+    Raises:
+        UserError: `output` holds files or is a link, or the folder cannot be made.
+    """
+    try:
+        if os.path.lexists(output) and (
+            output.is_symlink() or not output.is_dir() or any(output.iterdir())
+        ):
+            raise UserError(f"{output}: holds other files, or is a link; choose a new folder")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if len(os.fsencode(output.name)) > MAX_ID_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as e:
+        raise unwritable(output, e) from e
 
 
 def _choose(name: str, *, polygons: bool) -> Format:
