@@ -38,7 +38,8 @@ def choose(layout: Layout, params: Params) -> Choice:
     """Score guide labels of every pair of thresholds on train images, without any mask or tag.
 
     Raises:
-        UserError: class maps or saliency maps are missing; or the guide rule has no seed threshold.
+        UserError: train images, class maps or saliency maps are missing; or the guide rule has no
+            seed threshold.
     """
     fuse, source = params.fuse, params.saliency.source
     if fuse.evidence != "maps" or fuse.seed_rule != "threshold":
@@ -48,6 +49,8 @@ def choose(layout: Layout, params: Params) -> Choice:
         )
     samples = [s for s in read_samples(layout.samples) if s.split == "train"]
     samples = samples[:: max(1, -(-len(samples) // IMAGES))]
+    if not samples:
+        raise UserError(f"{layout.samples}: lists no train image; run `python cli.py run prepare`")
     for folder in (layout.maps, layout.saliency(source)):
         if not shards.exists(folder):
             raise UserError(f"{folder} is missing; run `python cli.py run fuse` first")
