@@ -139,7 +139,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
             f"{path}: cannot be decoded (it is not a {known} or {FORMATS[-1]} file); {FIX}"
         ) from e
     except Exception as e:  # on damaged files, Pillow raises errors of every kind
-        why = str(e).replace(str(path), "").strip(" '") or type(e).__name__
+        why = getattr(e, "strerror", None) or str(e) or type(e).__name__
         raise UserError(f"{path}: cannot be decoded ({' '.join(why.split())}); {FIX}") from e
 
 
