@@ -65,10 +65,10 @@ def _scratch(output: Path) -> TemporaryDirectory[str]:
         UserError: `output` holds files or is a link, or the folder cannot be made.
     """
     try:
-        if os.path.lexists(output) and (
-            output.is_symlink() or not output.is_dir() or any(output.iterdir())
-        ):
-            raise UserError(f"{output}: holds other files, or is a link; choose a new folder")
+        if output.is_symlink():  # also to an empty folder: nothing can be moved there
+            raise UserError(f"{output}: is a link; choose a new folder")
+        if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+            raise UserError(f"{output}: holds other files; choose a new folder")
         output.parent.mkdir(parents=True, exist_ok=True)
         if len(os.fsencode(output.name)) > MAX_ID_BYTES:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
