@@ -49,11 +49,11 @@ def choose(layout: Layout, params: Params) -> Choice:
         )
     samples = [s for s in read_samples(layout.samples) if s.split == "train"]
     samples = samples[:: max(1, -(-len(samples) // IMAGES))]
-    if not samples:
-        raise UserError(f"{layout.samples}: lists no train image; run `python cli.py run prepare`")
     for folder in (layout.maps, layout.saliency(source)):
         if not shards.exists(folder):
             raise UserError(f"{folder} is missing; run `python cli.py run fuse` first")
+    if not samples:
+        raise UserError(f"{layout.samples}: lists no train image; run `python cli.py run prepare`")
     score = partial(_energies, layout=layout, fuse=fuse, source=source)
     each = runtime.pool_map(score, samples, title="energies of guide labels")
     mean = np.mean(list(each), axis=0).tolist()

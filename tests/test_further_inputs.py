@@ -730,6 +730,8 @@ def test_a_chain_without_stages(params):
 def test_thresholds_without_a_train_image(params):
     write_samples(Layout().samples, [])
     values = validate(Params, params, where="")
+    for folder in (Layout().maps, Layout().saliency(values.saliency.source)):
+        folder.mkdir(parents=True)
     refuses(lambda: thresholds.choose(Layout(), values), r"samples\.csv: lists no train image; run")
 
 
