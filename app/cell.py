@@ -10,7 +10,7 @@ from typing import Any
 
 from app import cells, watched_dvc
 from app import locks as dvc_locks
-from pipeline.core import formats, locks, runtime
+from pipeline.core import faults, formats, locks, runtime
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, validate
@@ -62,10 +62,12 @@ def main() -> None:
     try:
         locks.keep(Layout())
         run(Layout(), row, int(seed), targets)
-    except UserError as e:
-        sys.exit(f"error: {row}: {e}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as e:
+        if not (line := str(e) if isinstance(e, UserError) else faults.explain(e)):
+            raise
+        sys.exit(f"error: {row}: {line}")
 
 
 if __name__ == "__main__":

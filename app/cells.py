@@ -9,9 +9,9 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ruamel.yaml import YAML
 
@@ -79,11 +79,11 @@ def prepare(work: Path, home: Path, params: dict[str, Any], *, generated: tuple[
     for path in sorted(paths):  # so a folder comes before its content
         if not any(path.is_relative_to(folder) for folder in generated):
             _link(path, home, work)
-    with (work / "params.yaml").open("w", encoding="utf-8") as f:
-        YAML().dump(params, f)
+    formats.replace_file(work / "params.yaml", lambda f: YAML().dump(params, f))
     (work / ".dvc/tmp").mkdir(parents=True, exist_ok=True)
-    (work / ".dvcignore").write_text((home / ".dvcignore").read_text())
-    (work / ".dvc/config").write_text(CONFIG.format(cache=(home / ".dvc/cache").resolve()))
+    shutil.copy2(home / ".dvcignore", work / ".dvcignore")
+    config = CONFIG.format(cache=(home / ".dvc/cache").resolve())
+    formats.replace_file(work / ".dvc/config", lambda f: f.write(config.encode()))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -181,13 +181,16 @@ def write_table(
     )
     identity = tables.identity(records)
     for suffix, write in tables.WRITERS.items():
-        path = layout.table(table.name, suffix)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(write(table, lines, identity), encoding="utf-8")
+        text = write(table, lines, identity).encode()
+        formats.replace_file(layout.table(table.name, suffix), _writer(text))
     formats.write_json(layout.table(table.name, "json"), {"params": base, "cells": records})
     _write_curves(layout.table(table.name, "curves.tsv"), records)
     figures.write_curves(layout.table(table.name, "curves.png"), table, records)
     return tables.markdown(table, lines, identity)
+
+
+def _writer(content: bytes) -> Callable[[IO[bytes]], object]:
+    return lambda file: file.write(content)
 
 
 def _counts_of(layout: Layout, row: str, seed: int, path: str) -> dict[str, Any]:

@@ -68,8 +68,11 @@ def _set_param(file: Path, change: str) -> None:
     from dvc.utils.hydra import apply_overrides
 
     name, equals, _ = change.partition("=")
-    if ":" in name:  # FILE:NAME=VALUE, a param of another file
-        return
+    if ":" in name:  # DVC's FILE:NAME=VALUE
+        file_name = name.partition(":")[0]
+        if Path(file_name) != Path(file.name):
+            raise UserError(f"-S {change}: {file_name} holds no params; name one of {file.name}")
+        name, change = name.partition(":")[2], change.partition(":")[2]
     names = list(_names(read_yaml(file)))  # a failure may leave the file incomplete
     try:
         apply_overrides(file, [change])

@@ -1,5 +1,8 @@
 """Compare two runs: what made them, and their scores with paired intervals."""
 
+import io
+import math
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,8 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from app import paired
+from app.console import make_table
 from pipeline.core import formats, provenance
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED, SCORED_BY_NAME, Layout
@@ -25,7 +31,8 @@ KINDS = {
     "commit": ("commit", "uncommitted"),
     "versions": ("versions", "run_on"),
 }
-HEAD = ["link", "score", "split", "A", "B", "B - A", "95 %"]
+WIDTH = 200  # in characters; no row is as long
+TEXTS, NUMBERS = ("link", "score", "split"), ("A", "B", "B - A", "95 %")
 NO_COUNTS, OTHER_IMAGES, OTHER_MASKS = "no counts", "other images", "other masks"
 WHY_NOT = {
     NO_COUNTS: "it is not computed from pixel counts of each image",
@@ -57,7 +64,7 @@ class Row:
     why_not: str
 
     def texts(self) -> list[str]:
-        """Return the cells of the row as HEAD names them."""
+        """Return the cells of the row: TEXTS, then NUMBERS."""
         numbers = [f"{self.one:.1f}", f"{self.other:.1f}", f"{self.other - self.one:+.1f}"]
         ends = " to ".join(f"{end:+.1f}" for end in self.interval or ())
         return [self.name, self.score, self.split, *numbers, ends or self.why_not]
@@ -70,29 +77,31 @@ def describe(layout: Layout, *names: str) -> list[str]:
         UserError: the run does not exist or has no scores.
     """
     one, other = (read(layout, name) for name in names)
-    lines = []
+    lines, table = list[str](), make_table(*TEXTS, numbers=NUMBERS)
     for kind, changes in facts(one, other).items():
         lines += [f"{kind}:" if changes else f"{kind}: the same", *(f"  {c}" for c in changes)]
     compared = rows(one, other)
+    if not compared:
+        return [*lines, "", "no score that both runs have"]
+    for row in compared:
+        table.add_row(*row.texts())
     reasons = dict.fromkeys(row.why_not for row in compared if row.why_not)
     return [
         *lines,
         "",
-        *_table([HEAD, *(row.texts() for row in compared)]),
+        *_lines(table),
         "",
         "95 %: paired bootstrap interval of B - A over the images of the split",
         *(f"{reason}: {WHY_NOT[reason]}" for reason in reasons),
     ]
 
 
-def _table(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Align the columns: texts to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    marks = "<<<>>>>"
-    return [
-        "  ".join(f"{c:{m}{w}}" for c, m, w in zip(row, marks, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+def _lines(table: Table) -> list[str]:
+    """Write a table at its whole width, whatever the width of the terminal."""
+    console = Console(file=io.StringIO(), width=WIDTH, markup=False, force_terminal=False)
+    with console.capture() as text:
+        console.print(table)
+    return [line.rstrip() for line in text.get().splitlines()]
 
 
 def read(layout: Layout, name: str) -> Run:
@@ -103,10 +112,10 @@ def read(layout: Layout, name: str) -> Run:
         name: a project's folder, a copy of its data/scores, or a git revision or DVC experiment.
 
     Raises:
-        UserError: the run does not exist or has no scores.
+        UserError: the run does not exist or has no scores, or one of its files is damaged.
     """
     folder = Path(name)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # Path.is_dir fails on a name that is too long
         inside = Layout(folder).made_of.parent
         return _read_folder(layout, name, inside if inside.is_dir() else folder)
     with TemporaryDirectory() as scratch:
@@ -115,6 +124,7 @@ def read(layout: Layout, name: str) -> Run:
 
 def _read_folder(layout: Layout, name: str, folder: Path) -> Run:
     files = sorted(folder.glob("*.json"))
+    _check_scores(files)
     scores = links.read_scores(files)
     if "about" not in scores:
         raise UserError(f"{name}: holds no scores; name a folder that holds data/scores")
@@ -126,6 +136,23 @@ def _read_folder(layout: Layout, name: str, folder: Path) -> Run:
         records = [provenance.record_file(f, file) for f in (folder / "made_of", layout.made_of)]
         made_of[file.stem] = next((formats.read_json(r) for r in records if r.exists()), {})
     return Run(name, scores, counts, made_of)
+
+
+def _check_scores(files: Sequence[Path]) -> None:
+    """Check the form of score files, which somebody may have edited.
+
+    Raises:
+        UserError: a file has another form, or a score is no finite number.
+    """
+    for file in files:
+        try:
+            lines = links.lines(formats.read_json(file))
+            numbers = [v for line in lines for v in (line.train, line.val) if v is not None]
+            fits = all(map(math.isfinite, numbers))
+        except (AttributeError, TypeError):
+            fits = False
+        if not fits:
+            raise UserError(f"{file}: is no score file; delete it and run the chain again")
 
 
 def _fetch_revision(layout: Layout, name: str, target: Path) -> Path:
@@ -205,7 +232,7 @@ def _row(one: Run, other: Run, split: str, lines: tuple[links.Line, links.Line])
 
 def _why_not(one: Run, other: Run, path: str) -> str:
     """Say why the difference of two scores has no paired interval; empty if it has one."""
-    if path not in one.counts or path not in other.counts:
+    if not all({path, f"{path}.ids"} <= run.counts.keys() for run in (one, other)):
         return NO_COUNTS
     if not np.array_equal(one.counts[f"{path}.ids"], other.counts[f"{path}.ids"]):
         return OTHER_IMAGES

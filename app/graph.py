@@ -20,9 +20,9 @@ def address(target: str, params: Params) -> str:
     """Return DVC's name of a stage. Names of stages in optional/dvc.yaml start with that file.
 
     Raises:
-        UserError: there is no such stage.
+        UserError: there is no such stage, or a dvc.yaml is damaged.
     """
-    main, optional = (read_yaml(Path(file))["stages"] for file in ("dvc.yaml", OPTIONAL))
+    main, optional = (_stages(Path(file)) for file in ("dvc.yaml", OPTIONAL))
     if target == "saliency":
         target = f"saliency_{params.saliency.source}"
     name = target.split("@")[0]  # of a matrix stage such as predict@full
@@ -32,6 +32,13 @@ def address(target: str, params: Params) -> str:
         return f"{OPTIONAL}:{target}"
     known = ", ".join([*main, *optional, "saliency"])
     raise UserError(f"no stage '{target}'; choose one of {known}")
+
+
+def _stages(file: Path) -> dict[str, Any]:
+    stages = read_yaml(file).get("stages")
+    if not isinstance(stages, dict):
+        raise UserError(f"{file}: has no section 'stages'; restore it by `git checkout {file}`")
+    return stages
 
 
 def parse(dot: str) -> Graph:

@@ -23,17 +23,20 @@ def use(layout: Layout, preset: str) -> list[tuple[str, Any, Any]]:
         (dotted name, old value, new value) of every param that changed.
 
     Raises:
-        UserError: there is no such preset, it is not valid, or the files cannot be written.
+        UserError: there is no such preset, it is not valid, or a file cannot be read or written.
     """
+    if not BASE.exists():
+        raise UserError(f"{BASE}: not found; run from the project's root folder")
     presets = {p.stem: p for p in sorted(BASE.parent.glob("*.yaml"))}
     if preset not in presets:
         raise UserError(f"no preset '{preset}'; choose one of {', '.join(presets)}")
     yaml = YAML()
     yaml.width, before = 110, _read_old(layout.params)
+    validate(Params, read_yaml(BASE), where="", file=str(BASE))
     base = yaml.load(BASE)
     lay_over(base, read_yaml(presets[preset]))
-    validate(Params, base, where=str(presets[preset]))
-    if layout.params.exists():
+    validate(Params, base, where="", file=str(presets[preset]))
+    if layout.params.is_file():
         old = layout.params.read_bytes()
         formats.replace_file(layout.params_before, lambda f: f.write(old))
     if presets[preset] == BASE:  # as it is, with its own line breaks

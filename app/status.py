@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app import dvc_process, graph
 from pipeline.core import formats
+from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.params import load_params
 
@@ -35,7 +36,13 @@ def read(layout: Layout) -> list[Stage]:
 
 
 def _log(layout: Layout, name: str) -> tuple[float | None, int | None]:
-    """Seconds and peak memory in MiB of a stage's last run."""
+    """Seconds and peak memory in MiB of a stage's last run.
+
+    Raises:
+        UserError: somebody changed the log.
+    """
     path = layout.log / f"{name.rpartition(':')[2].replace('@', '_')}.json"
     log = formats.read_json(path) if path.exists() else {}
+    if not isinstance(log, dict):
+        raise UserError(f"{path}: is no log of a stage; delete it")
     return log.get("seconds"), log.get("peak_mib")

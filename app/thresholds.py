@@ -38,7 +38,8 @@ def choose(layout: Layout, params: Params) -> Choice:
     """Score guide labels of every pair of thresholds on train images, without any mask or tag.
 
     Raises:
-        UserError: class maps or saliency maps are missing; or the guide rule has no seed threshold.
+        UserError: train images, class maps or saliency maps are missing; or the guide rule has no
+            seed threshold.
     """
     fuse, source = params.fuse, params.saliency.source
     if fuse.evidence != "maps" or fuse.seed_rule != "threshold":
@@ -51,6 +52,8 @@ def choose(layout: Layout, params: Params) -> Choice:
     for folder in (layout.maps, layout.saliency(source)):
         if not shards.exists(folder):
             raise UserError(f"{folder} is missing; run `python cli.py run fuse` first")
+    if not samples:
+        raise UserError(f"{layout.samples}: lists no train image; run `python cli.py run prepare`")
     score = partial(_energies, layout=layout, fuse=fuse, source=source)
     each = runtime.pool_map(score, samples, title="energies of guide labels")
     mean = np.mean(list(each), axis=0).tolist()

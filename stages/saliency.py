@@ -15,7 +15,7 @@ from pipeline.core.arrays import VOID, Float
 from pipeline.core.config import NoOptions
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
-from pipeline.core.maps import normalise, resize
+from pipeline.core.maps import normalise
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples, read_truth
 from pipeline.saliency.config import (
@@ -24,7 +24,7 @@ from pipeline.saliency.config import (
     SaliencyFolder,
     SaliencyOnnx,
 )
-from pipeline.saliency.folder import require_maps
+from pipeline.saliency.folder import read_map, require_maps
 from pipeline.saliency.geodesic import geodesic
 from pipeline.saliency.onnx import onnx_model
 from stages import _resume, _run
@@ -50,8 +50,8 @@ def _classical(layout: Layout, samples: list[Sample], options: SaliencyClassical
 def _folder(layout: Layout, samples: list[Sample], options: SaliencyFolder) -> Maps:
     require_maps(options.root, [sample.id for sample in samples])
     for sample in runtime.track(samples, total=len(samples), title="saliency"):
-        grey = formats.read_grey(options.root / f"{sample.id}.png")
-        yield sample, resize(grey, height_px=sample.height_px, width_px=sample.width_px)
+        path = options.root / f"{sample.id}.png"
+        yield sample, read_map(path, height_px=sample.height_px, width_px=sample.width_px)
 
 
 def _oracle(layout: Layout, samples: list[Sample], options: NoOptions) -> Maps:

@@ -44,7 +44,7 @@ def run(layout: Layout, *, net: SaliencyNet, sets: CrfSets, random_seed: int) ->
     train = partial(_train, layout, train_set, net, random_seed=random_seed, crf=crf)
     model, epochs = train(title=f"train_saliency, round 1 of {trainings}")
     for number in range(2, trainings + 1):
-        _write_next_labels(train_set, net, layout.saliency_labels, model, crf)
+        _write_next_labels(train_set, net, layout.saliency_labels, model, crf, number=number)
         model, more_epochs = train(title=f"train_saliency, round {number} of {trainings}")
         epochs += more_epochs
     checkpoint.save(layout.saliency_model, model, _spec(net), epochs)
@@ -79,14 +79,20 @@ def _write_first_label(boxed: Boxed, *, net: SaliencyNet, folder: Path) -> None:
 
 
 def _write_next_labels(
-    train_set: Sequence[Boxed], net: SaliencyNet, folder: Path, model: DeepLab, crf: Crf
+    train_set: Sequence[Boxed],
+    net: SaliencyNet,
+    folder: Path,
+    model: DeepLab,
+    crf: Crf,
+    *,
+    number: int,
 ) -> None:
-    """Replace the labels by those of the next denoising round; `model` was trained on them."""
+    """Replace the labels by those of round `number`; `model` was trained on them."""
     photos = [_photo(b) for b in train_set]
     outputs = infer.run(model, photos, net.infer, title="denoise: predict")
     maps = {photo.id: infer.foreground(logits).numpy() for photo, logits in outputs}
     pairs = [(b, maps[b.image.stem]) for b in train_set if b.image.stem in maps]  # this rank's
-    write = partial(_write_next_label, net=net, folder=folder, crf=crf)
+    write = partial(_write_next_label, net=net, folder=folder, crf=crf, number=number)
     list(runtime.pool_map(write, pairs, title="denoise: CRF"))
     ranks.barrier()
 
@@ -97,11 +103,13 @@ def _photo(boxed: Boxed) -> Photo:
 
 
 def _write_next_label(
-    pair: tuple[Boxed, Float], *, net: SaliencyNet, folder: Path, crf: Crf
+    pair: tuple[Boxed, Float], *, net: SaliencyNet, folder: Path, crf: Crf, number: int
 ) -> None:
     boxed, probability = pair
     path = _label_file(boxed, folder)
-    label = training_set.next_label(boxed, formats.read_label(path), probability, net, crf)
+    # Round 2 finds the first label in the folder. Later rounds make it again.
+    first = formats.read_label(path) if number == 2 else training_set.first_label(boxed, net)
+    label = training_set.next_label(boxed, first, probability, net, crf)
     formats.write_label(path, label)
 
 

@@ -1,6 +1,7 @@
 """What the formats share: the shape of a writer, images, colours and JSON."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ from typing import Any
 from app.exports.source import Masked, Source
 from pipeline.core import decoding, formats
 from pipeline.core.arrays import UInt8
-from pipeline.core.errors import UserError
+from pipeline.core.errors import UserError, unwritable
+from pipeline.dataset.names import MAX_ID_BYTES
 
 JPEG = (".jpg", ".jpeg")
 
@@ -34,19 +36,30 @@ class Format:
 
 @contextlib.contextmanager
 def new_folder(output: Path) -> Iterator[Path]:
-    """Yield a folder to write into, which becomes `output` if nothing fails.
+    """Yield a folder beside `output` to write into. It becomes `output` if nothing fails.
 
     Raises:
-        UserError: `output` holds files.
+        UserError: `output` holds files or is a link, or the folder cannot be made.
     """
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise UserError(f"{output}: holds other files; choose a new folder")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as parent:
+    with _scratch(output) as parent:
         folder = Path(parent) / output.name
         folder.mkdir()
         yield folder
         os.replace(folder, output)
+
+
+def _scratch(output: Path) -> TemporaryDirectory[str]:
+    try:
+        if output.is_symlink():  # also to an empty folder: nothing can be moved there
+            raise UserError(f"{output}: is a link; choose a new folder")
+        if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+            raise UserError(f"{output}: holds other files; choose a new folder")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if len(os.fsencode(output.name)) > MAX_ID_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as e:
+        raise unwritable(output, e) from e
 
 
 def place_image(image: Masked, label_HW: UInt8, folder: Path, *, jpeg: bool = False) -> str:

@@ -40,8 +40,8 @@ def export_masks(source: Source, output: Path, *, name: str, polygons: bool = Fa
         polygons: write outlines in place of masks. Only coco has both.
 
     Raises:
-        UserError: the format is not known, the folder holds files, or a mask or an image does not
-            fit.
+        UserError: the format is not known, the folder holds files or cannot be written, or a mask
+            or an image does not fit.
     """
     chosen = _choose(name, polygons=polygons)
     with new_folder(output) as folder:

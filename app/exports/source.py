@@ -1,5 +1,6 @@
 """The masks that an export starts from: those of the last run, or a folder that `predict` wrote."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,14 +74,14 @@ def _of_run(layout: Layout, folder: Path) -> Source:
 
 
 def _of_folder(folder: Path) -> Source:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # Path.is_dir fails on a name that is too long
         raise MissingFileError(
             folder, f"give {GUIDE}, {PREDICTIONS}, or a folder that `predict` wrote"
         )
     record = read_record(folder)
     images = [
         Masked(name, Path(identity[0]), folder / f"{name}.png", "train")
-        for name, identity in sorted(record["files"].items())
+        for name, identity in sorted(record.get("files", {}).items())
         if (folder / f"{name}.png").exists()  # a stopped call of predict has made a part of them
     ]
     if not images:
@@ -92,18 +93,31 @@ def read_record(predictions: Path) -> dict[str, Any]:
     """Read made_of.json of a folder of masks. `classes` starts with the background.
 
     Raises:
-        UserError: `predict` did not write the folder, or drew class maps into it.
+        UserError: `predict` did not write the folder, or drew class maps into it; or the record is
+            damaged, or names a file outside the folder.
     """
     record = predictions / RECORD
     try:
         content = formats.read_json(record)
-        names = content["classes"]
     except MissingFileError as e:
         fix = f"make the folder with {_predict(predictions)}"
         raise MissingFileError(record, fix) from e
-    if names[:1] != [BACKGROUND]:
+    if not _fits(content):
+        raise UserError(f"{record}: is damaged; make the folder again with {_predict(predictions)}")
+    if content["classes"][:1] != [BACKGROUND]:
         raise UserError(f"{record}: the folder holds no masks; choose one that predict segmented")
     return content
+
+
+def _fits(content: Any) -> bool:
+    """Whether a record has the form that `predict` gives it, and names no file elsewhere."""
+    try:
+        names, files = content["classes"], content.get("files", {})
+        texts = [*names, *files, *(identity[0] for identity in files.values())]
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return False
+    inside = not any(Path(key).is_absolute() or ".." in Path(key).parts for key in files)
+    return inside and isinstance(names, list) and all(isinstance(text, str) for text in texts)
 
 
 def _predict(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """Predictions in the form that a test server takes."""
 
 import gzip
+import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.sources import RECORD
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import VOID, UInt8
 from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.tables import read_text
 from pipeline.dataset.voc import VOC_CLASSES
 
 COMPETITIONS = ("comp5", "comp6")
@@ -71,8 +73,11 @@ def _read_ids(predictions: Path, image_list: Path) -> Sequence[str]:
     """Read the list, and check that each of its images has a prediction."""
     if not image_list.is_file():
         raise MissingFileError(image_list, "give VOC's ImageSets/Segmentation/test.txt as --list")
-    ids = image_list.read_text().split()
-    if missing := [key for key in ids if not (predictions / f"{key}.png").exists()]:
+    ids = list(dict.fromkeys(read_text(image_list).split()))
+    if paths := [key for key in ids if Path(key).name != key]:
+        raise UserError(f"{image_list}: '{paths[0]}' is a path and no id; write an id in each line")
+    # Path.exists fails on a name that is too long
+    if missing := [key for key in ids if not os.path.exists(predictions / f"{key}.png")]:
         raise UserError(
             f"{predictions}: {len(missing)} of {len(ids)} images of {image_list} have no "
             f"prediction: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}; "

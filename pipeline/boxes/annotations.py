@@ -3,12 +3,12 @@
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from pipeline.boxes.grabcut import Box
 from pipeline.boxes.labels import ClassBoxes
 from pipeline.core import formats
-from pipeline.core.errors import UserError, listing
+from pipeline.core.errors import MissingFileError, UserError, listing
 from pipeline.core.markup import read_xml
 from pipeline.core.samples import Sample
 
@@ -34,7 +34,8 @@ def read_coco(path: Path) -> list[tuple[str, Objects]]:
     Classes have VOC's names.
 
     Raises:
-        UserError: the file is missing or incomplete, or two images have one id.
+        UserError: the file is missing or incomplete, two images or classes have one id, or all
+            boxes are fractions of an image.
     """
     coco, part = formats.read_json(path), "images and categories"
     try:
@@ -49,10 +50,16 @@ def read_coco(path: Path) -> list[tuple[str, Objects]]:
             f"{path}: not in COCO format (at {e} in {part}); it needs images, categories, and "
             "annotations with bbox [x, y, width, height]"
         ) from e
-    if len(objects) < len(files):
-        double = [repr(key) for key, n in Counter(key for key, _ in files).items() if n > 1]
-        raise UserError(f"{path}: several images have the id {listing(double)}; keep one of them")
+    _check_ids(path, "images", [key for key, _ in files])
+    _check_ids(path, "categories", [c["id"] for c in coco["categories"]])
+    if coco["annotations"] and all(max(a["bbox"]) <= 1 for a in coco["annotations"]):
+        raise UserError(f"{path}: all boxes are at most 1 px large; write px, not fractions")
     return [(name, objects[key]) for key, name in files]
+
+
+def _check_ids(path: Path, kind: str, ids: Sequence[object]) -> None:
+    if double := [repr(key) for key, n in Counter(ids).items() if n > 1]:
+        raise UserError(f"{path}: several {kind} have the id {listing(double)}; keep one of them")
 
 
 def _text(value: object) -> str:
@@ -62,8 +69,14 @@ def _text(value: object) -> str:
 
 
 def _whole(bbox: Sequence[float]) -> Box:
-    """Round a box to whole pixels, with sides of at least 1 px."""
+    """Round a box to whole pixels, with sides of at least 1 px.
+
+    Raises:
+        ValueError: a side is negative, such as of corners in the wrong order.
+    """
     x, y, w, h = (round(1.0 * side) for side in bbox)  # 1.0: refuses numbers beyond a float
+    if min(w, h) < 0:
+        raise ValueError(f"{list(bbox)}, whose width or height is negative,")
     return x, y, max(1, w), max(1, h)
 
 
@@ -77,10 +90,11 @@ def read_voc(path: Path) -> Objects:
     """
     root = read_xml(path, hint="add it, or set boxes.path to a file in COCO format")
     try:
-        return [(item.findtext("name", ""), _voc_box(item)) for item in root.iter("object")]
+        return [(item.findtext("name", "").strip(), _voc_box(item)) for item in root.iter("object")]
     except (TypeError, ValueError, OverflowError) as e:
         raise UserError(
-            f"{path}: an object has no bndbox with xmin, ymin, xmax and ymax; add it"
+            f"{path}: an object has no bndbox with xmin, ymin, xmax and ymax, or its minimum is "
+            "above its maximum; correct it"
         ) from e
 
 
@@ -102,8 +116,11 @@ def read_class_boxes(
         classes: the class list.
 
     Raises:
-        UserError: a file is missing or incomplete, or an image has a tag without a box.
+        UserError: a file is missing or incomplete, an image has a tag without a box, or a box lies
+            outside its image.
     """
+    if not path.exists():
+        raise MissingFileError(path, "add the boxes, or correct boxes.path")
     objects = _xml_objects(path, samples) if path.is_dir() else _coco_objects(path, samples)
     index = {voc_name(name): i for i, name in enumerate(classes, 1)}
     boxes = dict[str, ClassBoxes]()
@@ -115,7 +132,26 @@ def read_class_boxes(
                 "add the box or remove the tag"
             )
         boxes[s.id] = tuple((index[name], box) for name, box in pairs if name in index)
+        each = [box for _, box in boxes[s.id]]
+        check_inside(path, s.id, each, height_px=s.height_px, width_px=s.width_px)
     return boxes
+
+
+def check_inside(
+    path: Path, name: str, boxes: Sequence[Box], *, height_px: int, width_px: int
+) -> None:
+    """Check that the centre of each box of an image lies inside it. Its border may not.
+
+    Raises:
+        UserError: a centre lies outside, as if the boxes were drawn in a larger image.
+    """
+    for box in boxes:
+        x, y, w, h = box
+        if not (0 <= 2 * x + w <= 2 * width_px and 0 <= 2 * y + h <= 2 * height_px):
+            raise UserError(
+                f"{path}: image '{name}' has {width_px}x{height_px} px, but a box at {list(box)}; "
+                "correct the box, or use images of the size in which the boxes were drawn"
+            )
 
 
 def _xml_objects(folder: Path, samples: Sequence[Sample]) -> dict[str, Objects]:
@@ -128,7 +164,7 @@ def _coco_objects(path: Path, samples: Sequence[Sample]) -> dict[str, Objects]:
     Raises:
         UserError: the file lists two images of one id.
     """
-    objects = [(Path(name).stem, each) for name, each in read_coco(path)]
+    objects = [(PureWindowsPath(name).stem, each) for name, each in read_coco(path)]
     counts = Counter(key for key, _ in objects)
     if double := [s.id for s in samples if counts[s.id] > 1]:
         raise UserError(f"{path}: lists two images called '{double[0]}'; remove or rename one")

@@ -1,6 +1,9 @@
 """Section `boxes` of params.yaml: labels made from the boxes of the objects to segment."""
 
 from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
 
 from pipeline.core.config import Count, Fraction, Frozen, NoOptions
 
@@ -26,6 +29,12 @@ class GrabCutPlus(Frozen):
     foreground: Fraction
     background: Fraction
     min_fill: Fraction
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.foreground < self.background:
+            raise ValueError("foreground must be at least as large as background")
+        return self
 
 
 class BoxOptions(Frozen):

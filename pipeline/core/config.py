@@ -10,12 +10,15 @@ from pydantic import (
     Field,
     PlainValidator,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+MAX_EPOCHS, MAX_SIZE_PX = 100_000, 16_384  # more is a slip of the finger
 
 GRID_PX = (
     16  # a network's input has sides of a multiple of this, or of its stride if that is larger
@@ -35,6 +38,15 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_true_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number is meant. Python would take them as 1 and 0."""
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation is not bool:
+            raise ValueError("must not be true or false")
+        return value
 
 
 def explain(report: ValidationError, values: Any, *, where: str = "") -> str:
@@ -129,9 +141,9 @@ class Train(Frozen):
     stride 8, cells lie elsewhere in training than at test, and maps are painted some px off.
     """
 
-    epochs: Positive
+    epochs: Annotated[Positive, Field(le=MAX_EPOCHS)]
     batch: Annotated[int, Field(ge=2)]  # batch normalisation needs two images
-    size_px: Annotated[int, Field(ge=32, multiple_of=GRID_PX)]
+    size_px: Annotated[int, Field(ge=32, le=MAX_SIZE_PX, multiple_of=GRID_PX)]
     optimizer: Literal["adamw", "sgd"]
     lr: Positive
     weight_decay: Annotated[float, Field(ge=0)]
@@ -149,8 +161,8 @@ class Train(Frozen):
 
 
 def _infer_size(value: Any) -> Any:
-    if value != "native" and not (isinstance(value, int) and value >= 32):
-        raise ValueError("must be 'native' or a whole number of at least 32")
+    if value != "native" and not (isinstance(value, int) and 32 <= value <= MAX_SIZE_PX):
+        raise ValueError(f"must be 'native' or a whole number from 32 to {MAX_SIZE_PX}")
     return value
 
 

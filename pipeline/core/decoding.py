@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.core import shards
+from pipeline.core import files, shards
 from pipeline.core.errors import MissingFileError, UserError
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")  # the content decides, not the suffix
 MAX_MEGAPIXELS = 80
+BYTES_PER_PX = 16  # at most: four channels of 32 bits
+MIN_BYTES = 1 << 30  # a smaller file is always read
 MAX_16_BIT = 65535
 ORIENTATION = 0x0112  # the EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
@@ -117,6 +119,7 @@ def _eight_bit(path: Path, image: Image.Image) -> Image.Image:
 def _open(path: Path) -> Iterator[Image.Image]:
     """Open an image file. What Pillow raises inside the block becomes a UserError."""
     try:
+        _check_file(path)
         with warnings.catch_warnings(), shards.open_file(path) as file:
             warnings.simplefilter("ignore")  # of damage that Pillow can read past
             if not file.read(1):
@@ -136,8 +139,14 @@ def _open(path: Path) -> Iterator[Image.Image]:
             f"{path}: cannot be decoded (it is not a {known} or {FORMATS[-1]} file); {FIX}"
         ) from e
     except Exception as e:  # on damaged files, Pillow raises errors of every kind
-        why = str(e).replace(str(path), "").strip(" '") or type(e).__name__
+        why = getattr(e, "strerror", None) or str(e) or type(e).__name__
         raise UserError(f"{path}: cannot be decoded ({' '.join(why.split())}); {FIX}") from e
+
+
+def _check_file(path: Path) -> None:
+    """Check a file that lies in its folder and not in an archive."""
+    with contextlib.suppress(FileNotFoundError):
+        files.check(path, max_bytes=max(MIN_BYTES, BYTES_PER_PX * max_megapixels() * 10**6))
 
 
 def _check_size(path: Path, image: Image.Image) -> None:

@@ -1,6 +1,8 @@
 """One line for faults of the machine: a full disk, memory that ran out, a killed loader process."""
 
 import errno
+import os
+import shutil
 from collections.abc import Iterator
 from typing import TypeGuard
 
@@ -24,6 +26,12 @@ def explain(error: Exception) -> str:
     if full := next((e for e in _causes(error) if _is_disk_full(e)), None):
         where = f"{full.filename}: " if full.filename else ""
         return f"{where}the disk is full ({full.strerror}); make room, then {again}"
+    if isinstance(error, shutil.Error):  # of many files; it tells the reasons only as texts
+        texts = tuple(map(os.strerror, DISK_FULL))
+        named = [target for _, target, why in error.args[0] if any(text in why for text in texts)]
+        return f"{named[0]}: the disk is full; make room, then {again}" if named else ""
+    if isinstance(error, FileNotFoundError) and "usable temporary directory" in str(error):
+        return f"no temporary file can be written; make room in /tmp or set TMPDIR, then {again}"
     if "DataLoader worker" in str(error):
         return (
             "a process that loads images was killed, perhaps because memory ran out; "

@@ -3,7 +3,8 @@
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import UserError
+from pipeline.core.tables import read_text
 
 
 def read_xml(path: Path, *, hint: str) -> ET.Element:
@@ -17,16 +18,13 @@ def read_xml(path: Path, *, hint: str) -> ET.Element:
         hint: what to do if the file is missing.
 
     Raises:
-        UserError: the file is missing, is not UTF-8, is not valid XML, or has a document type.
+        UserError: the file is missing, cannot be read, is not UTF-8, is not valid XML, or has a
+            document type.
     """
+    text = read_text(path, hint=hint)
+    if "<!DOCTYPE" in text:
+        raise UserError(f"{path}: has a document type; delete <!DOCTYPE ...> from the file")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if "<!DOCTYPE" in text:
-            raise UserError(f"{path}: has a document type; delete <!DOCTYPE ...> from the file")
         return ET.fromstring(text)  # of a text, the parser ignores a declared encoding
-    except FileNotFoundError as e:
-        raise MissingFileError(path, hint) from e
-    except UnicodeDecodeError as e:
-        raise UserError(f"{path}: is not UTF-8; save it again as UTF-8") from e
     except ET.ParseError as e:
         raise UserError(f"{path}: not valid XML; replace the file ({e})") from e

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,10 +10,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.core import files
 from pipeline.core.config import explain
 from pipeline.core.errors import UserError
 
 V = TypeVar("V")
+MAX_BYTES = 100 << 20  # of a YAML file
+MAX_BRACKETS = 50  # open at the same time: with thousands, the parser takes seconds before it fails
+MAX_VALUES = 100_000  # of a YAML file, with each alias counted as what it stands for
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -21,10 +26,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     It is read as YAML 1.2, where 1e-4 is a number. In YAML 1.1 it is a string.
 
     Raises:
-        UserError: the file is missing, is not UTF-8, is not valid YAML, or is not a mapping.
+        UserError: the file is missing, is not UTF-8, is not valid YAML, is not a mapping, or is
+            nested so deeply, or so large with its aliases, that nobody can have meant it.
     """
     try:
-        loaded = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        files.check(path, max_bytes=MAX_BYTES)
+        text = path.read_text(encoding="utf-8")
+        _check_brackets(text)
+        loaded = YAML(typ="safe", pure=True).load(text)
+        _check_aliases(loaded)
     except FileNotFoundError as e:
         raise UserError(f"{path}: not found; run from the project's root folder") from e
     except OSError as e:
@@ -36,6 +46,43 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: must contain sections such as 'data:' and 'seed:'")
     return loaded
+
+
+def _check_brackets(text: str) -> None:
+    """Check that few brackets are open at the same time. Those in comments count, too.
+
+    Raises:
+        ValueError: there are more than MAX_BRACKETS.
+    """
+    depth = 0
+    for bracket in re.findall(r"[][{}]", text):
+        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
+        if depth > MAX_BRACKETS:
+            raise ValueError(f"{depth} brackets are open; close them")
+
+
+def _check_aliases(loaded: Any) -> None:
+    """Check how many values a YAML file holds. A few lines of aliases can stand for billions.
+
+    Raises:
+        ValueError: there are more than MAX_VALUES, or a value contains itself.
+    """
+    if _count_values(loaded, {}) > MAX_VALUES:
+        raise ValueError(f"its aliases stand for more than {MAX_VALUES} values; write values out")
+
+
+def _count_values(value: Any, known: dict[int, int]) -> int:
+    """Count a value and all values below it. `known` holds the counts of earlier lists and dicts.
+
+    A value that contains itself counts as more than MAX_VALUES.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MAX_VALUES + 1
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_count_values(each, known) for each in inner)
+    return known[id(value)]
 
 
 def validate(model: type[V], values: Any, *, where: str, file: str = "params.yaml") -> V:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+MAX_RANKS = 1024  # on one machine; more would only fill its memory
 PATIENCE = timedelta(days=1)  # one rank may finish its images long before another
 
 
@@ -64,15 +65,17 @@ def launcher() -> list[str]:
     options. GUIDELABEL_NPROC=N is short for torchrun with N processes on this machine.
 
     Raises:
-        UserError: N is not a whole number above 0.
+        UserError: N is not a whole number from 1 to MAX_RANKS.
     """
     if inside():
         return []
     if command := os.environ.get("GUIDELABEL_LAUNCH", ""):
         return os.path.expandvars(command).split()
     count = os.environ.get("GUIDELABEL_NPROC") or "1"
-    if not count.isdecimal() or count == "0":
-        raise UserError(f"GUIDELABEL_NPROC={count}: must be a whole number above 0")
+    if not count.isdecimal() or not 0 < int(count[:9]) <= MAX_RANKS:
+        raise UserError(
+            f"GUIDELABEL_NPROC={count}: must be a whole number above 0, at most {MAX_RANKS}"
+        )
     if count == "1":
         return []
     torchrun = [sys.executable, "-m", "stages._ranks", "--standalone"]

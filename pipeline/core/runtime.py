@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+MAX_WORKERS = 1024  # more processes would only fill the memory
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # constants in glibc's malloc.h
 
 
@@ -39,11 +40,13 @@ def workers() -> int:
     """Number of processes that may work at the same time, at least 1.
 
     Raises:
-        UserError: GUIDELABEL_WORKERS is not a whole number.
+        UserError: GUIDELABEL_WORKERS is not a whole number, or above MAX_WORKERS.
     """
     asked = os.environ.get("GUIDELABEL_WORKERS", "")
     if asked and not asked.isdecimal():  # isdigit also takes a superscript
         raise UserError(f"GUIDELABEL_WORKERS={asked}: must be a whole number")
+    if asked and int(asked[:9]) > MAX_WORKERS:
+        raise UserError(f"GUIDELABEL_WORKERS={asked}: must be at most {MAX_WORKERS}")
     if asked:
         return max(1, int(asked))
     has_affinity = hasattr(os, "sched_getaffinity")  # the cores this process may use

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core import files
 from pipeline.core.errors import MissingFileError, UserError, at_lines
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 SAVE_AGAIN = "save the file again as UTF-8"
+MAX_BYTES = 2 << 30  # of a text; COCO's largest file of annotations has half a GB
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,10 @@ def read_text(path: Path, *, hint: str = "") -> str:
         hint: what an error says if the file is missing.
 
     Raises:
-        UserError: the file is missing, cannot be read, or is not UTF-8.
+        UserError: the file is missing, cannot be read, is not UTF-8, or has more than MAX_BYTES.
     """
     try:
+        files.check(path, max_bytes=MAX_BYTES)
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as e:
         raise MissingFileError(path, hint) from e

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import nn
 
 from pipeline.core import formats, ranks, runtime
@@ -20,6 +21,12 @@ WEIGHTS = "weights.safetensors"
 AGAIN = "copy the whole folder of the model again, or train it again"
 
 
+def _check_classes(names: list[str]) -> list[str]:
+    if len({"background", "", *names}) < len(names) + 2:
+        raise ValueError("must be different names, without background")
+    return names
+
+
 class Description(BaseModel):
     """What the description of every network holds. A kind of network adds what it is built from."""
 
@@ -28,7 +35,7 @@ class Description(BaseModel):
     kind: str
     backbone: str
     output_stride: Literal[8, 16, 32]
-    classes: Annotated[list[str], Field(min_length=1)]
+    classes: Annotated[list[str], Field(min_length=1), AfterValidator(_check_classes)]
 
 
 def demand(spec: Spec, kind: str, model: type[D]) -> D:
@@ -91,7 +98,7 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
 
     Raises:
         UserError: no network was trained there yet, or it is of another kind, or a file is
-            damaged, or the files are of two networks.
+            damaged or holds numbers that are not finite, or the files are of two networks.
     """
     if not os.path.exists(folder / "net.json"):  # Path.exists fails on a name that is too long
         raise MissingFileError(
@@ -99,6 +106,8 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
         )
     spec = formats.read_json(folder / "net.json")
     state = read_weights(folder / WEIGHTS, fix=AGAIN)
+    if not all(torch.isfinite(tensor).all() for tensor in state.values()):
+        raise UserError(f"{folder / WEIGHTS}: holds numbers that are not finite; {AGAIN}")
     try:
         net = build(spec)
         net.load_state_dict(state)

@@ -80,23 +80,22 @@ def masks_from_boxes(
     return label
 
 
-def denoise(
-    predicted_HW: Mask, previous_HW: UInt8, boxes: Sequence[Box], *, min_fill: float
-) -> UInt8:
+def denoise(predicted_HW: Mask, first_HW: UInt8, boxes: Sequence[Box], *, min_fill: float) -> UInt8:
     """Label the predicted object inside each box, and background outside the boxes.
 
-    A box keeps its previous label if the prediction fills less than `min_fill` of it.
+    A box returns to its first label, which GrabCut made, if the prediction fills less than
+    `min_fill` of it.
 
-    Source: the stages "box enforcing" and "outliers reset" of Simple Does It. Departures: there, a
-    box returns to its first label, here to that of the round before. And here the CRF comes first.
+    Source: the stages "box enforcing" and "outliers reset" of Simple Does It. Departure: here the
+    CRF comes first.
     """
-    label = np.zeros_like(previous_HW)
+    label = np.zeros_like(first_HW)
     for box in boxes:
         within = inside(label.shape, box)
         if predicted_HW[within].mean() >= min_fill:
             label[within & predicted_HW] = 1
         else:
-            label[within & (label == 0)] = previous_HW[within & (label == 0)]
+            label[within & (label == 0)] = first_HW[within & (label == 0)]
     return label
 
 

@@ -22,7 +22,7 @@ def geodesic(image_HW3: UInt8, options: SaliencyClassical) -> Float:
     border a cost, by how salient it is along the border (recalled).
 
     Returns:
-        Saliency (H, W), at least 0 and not normalised.
+        Saliency (H, W), at least 0 and not normalised. It is 0 if there is one superpixel only.
     """
     lab = rgb2lab(image_HW3)
     ids: Int = slic(
@@ -38,6 +38,8 @@ def geodesic(image_HW3: UInt8, options: SaliencyClassical) -> Float:
     mean = total / area[:, None]
     pairs = np.concatenate([_neighbours(ids), _neighbours(ids.T)])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    if not len(pairs):
+        return np.zeros(ids.shape, np.float32)
     cost: Float = np.linalg.norm(mean[pairs[:, 0]] - mean[pairs[:, 1]], axis=1)
     nearest = np.full(count, np.inf)
     np.minimum.at(nearest, pairs.ravel(), np.repeat(cost, 2))

@@ -9,11 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.boxes.annotations import check_inside
 from pipeline.core import formats
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.errors import UserError
 from pipeline.core.formats import SUFFIXES
 from pipeline.core.maps import resize
+from pipeline.core.tables import read_text
 from pipeline.crf.config import Crf
 from pipeline.crf.dense import dense_crf, energy_of
 from pipeline.saliency import boxes
@@ -46,7 +48,8 @@ def read_training_set(
     else:
         images, left_out = _read_masked(options.root), 0
     exclude = options.root / "exclude.txt"
-    excluded = set(exclude.read_text().split()) if exclude.exists() else set()
+    lines = read_text(exclude).splitlines() if exclude.exists() else []
+    excluded = {line.strip() for line in lines}
     kept = [boxed for boxed in images if boxed.image.stem not in excluded]
     if not kept:
         raise UserError(
@@ -90,7 +93,11 @@ def first_label(boxed: boxes.Boxed, options: SaliencyNet) -> UInt8:
         return (
             formats.read_label(mask_layout(options.root)[1] / f"{boxed.image.stem}.png") >= 128
         ).astype(np.uint8)
-    image, factor = small(formats.read_image(boxed.image), long_px=options.train.size_px)
+    image = formats.read_image(boxed.image)
+    height, width = image.shape[:2]
+    file = options.root / "boxes.json"
+    check_inside(file, boxed.image.name, boxed.boxes, height_px=height, width_px=width)
+    image, factor = small(image, long_px=options.train.size_px)
     box_masks: BoxMasks = options.box_masks
     return boxes.masks_from_boxes(
         image,
@@ -102,19 +109,19 @@ def first_label(boxed: boxes.Boxed, options: SaliencyNet) -> UInt8:
 
 
 def next_label(
-    boxed: boxes.Boxed, previous_HW: UInt8, probability_hw: Float, options: SaliencyNet, crf: Crf
+    boxed: boxes.Boxed, first_HW: UInt8, probability_hw: Float, options: SaliencyNet, crf: Crf
 ) -> UInt8:
     """Make the label of the next denoising round from the network's foreground probability.
 
-    A CRF refines the foreground, and `boxes.denoise` checks it against the boxes and the previous
-    label.
+    A CRF refines the foreground, and `boxes.denoise` checks it against the boxes and the label of
+    the first round.
     """
     image, factor = small(formats.read_image(boxed.image), long_px=options.train.size_px)
     foreground = resize(probability_hw, height_px=image.shape[0], width_px=image.shape[1])
     marginals = dense_crf(image, energy_of(np.stack([1 - foreground, foreground])), crf)
     small_boxes = [boxes.scaled(b, factor) for b in boxed.boxes]
     return boxes.denoise(
-        marginals[1] > 0.5, previous_HW, small_boxes, min_fill=options.box_masks.min_fill
+        marginals[1] > 0.5, first_HW, small_boxes, min_fill=options.box_masks.min_fill
     )
 
 

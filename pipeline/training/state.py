@@ -1,16 +1,15 @@
 """The state of a training: what a resumed run needs to end with the same bytes."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.core import ranks, runtime
+from pipeline.core import formats, ranks, runtime
 
 SAVE_SECONDS = 600  # between two saves within an epoch
 AGREE_STEPS = 20  # steps between two agreements of several ranks to save; each waits for all ranks
@@ -47,10 +46,12 @@ class Run:
         """Write all that a resumed run needs. All ranks call this, and rank 0 writes.
 
         A killed run leaves no incomplete file.
+
+        Raises:
+            UserError: the file cannot be written, such as on a full disk. The old one is unchanged.
         """
         progress = ranks.gathered((self.total, _generators()))
         if ranks.first():
-            path.parent.mkdir(parents=True, exist_ok=True)
             state = {
                 "net": self.net.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -58,9 +59,7 @@ class Run:
                 "epochs": [tuple(epoch) for epoch in self.epochs],
                 "progress": progress,
             }
-            with (part := path.with_suffix(".part")).open("wb") as f:
-                torch.save(state, f)
-            os.replace(part, path)
+            formats.replace_file(path, lambda f: _write(state, f))
         ranks.barrier()
         self.saved = time.monotonic()
 
@@ -87,6 +86,14 @@ class Run:
         if ranks.world() > 1 and self.done % AGREE_STEPS:
             return False
         return ranks.agreed(lambda: time.monotonic() - self.saved >= SAVE_SECONDS)
+
+
+def _write(state: dict[str, Any], file: IO[bytes]) -> None:
+    """Write a state. After a failed write, torch raises an error of its own: raise the first."""
+    try:
+        torch.save(state, file)
+    except RuntimeError as e:
+        raise (e.__context__ if isinstance(e.__context__, OSError) else e) from e
 
 
 def read(path: Path) -> dict[str, Any] | None:

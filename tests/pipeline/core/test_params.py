@@ -50,9 +50,9 @@ def test_a_byte_order_mark_is_allowed(tmp_path):
     ("a: 2026-13-45\n", "not valid YAML: month must be in 1..12"),
     ("a: !!int x\n", "not valid YAML: invalid literal"),
     ("a: " + "9" * 5000, "not valid YAML: Exceeds the limit"),
-    ("[" * 3000, "not valid YAML: maximum recursion depth"),
+    ("- " * 3000, "not valid YAML: maximum recursion depth"),
     ("a: !!python/object/apply:os.system [exit]\n", "not valid YAML: could not determine a constr"),
-    ("a: &a {b: *a}\n", "a: no such param"),
+    ("a: &a {b: *a}\n", "not valid YAML: its aliases stand for more than"),
 ])  # fmt: skip
 def test_a_file_that_is_no_params_is_one_line(tmp_path, text, message):
     assert message in load(tmp_path, text.encode())
