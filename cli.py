@@ -1,15 +1,18 @@
 """The commands that people type. DVC never calls this file."""
 
+import functools
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
 
 try:
     import typer
 
+    from app import __version__
     from app.commands import chain, data, export, predict, results
-    from app.console import PlainConsole
-    from pipeline.core import faults, runtime
+    from app.console import PlainConsole, out
     from pipeline.core.errors import UserError
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
@@ -28,25 +31,86 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "table": results.write_tables,
     "predict": predict.segment_photographs,
 }
+ONLY_IN_A_PROJECT = (
+    "run", "status", "scores", "use", "config", "doctor", "thresholds", "table",
+)  # fmt: skip
 
 app = typer.Typer(
-    help="Train a segmenter from image tags.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    help="Train a segmenter from image tags.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+
+
+def show_version(wanted: bool) -> None:
+    """Show the version of this code and exit, if it is wanted."""
+    if wanted:
+        out.print(f"guidelabel {__version__}")
+        raise typer.Exit
+
+
+VERSION = typer.Option(
+    "--version", help="Show the version and exit.", callback=show_version, is_eager=True
+)
+
+
+@app.callback()
+def take_options(version: Annotated[bool, VERSION] = False) -> None:
+    """Train a segmenter from image tags."""
+
+
+def in_project(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that stops with one line, unless the current folder is a project."""
+
+    @functools.wraps(command)
+    def checked(*args: Any, **kwargs: Any) -> None:
+        if not Path("dvc.yaml").is_file():
+            raise UserError(
+                f"{Path.cwd()}: is not a project; run `guidelabel new DIR` first, then `cd DIR`"
+            )
+        command(*args, **kwargs)
+
+    return checked
+
+
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name)(in_project(command) if name in ONLY_IN_A_PROJECT else command)
 app.add_typer(export.app, name="export", help="Write masks for other tools.")
 
 
+def explain(error: Exception) -> str:
+    """Say in one line what happened and what to do. Return "" if the error is a bug."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and (package := missing_package(error)):
+        extra = "crf" if package == "pydensecrf" else "train"
+        return (
+            f"this needs the package {package}; type `pip install 'guidelabel[{extra}]'`, "
+            "or `make install` in a clone"
+        )
+    from pipeline.core import faults
+
+    return faults.explain(error)
+
+
+def missing_package(error: ModuleNotFoundError) -> str:
+    """Return the name of the missing package, or "" if it is ours."""
+    package = (error.name or "").split(".")[0]
+    return "" if package in ("guidelabel", "app", "pipeline", "stages") else package
+
+
+def forgive_pool(failed: threading.ExceptHookArgs) -> None:
+    """Call `runtime.forgive_pool`, which loads slowly."""
+    from pipeline.core import runtime
+
+    runtime.forgive_pool(failed)
+
+
 def main() -> None:
-    """Run a command. A UserError or a full disk is one line, and the exit code is 1."""
-    threading.excepthook = runtime.forgive_pool
+    """Run a command. An error that people can fix is one line, and the exit code is 1."""
+    threading.excepthook = forgive_pool
     try:
         app()
     except Exception as e:
-        if not (line := str(e) if isinstance(e, UserError) else faults.explain(e)):
+        if not (line := explain(e)):
             raise
         PlainConsole(stderr=True).print(f"error: {line}")
         sys.exit(1)

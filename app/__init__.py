@@ -1,1 +1,3 @@
 """What the verbs of cli.py do, as plain functions."""
+
+__version__ = "0.1.0"

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app import dvc_process
 from pipeline.core.errors import printable
 from pipeline.core.layout import Layout
 
@@ -46,6 +45,8 @@ def run_dvc(*args: str) -> int:
     Raises:
         typer.Exit: a person stopped it.
     """
+    from app import dvc_process  # it loads slowly
+
     code = dvc_process.dvc(*args, say=lambda line: print(line, end="", flush=True))
     if code is None:
         out.print(f"{STOPPED} To resume, run the same command again.")

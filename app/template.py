@@ -21,13 +21,7 @@ PARTS = (
     "presets/*.yaml", "requirements.lock", "stages/**/*.py",
 )  # fmt: skip
 PARAMS = "presets/shapes.yaml"
-MARKS = ("cli.py", "dvc.yaml", "params.yaml")  # a folder with these files is a project
 NOBODY = ("-c", "user.name=GuideLabel", "-c", "user.email=guidelabel@localhost")
-
-
-def is_project(folder: Path) -> bool:
-    """Whether `folder` is the root folder of a project."""
-    return all((folder / name).is_file() for name in MARKS)
 
 
 def list_files(root: Path) -> list[Path]:

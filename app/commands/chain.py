@@ -5,14 +5,10 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from ruamel.yaml import YAML
 
-from app import chain, doctor, graph, presets, status
 from app.console import LAYOUT, STOPPED, make_table, out, run_dvc
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED
-from pipeline.params import load_params
-from pipeline.report import links
 
 Changes = Annotated[
     list[str] | None,
@@ -36,6 +32,8 @@ def run(
     ] = None,
 ) -> None:
     """Run the chain, or only as far as STAGE. A stage runs only if its inputs have changed."""
+    from app import chain, doctor
+
     chain.set_nproc(nproc)
     arguments = chain.prepare(LAYOUT, target=target, changes=set_param or [])
     if not target and not set_param and (advice := doctor.advise_epochs(LAYOUT)):
@@ -55,6 +53,8 @@ def show_scores() -> None:
 
 
 def _print_scores(groups: Sequence[str]) -> None:
+    from pipeline.report import links
+
     scores = links.read_scores(map(LAYOUT.scores, groups))
     if not scores:
         raise UserError("no scores yet; run `python cli.py run` first")
@@ -80,6 +80,8 @@ def use(
     preset: Annotated[str, typer.Argument(help="Name of a file in presets/, without .yaml.")],
 ) -> None:
     """Replace params.yaml by a preset, and print each value that changes. Keep the old file."""
+    from app import presets
+
     had_params = LAYOUT.params.exists()
     for name, old, new in presets.use(LAYOUT, preset):
         out.print(f"{name}: {old} -> {new}")
@@ -89,6 +91,8 @@ def use(
 
 def show_status() -> None:
     """Show the state, time and memory of each stage, and the scores."""
+    from app import graph, status
+
     stages = status.read(LAYOUT)
     table = make_table("stage", "state", "time", "memory")
     for stage in stages:
@@ -104,11 +108,17 @@ def show_status() -> None:
 
 def show_config() -> None:
     """Check params.yaml, and print the params as the stages read them."""
+    from ruamel.yaml import YAML
+
+    from pipeline.params import load_params
+
     YAML().dump(load_params(LAYOUT.params).model_dump(mode="json"), sys.stdout)
 
 
 def check_machine() -> None:
     """Check machine, params, data and weights. Say how to fix what is missing."""
+    from app import doctor
+
     checks = doctor.examine(LAYOUT)
     for check in checks:
         out.print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<8} {check.message}")

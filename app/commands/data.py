@@ -5,21 +5,24 @@ from typing import Annotated
 
 import typer
 
-from app import fetch, msra
 from app.console import out
 from pipeline.core.errors import UserError
 
+DATASETS = "voc2012, sbd, u2netp"  # the keys of app.fetch.DATASETS, which loads slowly
+
 
 def download(
-    dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(fetch.DATASETS)}.")],
+    dataset: Annotated[str, typer.Argument(help=f"One of {DATASETS}.")],
     root: Annotated[Path, typer.Option(help="Folder for the download.")] = Path("data/raw"),
 ) -> None:
     """Download a data set or a saliency network, and verify its checksum.
 
     A broken download resumes when you type the command again.
     """
+    from app import fetch
+
     if dataset not in fetch.DATASETS:
-        raise UserError(f"no data set '{dataset}'; choose one of {', '.join(fetch.DATASETS)}")
+        raise UserError(f"no data set '{dataset}'; choose one of {DATASETS}")
     out.print(fetch.fetch(dataset, root))
 
 
@@ -31,6 +34,8 @@ def convert(
     ),
 ) -> None:
     """Write boxes.json, from which the saliency network learns, out of a data set's own files."""
+    from app import msra
+
     if dataset != "msra":
         raise UserError(f"no converter for '{dataset}'; there is msra")
     out.print(msra.convert(annotations, root))

@@ -4,10 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app import cells, comparison, tables, thresholds
 from app.console import LAYOUT, make_table, out, run_dvc
-from pipeline.core.params import read_yaml
-from pipeline.params import load_params
 
 
 def compare(
@@ -18,6 +15,8 @@ def compare(
 
     A folder is a project after a run, or a copy of its data/scores.
     """
+    from app import comparison
+
     for line in comparison.describe(LAYOUT, one, other):
         out.print(line)
 
@@ -28,6 +27,9 @@ def choose_thresholds() -> None:
     Print the energy of guide labels for each pair of thresholds. The lower it is, the better the
     labels agree with the colours of the photographs.
     """
+    from app import thresholds
+    from pipeline.params import load_params
+
     choice = thresholds.choose(LAYOUT, load_params(LAYOUT.params))
     columns = [f"saliency {value}" for value in thresholds.SALIENCY]
     table = make_table("seed", numbers=columns)
@@ -59,6 +61,9 @@ def write_tables(
 
     If rows have class maps, a PNG in the same folder draws their precision-recall curves.
     """
+    from app import cells, tables
+    from pipeline.core.params import read_yaml
+
     ablation = read_yaml(LAYOUT.ablation)
     chosen = tables.choose(read_yaml(LAYOUT.tables), name)
     addresses = tables.addresses(chosen, ablation, rows=row, seeds=seed)
