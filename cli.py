@@ -11,13 +11,14 @@ try:
     import typer
 
     from app import __version__
-    from app.commands import chain, data, export, predict, results
+    from app.commands import chain, data, export, new, predict, results
     from app.console import PlainConsole, out
     from pipeline.core.errors import UserError
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "new": new.create_project,
     "run": chain.run,
     "status": chain.show_status,
     "scores": chain.show_scores,

@@ -25,19 +25,20 @@ def use(layout: Layout, preset: str) -> list[tuple[str, Any, Any]]:
     Raises:
         UserError: there is no such preset, it is not valid, or the files cannot be written.
     """
-    presets = {p.stem: p for p in sorted(BASE.parent.glob("*.yaml"))}
+    first = layout.root / BASE
+    presets = {p.stem: p for p in sorted(first.parent.glob("*.yaml"))}
     if preset not in presets:
         raise UserError(f"no preset '{preset}'; choose one of {', '.join(presets)}")
     yaml = YAML()
     yaml.width, before = 110, _read_old(layout.params)
-    base = yaml.load(BASE)
+    base = yaml.load(first)
     lay_over(base, read_yaml(presets[preset]))
     validate(Params, base, where=str(presets[preset]))
     if layout.params.exists():
         old = layout.params.read_bytes()
         formats.replace_file(layout.params_before, lambda f: f.write(old))
-    if presets[preset] == BASE:  # as it is, with its own line breaks
-        formats.replace_file(layout.params, lambda f: f.write(BASE.read_bytes()))
+    if presets[preset] == first:  # as it is, with its own line breaks
+        formats.replace_file(layout.params, lambda f: f.write(first.read_bytes()))
     else:
         formats.replace_file(layout.params, lambda f: yaml.dump(base, f))
     return differences(before, read_yaml(layout.params))
