@@ -13,7 +13,7 @@ from app.tag_sources.tagged import Tagged, TagList, tag_list
 from pipeline.core import decoding, formats, runtime
 from pipeline.core.errors import UserError
 from pipeline.dataset import checks
-from pipeline.dataset.image_files import list_files, without_suffix
+from pipeline.dataset.image_files import id_of, list_files
 from pipeline.dataset.names import (
     MAX_ID_BYTES,
     RESERVED,
@@ -97,8 +97,8 @@ def _named_well(files: Sequence[str], left_out: defaultdict[str, list[str]]) -> 
     """Return the files whose path can be an id, each id once."""
     of_id: dict[str, str] = {}
     for file in files:
-        key = without_suffix(file)
-        if fault := id_fault(key):
+        key = id_of(file)
+        if fault := id_fault(key) or ("has a line end" if "\n" in key or "\r" in key else ""):
             left_out[f"images whose name {fault}"].append(file)
         elif is_too_long(key):
             left_out[f"images whose name is longer than {MAX_ID_BYTES} bytes"].append(file)
@@ -174,7 +174,7 @@ def _open(
             reason = error.removeprefix(f"{folder / row.image}: ")
             left_out["images that cannot be read"].append(f"{row.image} ({reason})")
             continue
-        key, path = without_suffix(row.image), folder / row.image
+        key, path = id_of(row.image), folder / row.image
         photographs.append(Photograph(key, path, row.tags, row.split, *finding["size"]))
         notes.append((key, tuple(finding["notes"])))
     return photographs, checks.group(notes)

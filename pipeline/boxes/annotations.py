@@ -128,7 +128,10 @@ def _coco_objects(path: Path, samples: Sequence[Sample]) -> dict[str, Objects]:
     Raises:
         UserError: the file lists two images of one id.
     """
-    objects = [(Path(name).stem, each) for name, each in read_coco(path)]
+    ids, objects = {s.id for s in samples}, []
+    for name, each in read_coco(path):
+        key = name.removesuffix(Path(name).suffix)
+        objects.append((key if key in ids else Path(name).stem, each))
     counts = Counter(key for key, _ in objects)
     if double := [s.id for s in samples if counts[s.id] > 1]:
         raise UserError(f"{path}: lists two images called '{double[0]}'; remove or rename one")

@@ -42,5 +42,10 @@ def _walk(
 
 
 def without_suffix(path: str) -> str:
-    """Return the id of an image: its path without the suffix, as `list_files` writes it."""
-    return str(PurePosixPath(path).with_suffix(""))
+    """Return a path, as `list_files` writes it, without the suffix of its file."""
+    return path.removesuffix(PurePosixPath(path).suffix)
+
+
+def id_of(path: str) -> str:
+    """Return the id of an image: its path without the suffix, and without blanks around parts."""
+    return "/".join(part.strip() for part in without_suffix(path).split("/"))
