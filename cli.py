@@ -28,12 +28,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fetch": data.download,
     "convert": data.convert,
     "thresholds": results.choose_thresholds,
+    "show": results.show_image,
     "compare": results.compare,
     "table": results.write_tables,
     "predict": predict.segment_photographs,
 }
 ONLY_IN_A_PROJECT = (
-    "run", "status", "scores", "use", "config", "doctor", "thresholds", "table",
+    "run", "status", "scores", "use", "config", "doctor", "show", "thresholds", "table",
 )  # fmt: skip
 
 app = typer.Typer(

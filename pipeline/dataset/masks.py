@@ -40,9 +40,10 @@ def find(root: Path, ids: Collection[str]) -> dict[str, Path]:
     pngs = {matched(id_of(name)): folder / name for name in list_files(folder, (".png",))}
     masks = {key: path for key, path in pngs.items() if key in ids}
     if files and not masks:
+        first = files[0].relative_to(folder)
         raise UserError(
-            f"{folder}: none of its {len(files)} files, such as {files[0].relative_to(folder)}, is the mask of "
-            f"an image; save each mask as ID.png, such as {min(ids, default='a')}.png, or remove "
+            f"{folder}: none of its {len(files)} files, such as {first}, is the mask of an "
+            f"image; save each mask as ID.png, such as {min(ids, default='a')}.png, or remove "
             "the folder"
         )
     return masks

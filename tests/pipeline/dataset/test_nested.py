@@ -79,20 +79,13 @@ def test_other_paths_cannot_be_ids(key, fault):
     assert fault in names.id_fault(key)
 
 
-def test_a_path_that_leaves_the_folder_is_refused(folder_params, folder_set, devkit):
+def test_a_path_that_leaves_the_folder_is_refused(folder_params, folder_set):
     shutil.copy(folder_set / "images/p0.png", folder_set / "images/a\\p9.png")
     (folder_set / "tags.csv").write_text("id,tags\na\\p9,dog\n")
     with pytest.raises(UserError, match=r"id 'a\\\\p9' contains a backslash; rename the file"):
         read(folder_params)
     (folder_set / "tags.csv").write_text("id,tags\n../images/p0,dog\n")
-    with pytest.raises(UserError, match="no image in .* for id '../images/p0'"):
-        read(folder_params)
-    (devkit / "ImageSets/Segmentation/train.txt").write_text("../JPEGImages/a\n")
-    folder_params["data"] |= {
-        "source": "voc", "root": str(devkit), "tags": str(devkit / "Annotations"), "classes": ["dog"],
-    }  # fmt: skip
-    shutil.copy(devkit / "Annotations/a.xml", devkit / "Annotations/a2.xml")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"no image in .* for id '\.\./images/p0'"):
         read(folder_params)
 
 
