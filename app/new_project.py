@@ -9,7 +9,10 @@ from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
 
+from ruamel.yaml import YAML
+
 from app import presets, template
+from app.doctor import FEW_STEPS
 from app.photographs import Gathered, Photograph, gather
 from pipeline.core import formats
 from pipeline.core.errors import UserError, unwritable
@@ -27,13 +30,15 @@ class NewProject:
     """A new project, and what its photographs are like.
 
     `sizes_px` are the height and width of the smallest, the middle and the largest photograph, by
-    area. `next` is the one command to type next.
+    area. `epochs` has the old and the new value of the params that few photographs need longer.
+    `next` is the one command to type next.
     """
 
     folder: Path
     gathered: Gathered
     images_by_class: dict[str, int]
     sizes_px: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    epochs: dict[str, tuple[float, int]]
     next: str
 
     @property
@@ -79,6 +84,7 @@ def create(
     layout = Layout(folder)
     presets.use(layout, PRESET)
     layout.params_before.unlink(missing_ok=True)
+    epochs = _lengthen(layout, images=sum(p.split != "val" for p in gathered.photographs))
     _place(gathered.photographs, folder, copy=copy)
     _check(folder, load_params(layout.params))
     has_model = _bring_model(folder, load_params(layout.params))
@@ -89,8 +95,29 @@ def create(
         gathered,
         {name: counts[name] for name in sorted(counts)},
         _sizes(gathered.photographs),
+        epochs,
         _next(folder, has_model=has_model),
     )
+
+
+def _lengthen(layout: Layout, *, images: int) -> dict[str, tuple[float, int]]:
+    """Raise the epochs of trainings that would be too short for `images` train images.
+
+    Returns:
+        The old and the new value of each param that changed.
+    """
+    params, yaml, changed = load_params(layout.params), YAML(), dict[str, tuple[float, int]]()
+    yaml.width = 110
+    values = yaml.load(layout.params)
+    for section, train in (("seed", params.seed.train), ("segment", params.segment.train)):
+        steps = max(1, images // train.batch)  # of an epoch
+        if steps * train.epochs < FEW_STEPS:
+            enough = -(-FEW_STEPS // steps)
+            values[section]["train"]["epochs"] = enough
+            changed[f"{section}.train.epochs"] = train.epochs, enough
+    if changed:
+        formats.replace_file(layout.params, lambda f: yaml.dump(values, f))
+    return changed
 
 
 def _place(photographs: Sequence[Photograph], folder: Path, *, copy: bool) -> None:

@@ -24,7 +24,7 @@ from pipeline.dataset.names import (
 )
 
 LEAST_PX = 64  # a JPEG is decoded at an eighth of its size, to see whether it is complete
-NO_TAGS = "images without tags, which are not used"
+NO_TAGS = "images without tags"
 NO_IMAGE = "names in the tags that fit no image, or several"
 SAME_ID = "images whose name differs from another one only in the suffix"
 RESERVED_TAGS = f"tags that no class can have, such as {RESERVED[0]}"

@@ -80,6 +80,7 @@ def describe(project: "NewProject", estimate: "Estimate | None") -> dict[str, An
         "left_out": gathered.left_out,
         "counts": gathered.counts,
         "notes": gathered.notes,
+        "epochs": {name: after for name, (_, after) in project.epochs.items()},
         "estimate_s": round(estimate.total_s) if estimate else None,
         "next": project.next,
     }
@@ -99,11 +100,11 @@ def _show(project: "NewProject", estimate: "Estimate | None") -> None:
     smallest, middle, largest = (f"{width}x{height}" for height, width in project.sizes_px)
     out.print(f"sizes: {smallest} to {largest} px, the middle one {middle} px")
     for reason, names in gathered.left_out.items():
-        out.print(f"left out: {len(names)} {reason}: {_list(names)}")
+        out.print(f"left out: {reason}: {len(names)} ({_list(names)})")
     for reason, count in gathered.counts.items():
-        out.print(f"note: {count} {reason}")
+        out.print(f"note: {reason}: {count}")
     for note, names in gathered.notes.items():
-        out.print(f"note: {len(names)} {note}: {_list(names)}")
+        out.print(f"note: {note}: {len(names)} ({_list(names)})")
     _show_advice(project)
     if estimate:
         out.print(_time(estimate))
@@ -117,6 +118,8 @@ def _list(names: list[str]) -> str:
 def _show_advice(project: "NewProject") -> None:
     from app.new_project import FEW_IMAGES
 
+    for name, (before, after) in project.epochs.items():
+        out.print(f"params.yaml: {name} is {after}, not {before:g}, as there are few photographs")
     if rare := project.rare:
         named = ", ".join(f"{name} {count}" for name, count in [*rare.items()][:MAX_NAMED])
         out.print(f"note: classes with fewer than {FEW_IMAGES} images give poor masks: {named}")

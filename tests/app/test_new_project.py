@@ -113,6 +113,9 @@ def test_a_new_project_is_ready(images, tags, tmp_path):
     assert not (root / "photos/images/broken.jpg").exists()
     params = load_params(root / "params.yaml")
     assert (params.data.source, params.saliency.source) == ("folder", "onnx")
+    # With 3 train images, an epoch is one step, and 150 steps are enough to learn something.
+    assert params.seed.train.epochs == params.segment.train.epochs == 150
+    assert project.epochs == {"seed.train.epochs": (6, 150), "segment.train.epochs": (8, 150)}
     assert project.images_by_class == {"bird": 1, "cat": 1, "dog": 2}
     assert project.sizes_px == ((30, 50), (30, 60), (30, 70))
     assert Project(root).run("git", "status", "--porcelain").stdout == ""
@@ -174,7 +177,7 @@ def test_the_command_line(images, tags, tmp_path):
     args = ("--images", "images", "--tags", "tags.csv", "--no-estimate")
     shown = here("cli.py", "new", "mine", *args).stdout
     assert "mine: 3 photographs, 3 classes; 1 with several tags, 1 with none" in shown
-    assert "left out: 1 images without tags, which are not used: a.jpg" in shown
+    assert "left out: images without tags: 1 (a.jpg)" in shown
     assert shown.splitlines()[-1].startswith("cd mine && python cli.py ")
     as_json = here("cli.py", "new", "other", *args, "--json").stdout
     assert json.loads(as_json)["images_by_class"] == {"bird": 1, "cat": 1, "dog": 2}
@@ -184,3 +187,13 @@ def test_the_command_line(images, tags, tmp_path):
     assert again.returncode == 1 and again.stderr.splitlines()[-1] == (
         "error: mine: is not empty; choose a new folder"
     )
+
+
+def test_epochs_stay_if_there_are_enough_photographs(tmp_path):
+    layout = new_project.Layout(tmp_path)
+    new_project.template.lay_out(tmp_path)
+    new_project.presets.use(layout, "photos")
+    # 400 images are 25 steps of an epoch: 6 epochs have 150 steps, 8 have 200
+    assert new_project._lengthen(layout, images=400) == {}
+    assert new_project._lengthen(layout, images=399) == {"seed.train.epochs": (6, 7)}
+    assert load_params(layout.params).seed.train.epochs == 7
