@@ -3,6 +3,9 @@
 The probe times a few training steps of both networks, the saliency model and the dense CRF. Test
 time follows from the training steps by the number of pixels. The rest is a fixed time for each
 stage and for each image.
+
+On a CPU, the probe counts the seconds that one core computes, and divides them by the cores. So the
+estimate is that of a machine on which nothing else runs, whatever runs there during the probe.
 """
 
 import time
@@ -62,13 +65,14 @@ def estimate(params: Params, photographs: Sequence[Photograph], *, root: Path) -
     several = sum(len(photograph.tags) > 1 for photograph in photographs)
     train, count = sum(p.split != "val" for p in photographs), len(photographs)
     middle = sorted(photographs, key=lambda p: p.height_px * p.width_px)[count // 2]
+    cores = runtime.workers()
     seed_s = _step_seconds(
         classifier.Classifier.from_spec(classifier.classifier_spec(seed, classes)), seed.train
     )
     spec = deeplab.deeplab_spec(segment, head=segment.head, classes=classes)
     segment_s = _step_seconds(deeplab.DeepLab.from_spec(spec), segment.train)
-    saliency_s = _saliency_seconds(params, middle, root)
-    crf_s = _crf_seconds(params, photographs, middle) / runtime.workers()
+    saliency_s = _saliency_seconds(params, middle, root) / cores
+    crf_s = _crf_seconds(params, photographs, middle) / cores
     parts_s = {
         "training of the classifier": seed_s * train * seed.train.epochs,
         "class maps": seed_s * count * _forward_passes(seed.maps, seed.train, middle),
@@ -76,17 +80,18 @@ def estimate(params: Params, photographs: Sequence[Photograph], *, root: Path) -
         "training of the segmenter": segment_s * train * segment.train.epochs,
         "predictions": segment_s * count * _forward_passes(segment.predict, segment.train, middle),
         "dense CRF": crf_s * (count + several),
-        "all else": STAGES * STAGE_S + count * IMAGE_S / runtime.workers(),
+        "all else": STAGES * STAGE_S + count * IMAGE_S / cores,
     }
     return Estimate(parts_s, time.monotonic() - start, "" if saliency_s else "saliency")
 
 
 def _step_seconds(net: nn.Module, train: Train) -> float:
-    """Return the seconds of a training step for one image."""
-    device = runtime.device()
+    """Return the seconds of a training step for one image, on all cores or on the GPU."""
+    device, threads = runtime.device(), torch.get_num_threads()
+    on_gpu = device.type != "cpu"
     net.trunk.freeze(train.frozen_stages)  # type: ignore[operator,union-attr]
     net.to(device).to(memory_format=torch.channels_last).train()
-    batch = min(train.batch, CPU_BATCH) if device.type == "cpu" else train.batch
+    batch = train.batch if on_gpu else min(train.batch, CPU_BATCH)
     optimizer, size = optimizer_for(net, train), (batch, 3, train.size_px, train.size_px)
     image = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
     image = image.contiguous(memory_format=torch.channels_last)
@@ -99,17 +104,26 @@ def _step_seconds(net: nn.Module, train: Train) -> float:
         optimizer.step()
         loss.item()  # waits for a GPU
 
-    first = _seconds(step)
-    return (first if first > SLOW_S else _seconds(step, limit_s=STEPS_S)) / batch
+    torch.set_num_threads(1)  # several threads would wait for each other, and count as computing
+    try:
+        first = _seconds(step, wall=on_gpu)
+        last = first if first > SLOW_S else _seconds(step, limit_s=STEPS_S, wall=on_gpu)
+    finally:
+        torch.set_num_threads(threads)
+    return last / batch / (1 if on_gpu else runtime.workers())
 
 
-def _seconds(work: Callable[[], object], *, limit_s: float = 0.0) -> float:
-    """Return the mean seconds of a call. Call at least once, and until `limit_s` is over."""
-    start, calls = time.monotonic(), 0
+def _seconds(work: Callable[[], object], *, limit_s: float = 0.0, wall: bool = False) -> float:
+    """Return the mean seconds that a call computes, or takes if `wall`.
+
+    Call at least once, and until `limit_s` is over.
+    """
+    clock = time.monotonic if wall else time.process_time
+    start, first, calls = time.monotonic(), clock(), 0
     while calls == 0 or time.monotonic() - start < limit_s:
         work()
         calls += 1
-    return (time.monotonic() - start) / calls
+    return (clock() - first) / calls
 
 
 def _forward_passes(options: Infer, train: Train, middle: Photograph) -> float:
@@ -121,7 +135,7 @@ def _forward_passes(options: Infer, train: Train, middle: Photograph) -> float:
 
 
 def _saliency_seconds(params: Params, middle: Photograph, root: Path) -> float:
-    """Return the seconds of one image; 0 if the source has no model, or the model is missing."""
+    """Return the seconds of one core for an image; 0 if there is no model."""
     option = params.saliency.option()
     if not isinstance(option, SaliencyOnnx) or not (root / option.file).is_file():
         return 0.0
@@ -132,7 +146,7 @@ def _saliency_seconds(params: Params, middle: Photograph, root: Path) -> float:
 
 
 def _crf_seconds(params: Params, photographs: Sequence[Photograph], middle: Photograph) -> float:
-    """Return the seconds of one image of the mean size on one core."""
+    """Return the seconds of one core for an image of the mean size."""
     crf, image = dense.chosen(params.crf, params.refine.crf), formats.read_image(middle.path)
     factor = min(1.0, (CRF_PX / (image.shape[0] * image.shape[1])) ** 0.5)
     image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)

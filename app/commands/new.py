@@ -137,6 +137,6 @@ def _time(estimate: "Estimate") -> str:
     most = ", ".join(f"{name} {seconds / 60:.0f} min" for name, seconds in parts)
     without = f", without {estimate.missing}" if estimate.missing else ""
     return (
-        f"a run takes about {shown} here{without}: an estimate, from a probe of "
-        f"{estimate.probe_s:.0f} s (most of it: {most})"
+        f"a run takes about {shown} here if nothing else runs{without}: an estimate, from a probe "
+        f"of {estimate.probe_s:.0f} s (most of it: {most})"
     )
