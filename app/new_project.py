@@ -9,8 +9,6 @@ from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
 
-from ruamel.yaml import YAML
-
 from app import presets, template
 from app.doctor import FEW_STEPS
 from app.photographs import Gathered, Photograph, gather
@@ -106,17 +104,13 @@ def _lengthen(layout: Layout, *, images: int) -> dict[str, tuple[float, int]]:
     Returns:
         The old and the new value of each param that changed.
     """
-    params, yaml, changed = load_params(layout.params), YAML(), dict[str, tuple[float, int]]()
-    yaml.width = 110
-    values = yaml.load(layout.params)
+    params, changed = load_params(layout.params), dict[str, tuple[float, int]]()
     for section, train in (("seed", params.seed.train), ("segment", params.segment.train)):
         steps = max(1, images // train.batch)  # of an epoch
         if steps * train.epochs < FEW_STEPS:
-            enough = -(-FEW_STEPS // steps)
-            values[section]["train"]["epochs"] = enough
-            changed[f"{section}.train.epochs"] = train.epochs, enough
+            changed[f"{section}.train.epochs"] = train.epochs, -(-FEW_STEPS // steps)
     if changed:
-        formats.replace_file(layout.params, lambda f: yaml.dump(values, f))
+        presets.change(layout, {name: after for name, (_, after) in changed.items()})
     return changed
 
 

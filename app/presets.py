@@ -1,5 +1,7 @@
 """Presets: whole scenarios that replace params.yaml."""
 
+import functools
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,17 @@ def use(layout: Layout, preset: str) -> list[tuple[str, Any, Any]]:
     else:
         formats.replace_file(layout.params, lambda f: yaml.dump(base, f))
     return differences(before, read_yaml(layout.params))
+
+
+def change(layout: Layout, values: dict[str, Any]) -> None:
+    """Set params in params.yaml, each by its dotted name. Comments stay."""
+    yaml = YAML()
+    yaml.width = 110
+    params = yaml.load(layout.params)
+    for name, value in values.items():
+        *sections, last = name.split(".")
+        functools.reduce(getitem, sections, params)[last] = value
+    formats.replace_file(layout.params, lambda f: yaml.dump(params, f))
 
 
 def _read_old(params: Path) -> dict[str, Any]:

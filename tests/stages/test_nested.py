@@ -45,7 +45,8 @@ def test_nested_images_give_the_results_of_flat_ones(finished, project):
             twin = project.root / "data" / folder / f"{ids[file.stem]}{suffix}"
             assert twin.read_bytes() == file.read_bytes(), twin
     assert project.scores()["refined_guide"] == finished.scores()["refined_guide"]
-    panels = [*(nested.report / "panels").rglob("*.jpg")]
+    # The panels of the flat run are still there, because nothing but DVC removes them.
+    panels = [p for p in (nested.report / "panels").rglob("*.jpg") if p.parent.name.isdigit()]
     assert len(panels) == len([*(flat.report / "panels").rglob("*.jpg")])
     project.here("cli.py", "export", "masks", "guide", "--format", "voc", "-o", "voc")
     shown = (project.root / "voc/ImageSets/Segmentation/val.txt").read_text().split()
