@@ -11,13 +11,14 @@ try:
     import typer
 
     from app import __version__
-    from app.commands import chain, data, export, predict, results
+    from app.commands import chain, data, export, new, predict, results
     from app.console import PlainConsole, out
     from pipeline.core.errors import UserError
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "new": new.create_project,
     "run": chain.run,
     "status": chain.show_status,
     "scores": chain.show_scores,
@@ -27,12 +28,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fetch": data.download,
     "convert": data.convert,
     "thresholds": results.choose_thresholds,
+    "show": results.show_image,
     "compare": results.compare,
     "table": results.write_tables,
     "predict": predict.segment_photographs,
 }
 ONLY_IN_A_PROJECT = (
-    "run", "status", "scores", "use", "config", "doctor", "thresholds", "table",
+    "run", "status", "scores", "use", "config", "doctor", "show", "thresholds", "table",
 )  # fmt: skip
 
 app = typer.Typer(

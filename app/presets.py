@@ -1,5 +1,7 @@
 """Presets: whole scenarios that replace params.yaml."""
 
+import functools
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +27,36 @@ def use(layout: Layout, preset: str) -> list[tuple[str, Any, Any]]:
     Raises:
         UserError: there is no such preset, it is not valid, or a file cannot be read or written.
     """
-    if not BASE.exists():
-        raise UserError(f"{BASE}: not found; run from the project's root folder")
-    presets = {p.stem: p for p in sorted(BASE.parent.glob("*.yaml"))}
+    if not (first := layout.root / BASE).exists():
+        raise UserError(f"{first}: not found; run from the project's root folder")
+    presets = {p.stem: p for p in sorted(first.parent.glob("*.yaml"))}
     if preset not in presets:
         raise UserError(f"no preset '{preset}'; choose one of {', '.join(presets)}")
     yaml = YAML()
     yaml.width, before = 110, _read_old(layout.params)
-    validate(Params, read_yaml(BASE), where="", file=str(BASE))
-    base = yaml.load(BASE)
+    validate(Params, read_yaml(first), where="", file=str(first))
+    base = yaml.load(first)
     lay_over(base, read_yaml(presets[preset]))
     validate(Params, base, where="", file=str(presets[preset]))
     if layout.params.is_file():
         old = layout.params.read_bytes()
         formats.replace_file(layout.params_before, lambda f: f.write(old))
-    if presets[preset] == BASE:  # as it is, with its own line breaks
-        formats.replace_file(layout.params, lambda f: f.write(BASE.read_bytes()))
+    if presets[preset] == first:  # as it is, with its own line breaks
+        formats.replace_file(layout.params, lambda f: f.write(first.read_bytes()))
     else:
         formats.replace_file(layout.params, lambda f: yaml.dump(base, f))
     return differences(before, read_yaml(layout.params))
+
+
+def change(layout: Layout, values: dict[str, Any]) -> None:
+    """Set params in params.yaml, each by its dotted name. Comments stay."""
+    yaml = YAML()
+    yaml.width = 110
+    params = yaml.load(layout.params)
+    for name, value in values.items():
+        *sections, last = name.split(".")
+        functools.reduce(getitem, sections, params)[last] = value
+    formats.replace_file(layout.params, lambda f: yaml.dump(params, f))
 
 
 def _read_old(params: Path) -> dict[str, Any]:

@@ -18,7 +18,8 @@ PARTS = (
     ".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "LICENSE", "ablation/*.yaml",
     "app/**/*.py", "app/**/templates/*", "cli.py", "data/lists/**/*.txt",
     "data/pretext/none/README.md", "docs/*.md", "dvc.yaml", "optional/dvc.yaml",
-    "pipeline/**/*.py", "pipeline/**/templates/*", "presets/*.yaml", "requirements.lock", "stages/**/*.py",
+    "pipeline/**/*.py", "pipeline/**/templates/*", "presets/*.yaml", "requirements.lock",
+    "stages/**/*.py",
 )  # fmt: skip
 PARAMS = "presets/shapes.yaml"
 NOBODY = ("-c", "user.name=GuideLabel", "-c", "user.email=guidelabel@localhost")

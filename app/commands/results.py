@@ -1,10 +1,32 @@
-"""Commands that compare runs, and choose params by them."""
+"""Commands that show and compare results, and choose params by them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.console import LAYOUT, make_table, out, run_dvc
+
+
+def show_image(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The id of an image, or its file name.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="By default, data/show/ID.png.")
+    ] = None,
+    opened: Annotated[bool, typer.Option("--open", help="Open the picture, too.")] = False,
+) -> None:
+    """Draw what each link of the chain made of one image, and print the path of the picture."""
+    from app import show
+    from pipeline.params import load_params
+
+    panel = show.show(LAYOUT, load_params(LAYOUT.params), key, output=output)
+    out.print(str(panel.path))
+    predicted = ", ".join(f"{name} {chance:.2f}" for name, chance in panel.predicted)
+    out.print(
+        f"tags: {' '.join(panel.tags) or 'none'}" + (predicted and f"; classifier: {predicted}")
+    )
+    if opened:
+        typer.launch(str(panel.path))
 
 
 def compare(

@@ -65,6 +65,8 @@ def _scratch(output: Path) -> TemporaryDirectory[str]:
 def place_image(image: Masked, label_HW: UInt8, folder: Path, *, jpeg: bool = False) -> str:
     """Copy an image into `folder` as ID and its suffix; return this name.
 
+    An id may be a path. Every format names images by paths, so the sub-folders stay.
+
     Masks belong to upright images, and some tools ignore EXIF data. So a turned image is not
     copied, but saved upright, with a JPEG quality of 90. With `jpeg`, an image in another format
     is saved in the same way.
@@ -86,7 +88,7 @@ def place_image(image: Masked, label_HW: UInt8, folder: Path, *, jpeg: bool = Fa
         shutil.copyfile(image.image, target)  # no link: ultralytics repairs JPEG files in place
     else:
         formats.write_image(target, formats.read_image(image.image))
-    return target.name
+    return f"{image.id}{suffix}"
 
 
 def hex_colour(index: int) -> str:

@@ -164,7 +164,11 @@ def _coco_objects(path: Path, samples: Sequence[Sample]) -> dict[str, Objects]:
     Raises:
         UserError: the file lists two images of one id.
     """
-    objects = [(PureWindowsPath(name).stem, each) for name, each in read_coco(path)]
+    ids, objects = {s.id for s in samples}, []
+    for name, each in read_coco(path):
+        inner = PureWindowsPath(name)  # splits at both kinds of slashes
+        key = inner.with_suffix("").as_posix()
+        objects.append((key if key in ids else inner.stem, each))
     counts = Counter(key for key, _ in objects)
     if double := [s.id for s in samples if counts[s.id] > 1]:
         raise UserError(f"{path}: lists two images called '{double[0]}'; remove or rename one")

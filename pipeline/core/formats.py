@@ -212,7 +212,8 @@ def digest(*paths: Path) -> str:
     for path in paths:
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
-            content_hash.update(file.name.encode())
+            name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            content_hash.update(name.encode())
             try:
                 content_hash.update(file.read_bytes())
             except FileNotFoundError as e:

@@ -181,6 +181,10 @@ class Layout:
         """The HTML report and its pictures."""
         return self.root / "data/report"
 
+    def shown(self, key: str) -> Path:
+        """What `cli.py show` drew of an image."""
+        return self.root / f"data/show/{key}.png"
+
     def cell(self, row: str, random_seed: int) -> Path:
         """Where one cell of a table runs. The folder is removed when the cell is done."""
         return self.root / ".cells" / f"{row}-{random_seed}"

@@ -1,7 +1,7 @@
 """Store many small files in a few archives, for file systems that cannot hold millions of files.
 
 FOLDER/00007-of-00100.zip holds the files of FOLDER whose names hash to 7. A reader still asks for
-FOLDER/NAME and does not need to know of the archives.
+FOLDER/NAME and does not need to know of the archives. Each sub-folder has archives of its own.
 """
 
 import functools
@@ -13,6 +13,7 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,19 @@ def pack(folder: Path, *, per_shard: int) -> None:
 
     If a call is killed, the next call continues: an archive is either complete or not there.
     """
+    for each in ranks.agreed(lambda: _folders(folder)):
+        _pack(each, per_shard)
+    _counted.cache_clear()
+    _archive.cache_clear()
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return a folder and its sub-folders."""
+    return sorted(Path(each) for each, _, _ in os.walk(folder))
+
+
+def _pack(folder: Path, per_shard: int) -> None:
+    """Move the files of one folder, but not those of its sub-folders, into archives."""
     count, files = ranks.agreed(lambda: _listed(folder, per_shard))
     groups: dict[int, list[str]] = {number: [] for number in range(count)}
     for name in files:
@@ -44,13 +58,11 @@ def pack(folder: Path, *, per_shard: int) -> None:
             _write(archive, [folder / name for name in names])
         for name in names:
             (folder / name).unlink()
-    _counted.cache_clear()
-    _archive.cache_clear()
 
 
 def _listed(folder: Path, per_shard: int) -> tuple[int, list[str]]:
     """Return the number of archives, existing or planned, and the files that are in none yet."""
-    files = sorted(p.name for p in folder.iterdir() if p.suffix not in NO_FILES)
+    files = sorted(name for name in _files(folder) if Path(name).suffix not in NO_FILES)
     return _count(folder) or math.ceil(len(files) / per_shard), files
 
 
@@ -87,14 +99,28 @@ def exists(path: Path) -> bool:
 
 
 def ids(folder: Path) -> set[str]:
-    """Return the names, without suffix, of all finished files in `folder` and its archives."""
-    if not folder.is_dir():
-        return set()
-    stems = {p.stem for p in folder.iterdir() if p.suffix not in NO_FILES}
+    """Return the ids of all finished files in `folder`, its sub-folders and their archives.
+
+    The id of a file is its path below `folder`, without the suffix.
+    """
+    return {
+        (each.relative_to(folder) / Path(name).stem).as_posix()
+        for each in _folders(folder)
+        for name in _names(each)
+    }
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the names of the finished files in one folder and its archives."""
+    yield from (name for name in _files(folder) if Path(name).suffix not in NO_FILES)
     for archive in folder.glob(ANY_ARCHIVE):
         with _open(archive) as z:
-            stems.update(Path(name).stem for name in z.namelist())
-    return stems
+            yield from z.namelist()
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the names of the files in one folder."""
+    return next(os.walk(folder))[2]
 
 
 def _write(archive: Path, files: list[Path]) -> None:

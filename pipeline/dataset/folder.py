@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -11,16 +11,17 @@ from pipeline.core.formats import SUFFIXES
 from pipeline.dataset import masks
 from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Entry, Read
-from pipeline.dataset.names import check_encoding, fault_of, matched
+from pipeline.dataset.image_files import id_of, list_files, without_suffix
+from pipeline.dataset.names import fault_of, matched
 from pipeline.dataset.tag_table import Row, check_tags, read_tags
 
 
 def read_folder(data: Data) -> Read:
     """Read tags.csv and match its lines with the files in images/ and masks/.
 
-    tags.csv has the columns id, tags and optionally split. An id is the name of an image without
-    its suffix. A mask is masks/ID.png; index i + 1 in it is class i of the class list. Without
-    data.classes, the class list is all tags in alphabetical order.
+    tags.csv has the columns id, tags and optionally split. An id is the path of an image below
+    images/, without its suffix. A mask is masks/ID.png; index i + 1 in it is class i of the class
+    list. Without data.classes, the class list is all tags in alphabetical order.
 
     Raises:
         UserError: images/ is missing, a line of tags.csv is wrong or has no image, a tag is outside
@@ -35,8 +36,9 @@ def read_folder(data: Data) -> Read:
     entries = []
     for row, path in zip(rows, paths, strict=True):
         split = row.split or ("val" if row.id in val else "train")
-        key = path.stem.strip()
-        repairs["ids that differ from their file names"] += row.id != path.stem
+        name = _relative(path, data)
+        key = id_of(name)
+        repairs["ids that differ from their file names"] += row.id != without_suffix(name)
         entries.append(Entry(key, path, split, row.tags, mask_of.get(matched(key)), classes))
     _check_train(data, rows, entries)
     used = sum(entry.mask is not None for entry in entries)
@@ -69,12 +71,12 @@ def _images_of(data: Data, rows: Sequence[Row], images: Mapping[str, Path]) -> l
     Raises:
         UserError: a row has no image.
     """
-    by_name = {matched(path.name): path for path in images.values()}
+    by_name = {matched(_relative(path, data)): path for path in images.values()}
     paths = [images.get(matched(r.id)) or by_name.get(matched(r.id)) for r in rows]
     if missing := [row for row, path in zip(rows, paths, strict=True) if path is None]:
         folder = data.root / "images"
-        files = sorted(folder.iterdir())
-        others = {matched(key): p.name for p in files for key in (p.name, p.stem)}
+        files = [_relative(path, data) for path in sorted(folder.rglob("*"))]
+        others = {matched(key): name for name in files for key in _names(name)}
         named = [
             row.name + (f", though {others[key]} exists" if key in others else "")
             for row in missing
@@ -116,25 +118,33 @@ def _val_ids(ids: Sequence[str], fraction: float) -> set[str]:
 
 
 def _by_id(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Map the id of each file in `folder`, which is its name without the suffix, to its path.
+    """Map the id of each file in `folder`, in the form for comparisons, to the file.
 
     Raises:
         UserError: there is no such folder, two files have one id, or a name is not UTF-8.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: folder not found; put the images there or set data.root")
-    files = sorted(folder.iterdir())
-    check_encoding(folder, files)
-    groups: dict[str, list[Path]] = {}
-    for path in files:
-        if path.suffix.lower() in suffixes:
-            groups.setdefault(matched(path.stem), []).append(path)
-    double = [" and ".join(p.name for p in paths) for paths in groups.values() if len(paths) > 1]
+    groups: dict[str, list[str]] = {}
+    for name in list_files(folder, suffixes):
+        groups.setdefault(matched(id_of(name)), []).append(name)
+    double = [" and ".join(names) for names in groups.values() if len(names) > 1]
     if double:
         raise UserError(
             f"{folder}: duplicate id of the files {listing(double)}; rename all but one"
         )
-    return {key: paths[0] for key, paths in groups.items()}
+    return {key: folder / names[0] for key, names in groups.items()}
+
+
+def _relative(path: Path, data: Data) -> str:
+    """Return the path of an image below images/."""
+    return path.relative_to(data.root / "images").as_posix()
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """Return the ids under which people may look for a file."""
+    path = PurePosixPath(name)
+    return name, without_suffix(name), path.name, path.stem
 
 
 def _without_suffix(key: str) -> str:

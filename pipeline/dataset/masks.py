@@ -8,7 +8,8 @@ import numpy as np
 from pipeline.core.arrays import VOID, UInt8
 from pipeline.core.errors import UserError
 from pipeline.dataset.entries import Entry
-from pipeline.dataset.names import check_encoding, matched
+from pipeline.dataset.image_files import id_of, list_files
+from pipeline.dataset.names import matched
 
 NOT_DATA = ("Thumbs.db", "desktop.ini")  # files that a file manager leaves
 # What `notes` may say of a mask.
@@ -36,26 +37,28 @@ def find(root: Path, ids: Collection[str]) -> dict[str, Path]:
                 raise UserError(f"{other}: is not read; rename the folder to masks")
         return {}
     files = _files(folder)
-    check_encoding(folder, files)
-    pngs = {matched(p.stem): p for p in files if p.suffix.lower() == ".png"}
+    pngs = {matched(id_of(name)): folder / name for name in list_files(folder, (".png",))}
     masks = {key: path for key, path in pngs.items() if key in ids}
     if files and not masks:
+        first = files[0].relative_to(folder)
         raise UserError(
-            f"{folder}: none of its {len(files)} files, such as {files[0].name}, is the mask of "
-            f"an image; save each mask as ID.png, such as {min(ids, default='a')}.png, or remove "
+            f"{folder}: none of its {len(files)} files, such as {first}, is the mask of an "
+            f"image; save each mask as ID.png, such as {min(ids, default='a')}.png, or remove "
             "the folder"
         )
     return masks
 
 
 def count_files(root: Path) -> int:
-    """Count the files and folders in ROOT/masks."""
+    """Count the files in ROOT/masks and its sub-folders."""
     return len(_files(root / "masks"))
 
 
 def _files(folder: Path) -> list[Path]:
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [p for p in paths if not p.name.startswith(".") and p.name not in NOT_DATA]
+    """Return the files of a folder and its sub-folders, without those that other tools leave."""
+    paths = sorted(folder.rglob("*")) if folder.is_dir() else []
+    shown = [p for p in paths if not p.name.startswith(".") and p.name not in NOT_DATA]
+    return [path for path in shown if not path.is_dir()]
 
 
 def values_of(mask_HW: UInt8) -> list[int]:

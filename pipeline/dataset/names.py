@@ -80,4 +80,19 @@ def nearest(name: str, classes: Collection[str]) -> str:
 
 def is_too_long(key: str) -> bool:
     """Whether the names of an id's results would be too long for a file system."""
-    return len(os.fsencode(key)) > MAX_ID_BYTES
+    return max(len(os.fsencode(part)) for part in key.split("/")) > MAX_ID_BYTES
+
+
+def id_fault(key: str) -> str:
+    """Return why a text cannot be the id of an image; "" if it can.
+
+    An id may be a path, such as `dogs/a`. It must stay inside the folders of results.
+    """
+    folders = key.split("/")[:-1]
+    if key.startswith("/"):
+        return "starts with /"
+    if "\\" in key:
+        return "contains a backslash"
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        return "has an empty part, or a part of dots alone"
+    return "has a hidden folder" if any(part.startswith(".") for part in folders) else ""

@@ -10,7 +10,7 @@ from pipeline.core.errors import UserError, listing
 from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Read
 from pipeline.dataset.folder import read_folder
-from pipeline.dataset.names import MAX_ID_BYTES, is_too_long
+from pipeline.dataset.names import MAX_ID_BYTES, id_fault, is_too_long
 from pipeline.dataset.voc import read_voc
 
 SOURCES: dict[str, Callable[[Data], Read]] = {
@@ -26,8 +26,8 @@ def read(data: Data) -> Read:
     This function opens no image.
 
     Raises:
-        UserError: a tag without a class, a missing image, an id that is a duplicate or too long,
-            or an empty split.
+        UserError: a tag without a class, a missing image, an id that is a duplicate, too long or
+            no relative path, or an empty split.
     """
     dataset = SOURCES[data.source](data)
     duplicates = [key for key, n in Counter(e.id for e in dataset.entries).items() if n > 1]
@@ -35,6 +35,10 @@ def read(data: Data) -> Read:
         raise UserError(
             f"duplicate id {listing(list(map(repr, duplicates)))} in the image lists; list each "
             "image only once"
+        )
+    if bad := [f"{e.id!r} {fault}" for e in dataset.entries if (fault := id_fault(e.id))]:
+        raise UserError(
+            f"id {listing(bad)}; rename the file: its results get the same name in other folders"
         )
     if long := [str(e.image) for e in dataset.entries if is_too_long(e.id)]:
         raise UserError(

@@ -68,9 +68,9 @@ def shown(folder: Path, samples: Sequence[Sample], *, title: str) -> dict[str, f
 
     Samples without a label image are left out.
     """
-    paths = [path for s in samples if shards.exists(path := folder / f"{s.id}.png")]
-    shown_classes = runtime.pool_map(_classes, paths, title=title)
-    return {path.stem: classes for path, classes in zip(paths, shown_classes, strict=True)}
+    path_of = {s.id: path for s in samples if shards.exists(path := folder / f"{s.id}.png")}
+    shown_classes = runtime.pool_map(_classes, [*path_of.values()], title=title)
+    return dict(zip(path_of, shown_classes, strict=True))
 
 
 def _classes(path: Path) -> frozenset[int]:

@@ -174,11 +174,13 @@ def test_a_folder_that_is_not_called_masks_is_refused(folder_params, folder_set,
     refused(folder_params, f"{name}: is not read; rename the folder to masks")
 
 
-def test_masks_in_subfolders_are_refused(folder_params, folder_set):
+def test_masks_in_other_subfolders_than_their_images_are_refused(folder_params, folder_set):
     (folder_set / "masks").rename(folder_set / "train")
     (folder_set / "masks").mkdir()
     (folder_set / "train").rename(folder_set / "masks/train")
-    refused(folder_params, "masks: none of its 1 files, such as train, is the mask of an image")
+    refused(
+        folder_params, r"masks: none of its 4 files, such as train/p0\.png, is the mask of an image"
+    )
 
 
 def test_files_that_fit_no_line_are_counted(folder_params, folder_set):

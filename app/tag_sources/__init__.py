@@ -1,0 +1,1 @@
+"""Readers of image tags in the formats of other tools."""
