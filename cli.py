@@ -1,6 +1,7 @@
 """The commands that people type. DVC never calls this file."""
 
 import functools
+import io
 import sys
 import threading
 from collections.abc import Callable
@@ -109,6 +110,8 @@ def forgive_pool(failed: threading.ExceptHookArgs) -> None:
 def main() -> None:
     """Run a command. An error that people can fix is one line, and the exit code is 1."""
     threading.excepthook = forgive_pool
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding shows escapes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except Exception as e:

@@ -152,10 +152,10 @@ def check_output(images: Sequence[Path], out: Path) -> None:
     Raises:
         UserError: it holds one of the images, or no file can be written there.
     """
-    for path in images:
-        if path.parent.resolve() == out.resolve():
-            raise UserError(f"{out}: holds {path.name}; choose another folder for the results")
     try:
+        for path in images:
+            if path.parent.resolve() == out.resolve():
+                raise UserError(f"{out}: holds {path.name}; choose another folder for the results")
         existing = next(p for p in (out, *out.absolute().parents) if p.exists())
         if not existing.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -165,6 +165,8 @@ def check_output(images: Sequence[Path], out: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as e:  # also from `exists`: the name is too long, or a folder cannot be read
         raise unwritable(out, e) from e
+    except RuntimeError as e:  # before Python 3.13, `resolve` raises this for a link to itself
+        raise UserError(f"{out}: is a link to itself; choose another folder") from e
 
 
 def begin(

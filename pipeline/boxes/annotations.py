@@ -167,7 +167,7 @@ def _coco_objects(path: Path, samples: Sequence[Sample]) -> dict[str, Objects]:
     ids, objects = {s.id for s in samples}, []
     for name, each in read_coco(path):
         inner = PureWindowsPath(name)  # splits at both kinds of slashes
-        key = inner.with_suffix("").as_posix()
+        key = (inner.parent / inner.stem).as_posix()
         objects.append((key if key in ids else inner.stem, each))
     counts = Counter(key for key, _ in objects)
     if double := [s.id for s in samples if counts[s.id] > 1]:
