@@ -26,6 +26,8 @@ SEGMENTERS = {
     "box_i_round3": ", Box-i round 3",
     "grabcut_plus_round2": ", GrabCut+ round 2",
     "grabcut_plus_round3": ", GrabCut+ round 3",
+    "brought": ", brought masks",
+    "corrected": ", corrected guide labels",
 }
 SEGMENTER_LINES = tuple(
     (f"{link}_{supervision}", f"{name}{suffix}")
