@@ -106,7 +106,7 @@ def layout_paths():
         for g in (*layout.SCORED, *layout.SCORED_BY_NAME)
         for path in (paths.scores, paths.score_tables)
     }
-    for path in (paths.logits, paths.predictions, paths.refined):
+    for path in (paths.logits, paths.predictions, paths.refined, paths.label_scores):
         known |= {path("guide").as_posix(), path("full").as_posix()}
     return known
 
@@ -117,6 +117,7 @@ def test_the_paths_of_layout_are_the_declared_deps_and_outs():
         "data/logits",
         "data/predictions",
         "data/refined",
+        "data/scores/labels",
         "data/models/segment",
         "data/models/seed/net.json",
     }
