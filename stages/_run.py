@@ -89,7 +89,7 @@ def _run_stage(layout: Layout) -> None:
     with ranks.group(runtime.device):
         module.run(layout, *variant, **load(layout, slices_of(module, *variant)))
         ranks.barrier()
-    if stage.startswith("evaluate_") and not variant:
+    if stage.startswith("evaluate_"):
         provenance.write(layout, stage)
 
 

@@ -237,7 +237,7 @@ def test_supervisions(project, chosen):
             project.stages(f"relabel {name}")
         project.stages(*(s.replace("guide", name) for s in SEGMENT[:3]))
         check_losses(Layout().segmenter(name), 3)
-        project.stages(f"evaluate_labels {name}")
+        project.stages(f"score_labels {name}")
     project.stages("evaluate_segment")
     scores = formats.read_json(Layout().scores("segment"))
     assert {f"refined_{name}" for name in with_guide} == {k for k in scores if "refined" in k}
@@ -257,7 +257,7 @@ def test_supervisions_by_boxes(project, chosen):
         project.stages(f"{stage} {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
         check_losses(Layout().segmenter(name), 3)
         assert check_labels(Layout(), name) or chosen[0] == "box"
-        project.stages(f"evaluate_labels {name}")
+        project.stages(f"score_labels {name}")
     project.stages("evaluate_segment")
     found = formats.read_json(Layout().scores("segment"))
     assert {f"refined_{name}" for name in chosen} == {k for k in found if "refined" in k}
@@ -283,7 +283,7 @@ def test_supervisions_by_brought_masks(project):
     for name in MASKS:
         project.stages(f"relabel_brought {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
         check_losses(layout.segmenter(name), 3)
-        project.stages(f"evaluate_labels {name}")
+        project.stages(f"score_labels {name}")
     project.stages("evaluate_segment")
     found = formats.read_json(layout.scores("segment"))
     for name in MASKS:

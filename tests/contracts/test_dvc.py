@@ -143,14 +143,14 @@ def test_no_training_stage_sees_the_truth(name):
     """Only scoring may read the masks. The exceptions are the choices `oracle` and `full`."""
     masks = TRUTH & entries(name, "deps")
     assert Layout().difficult.as_posix() not in entries(name, "deps") or name == "evaluate_seed"
-    if name.startswith("evaluate_") or name in ("report", "saliency_oracle"):
+    if name.startswith("evaluate_") or name in ("report", "saliency_oracle", "score_labels"):
         assert masks == TRUTH
     else:
         assert not masks
     module, _ = command(name)
     code = (ROOT / "stages" / f"{module}.py").read_text()
     if re.search(r"\.truth|labels\(\"full\"\)", code):
-        assert re.fullmatch(r"prepare|evaluate_\w+|report|saliency", module)
+        assert re.fullmatch(r"prepare|evaluate_\w+|score_labels|report|saliency", module)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -11,7 +11,7 @@ from tests.contracts.imports import ROOT
 CHAIN = {
     "generate", "prepare", "train_seed", "seed", "train_saliency", "saliency_net", "fuse",
     "diffuse", "train_segment", "predict", "refine", "evaluate_seed", "evaluate_saliency",
-    "evaluate_guide", "evaluate_labels", "evaluate_segment", "report",
+    "evaluate_guide", "score_labels", "evaluate_segment", "report",
 }  # fmt: skip
 TRAININGS = {"train_seed", "train_saliency", "train_segment"}
 NETWORKS = {*TRAININGS, "seed", "saliency_net", "predict"}
@@ -34,7 +34,7 @@ FILES = {
     "pipeline/scores/seed/localise.py": {"evaluate_seed"},
     "pipeline/scores/saliency/saliency_scores.py": {"evaluate_saliency"},
     "pipeline/scores/labels/label_scores.py": {
-        "evaluate_guide", "evaluate_labels", "evaluate_segment"
+        "evaluate_guide", "score_labels", "evaluate_segment"
     },
     "pipeline/scores/calibration/reliability.py": {"evaluate_seed", "evaluate_segment"},
     "pipeline/report/page.py": {"report"},

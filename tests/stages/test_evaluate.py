@@ -278,7 +278,7 @@ def test_labels_that_were_brought_are_scored_and_compared_on_their_own_images(pr
         label = formats.read_label(layout.labels("full") / f"{key}.png")
         brought = np.where(label > 0, 2, 0) if key == "p2" else label
         formats.write_label(layout.labels("brought") / f"{key}.png", brought.astype(np.uint8))
-    project.stages("evaluate_labels brought", "evaluate_labels guide")
+    project.stages("score_labels brought", "score_labels guide")
     folder = layout.label_scores("brought")
     scores = formats.read_json(folder / "scores.json")["labels_brought"]
     assert set(scores) == {"train"}
@@ -301,6 +301,6 @@ def test_without_truth_the_labels_are_compared_all_the_same(project):
     (project.root / "data/prepared/truth.csv").write_text("id,mask\n")
     label = formats.read_label(layout.labels("full") / "p3.png")
     formats.write_label(layout.labels("brought") / "p3.png", label)
-    project.stages("evaluate_labels brought")
+    project.stages("score_labels brought")
     scores = formats.read_json(layout.label_scores("brought") / "scores.json")
     assert scores == {"labels_brought": {"val": {"mIoU_with_guide": 100.0}}}

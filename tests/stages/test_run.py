@@ -89,7 +89,7 @@ EARLIER = {
     "evaluate_seed": "seed",
     "evaluate_saliency": "saliency_net",
     "evaluate_guide": "fuse",
-    "evaluate_labels guide": "diffuse",
+    "score_labels guide": "diffuse",
     "evaluate_segment": "predict",
     "report": "evaluate_seed",
 }

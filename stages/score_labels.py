@@ -30,7 +30,7 @@ def run(layout: Layout, supervision: str, *, chosen: tuple[str, ...]) -> None:
     link, links = f"labels_{supervision}", {s: f"labels_{s}" for s in (supervision, first)}
     folders = {name: layout.labels(s) for s, name in links.items()}
     _run.require(*folders.values())
-    scored, title = read_scored(layout.samples, layout.truth), f"evaluate labels ({supervision})"
+    scored, title = read_scored(layout.samples, layout.truth), f"score labels ({supervision})"
     tallies = counting.count(folders, scored, classes=len(classes), title=title)
     own = {key: tally for key, tally in tallies.items() if key[0] == link}
     scores: dict[str, Any] = {link: {}, **label_scores.labels(own)}
