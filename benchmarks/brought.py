@@ -1,7 +1,7 @@
 """`python -m benchmarks.brought FOLDER`: make masks as another tool might bring them.
 
 They come from the true masks. Each object is smaller than the true one by some px, and a tenth of
-the images have the mask of another image. Run it after `python cli.py run prepare`, on data with masks; then train on both:
+the images have the mask of another image. Run it after `python cli.py run prepare`. Then train:
 
     python -m benchmarks.brought data/raw/brought
     python cli.py run -S "segment.supervision=[guide,brought]"
