@@ -7,7 +7,7 @@ from collections.abc import Callable
 try:
     import typer
 
-    from app.commands import chain, data, export, predict, results
+    from app.commands import chain, data, export, predict, results, review
     from app.console import PlainConsole
     from pipeline.core import faults, runtime
     from pipeline.core.errors import UserError
@@ -27,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": results.compare,
     "table": results.write_tables,
     "predict": predict.segment_photographs,
+    "review": review.rank_images,
 }
 
 app = typer.Typer(
