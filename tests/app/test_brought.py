@@ -8,6 +8,8 @@ from app import brought, doctor
 from pipeline.core import formats
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
+from pipeline.core.params import read_yaml
+from tests.project import ROOT
 
 
 @pytest.fixture
@@ -78,8 +80,7 @@ def test_refused_masks_are_listed_together(choose):
 
 def test_the_folder_is_needed_before_the_demo_generates_its_images(choose, params, tmp_path):
     choose("brought")
-    params["segment"]["supervision"] = ["brought"]
-    params["brought"]["path"] = "sam"
+    params["data"] = read_yaml(ROOT / "presets/shapes.yaml")["data"]
     with (tmp_path / "params.yaml").open("w") as f:
         YAML().dump(params, f)
     with pytest.raises(UserError, match=r"^sam: not found"):

@@ -47,13 +47,13 @@ def entropy(logits_Chw: Float) -> float:
 
 
 def rank_shares(values_N: Sequence[float]) -> Float:
-    """Return the share of the images (N,) whose value is not higher; equal values get equal shares.
+    """Return, for each of N values, the share of the values that are lower.
 
     So values with different scales can be compared: a seed covers a part of an object, and differs
     much from saliency in every image.
     """
     values = np.asarray(values_N, float)
-    return np.searchsorted(np.sort(values), values, side="right") / max(1, len(values))
+    return np.searchsorted(np.sort(values), values, side="left") / max(1, len(values))
 
 
 def rank(measures: Sequence[Mapping[str, float]]) -> list[tuple[int, float, str]]:

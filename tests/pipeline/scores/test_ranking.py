@@ -39,8 +39,8 @@ def test_entropy_is_1_for_equal_logits_and_0_for_certain_ones():
 
 
 def test_the_share_of_a_value_does_not_depend_on_its_scale():
-    assert ranking.rank_shares([3, 1, 2, 2]).tolist() == [1, 0.25, 0.75, 0.75]
-    assert ranking.rank_shares([0.3, 0.1, 0.2, 0.2]).tolist() == [1, 0.25, 0.75, 0.75]
+    assert ranking.rank_shares([3, 1, 2, 2]).tolist() == [0.75, 0, 0.25, 0.25]
+    assert ranking.rank_shares([0.3, 0.1, 0.2, 0.2]).tolist() == [0.75, 0, 0.25, 0.25]
 
 
 def test_the_reason_is_the_measure_that_is_rarely_so_high():
@@ -53,8 +53,13 @@ def test_the_reason_is_the_measure_that_is_rarely_so_high():
     ]
     ranked = ranking.rank(measures)
     assert [i for i, _, _ in ranked] == [3, 1, 2, 0]
-    assert ranked[0][1:] == (1, "seed_saliency")
-    assert ranked[1][1:] == ((0.5 + 1) / 2, "entropy")
+    assert ranked[0][1:] == (0.75, "seed_saliency")
+    assert ranked[1][1:] == (pytest.approx((1 / 4 + 2 / 3) / 2), "entropy")
+
+
+def test_a_measure_that_is_equal_everywhere_is_no_reason():
+    ranked = ranking.rank([{"seed_saliency": 0.0, "entropy": e} for e in (0.1, 0.3, 0.2)])
+    assert [(i, reason) for i, _, reason in ranked[:2]] == [(1, "entropy"), (2, "entropy")]
 
 
 def test_equal_images_keep_their_order_and_those_without_a_measure_are_left_out():
