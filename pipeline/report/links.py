@@ -63,7 +63,7 @@ LINES = (
     ),
 )
 LABELS_AGREE = tuple(
-    (link, f"mIoU_with_{first}", f"{name}: agree with those of {first}")
+    (link, f"mIoU_with_{first}", f"{name}, against those of {first}")
     for link, name in LABEL_LINES
     for first in SEGMENTERS
 )
