@@ -12,7 +12,7 @@ try:
     import typer
 
     from app import __version__
-    from app.commands import chain, data, export, new, predict, results
+    from app.commands import chain, data, export, new, predict, results, review
     from app.console import PlainConsole, out
     from pipeline.core.errors import UserError
 except ImportError as e:
@@ -33,9 +33,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": results.compare,
     "table": results.write_tables,
     "predict": predict.segment_photographs,
+    "review": review.rank_images,
 }
 ONLY_IN_A_PROJECT = (
-    "run", "status", "scores", "use", "config", "doctor", "show", "thresholds", "table",
+    "run", "status", "scores", "use", "config", "doctor", "review", "show", "thresholds", "table",
 )  # fmt: skip
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app import inputs, locks
+from app import brought, inputs, locks
 from pipeline.core import runtime
 from pipeline.core.config import OWN_BACKBONES, Net
 from pipeline.core.errors import UserError
@@ -154,6 +154,7 @@ CHECKS: dict[str, Callable[[Layout], str]] = {
     "weights": _weights,
     "saliency": _saliency,
     "maps": inputs.check_maps,
+    "brought": brought.check,
     "locks": _locks,
 }
 
@@ -183,7 +184,7 @@ def require_inputs(layout: Layout) -> None:
     Raises:
         UserError: the first of these checks that fails.
     """
-    for check in (_params, _data, _backbones, _weights, _saliency):
+    for check in (_params, _data, _backbones, _weights, _saliency, brought.require):
         check(layout)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from pipeline.boxes.config import Boxes
+from pipeline.brought.config import Brought
 from pipeline.core.config import Frozen, Net
 from pipeline.core.params import read_yaml, validate
 from pipeline.crf.config import CrfSets, Refine
@@ -34,6 +35,7 @@ class Params(Frozen):
     diffuse: Diffuse
     relabel: Relabel
     boxes: Boxes
+    brought: Brought
     segment: Segment
     refine: Refine
     crf: CrfSets

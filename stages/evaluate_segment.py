@@ -7,7 +7,7 @@ from pipeline.core import formats
 from pipeline.core.layout import Layout
 from pipeline.core.params import lay_over
 from pipeline.core.samples import read_samples
-from pipeline.core.supervision import Supervision
+from pipeline.core.supervision import LEARNED_FROM, Supervision
 from pipeline.scores.calibration import calibrated, reliability
 from pipeline.scores.labels import counting, label_scores
 from pipeline.scores.labels.counting import Tallies
@@ -17,6 +17,7 @@ from stages import _run
 SLICES: _run.Slices = {
     "supervision": ("segment.supervision", Supervision),
 }
+SCORED_ELSEWHERE = {"guide", "full"}  # guide labels by evaluate_guide; full masks are the truth
 
 
 def _write_tables(folder: Path, tallies: Tallies, classes: list[str]) -> None:
@@ -51,7 +52,7 @@ def _calibrate(
 
 
 def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
-    """Write segment.json and its tables."""
+    """Write segment.json, which also holds the scores of the labels, and its tables."""
     classes = ["background", *formats.read_json(layout.classes)]
     scored = read_scored(layout.samples, layout.truth)
     folders = {f"segmenter_{s}": layout.predictions(s) for s in supervision}
@@ -68,8 +69,15 @@ def run(layout: Layout, *, supervision: tuple[str, ...]) -> None:
         classes_shown = counting.shown(layout.refined(s), samples, title=title)
         agreement = label_scores.agreement(classes_shown, samples, classes[1:])
         lay_over(scores.setdefault(f"refined_{s}", {}), agreement)
+    for s in set(supervision) - SCORED_ELSEWHERE:
+        lay_over(scores, formats.read_json(layout.label_scores(s) / "scores.json"))
     temperature = _calibrate(layout, supervision, scores)
     nets = {s: formats.read_json(layout.segmenter(s) / "net.json") for s in supervision}
     run_on = {f"segmenter_{s}": net["trained_on"] for s, net in nets.items()}
-    scores["about"] = {"images_scored": len(scored), "run_on": run_on, "temperature": temperature}
+    scores["about"] = {
+        "images_scored": len(scored),
+        "learned_from": {f"segmenter_{s}": LEARNED_FROM[s] for s in supervision},
+        "run_on": run_on,
+        "temperature": temperature,
+    }
     formats.write_json(layout.scores("segment"), scores)

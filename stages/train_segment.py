@@ -10,7 +10,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
-from pipeline.core.supervision import SUPERVISIONS
+from pipeline.core.supervision import LEARNED_FROM, SUPERVISIONS
 from pipeline.nets import checkpoint
 from pipeline.segment import deeplab, sec
 from pipeline.segment.config import Sec, SegmentModel
@@ -64,6 +64,7 @@ def run(
     runtime.say(f"train_segment: {len(train)} images, labels {labels}, {runtime.describe()}")
     runtime.seed_all(random_seed)
     spec = deeplab.deeplab_spec(segment, head=segment.head, classes=classes)
+    spec["learned_from"] = LEARNED_FROM[supervision]
     weights = _run.trunk_weights(layout, segment.weights, task=task)
     net = deeplab.DeepLab.from_spec(spec, weights=weights)
 

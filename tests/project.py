@@ -33,7 +33,7 @@ CHAIN = (
     "optional/dvc.yaml:generate", "prepare", "train_seed", "seed",
     "optional/dvc.yaml:train_saliency", "optional/dvc.yaml:saliency_net", "fuse", "diffuse",
     "train_segment@guide", "predict@guide", "refine@guide", "evaluate_seed", "evaluate_saliency",
-    "evaluate_guide", "evaluate_segment", "report",
+    "evaluate_guide", "score_labels@guide", "evaluate_segment", "report",
 )  # fmt: skip
 
 

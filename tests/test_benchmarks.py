@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks import headline, measure, per_image, scale
+from benchmarks import brought, headline, measure, per_image, scale
+from pipeline.core import formats
+from pipeline.core.arrays import VOID
+from pipeline.core.layout import Layout
 from pipeline.guide import rules
 
 
@@ -73,3 +76,27 @@ def test_headline_pairs_the_images_of_two_runs(tmp_path):
     assert one["FS%, val"].text() == "100.0 (100.0 to 100.0)"
     assert other["segmenter, val"].minus(one["segmenter, val"]) == "+0.0 (+0.0 to +0.0)"
     assert " ± 0.0 (" in other["segmenter, val"].text()
+
+
+def test_brought_masks_are_eroded_and_a_tenth_swapped(tmp_path):
+    layout, ids = Layout(tmp_path), [f"i{n:02}" for n in range(20)]
+    for n, key in enumerate(ids):
+        label = np.zeros((12, 12 + n), np.uint8)
+        label[2:9, 2:9], label[11] = 1 + n % 2, VOID
+        formats.write_label(layout.labels("full") / f"{key}.png", label)
+    truth = [(key, (layout.labels("full") / f"{key}.png").as_posix()) for key in ids]
+    formats.write_table(layout.truth, truth, columns=("id", "mask"))
+    other = brought.write(layout, tmp_path / "sam", width_px=2, share=0.1)
+    assert len(other) == 2 and set(other) == set(other.values())
+    assert all(key != value for key, value in other.items())
+    for n, key in enumerate(ids):
+        mask = formats.read_label(tmp_path / f"sam/{key}.png")
+        assert mask.shape == (12, 12 + n)
+        if key not in other:
+            assert np.argwhere(mask == 1 + n % 2).tolist() == [
+                [y, x] for y in range(4, 7) for x in range(4, 7)
+            ]
+            assert (mask[11] == VOID).all()
+    first = formats.digest(tmp_path / "sam")
+    brought.write(layout, tmp_path / "sam", width_px=2, share=0.1)
+    assert formats.digest(tmp_path / "sam") == first

@@ -11,8 +11,9 @@ import pytest
 from pipeline.core import formats
 from pipeline.core.arrays import VOID
 from pipeline.core.layout import Layout
+from pipeline.core.params import read_yaml
 from pipeline.core.samples import read_samples
-from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS, SUPERVISIONS
+from pipeline.core.supervision import BOX_ROUNDS, BOXES, MASKS, ROUNDS, SUPERVISIONS
 from pipeline.guide import rules
 from pipeline.params import load_params
 from pipeline.pretext.tasks import TASKS
@@ -236,6 +237,7 @@ def test_supervisions(project, chosen):
             project.stages(f"relabel {name}")
         project.stages(*(s.replace("guide", name) for s in SEGMENT[:3]))
         check_losses(Layout().segmenter(name), 3)
+        project.stages(f"score_labels {name}")
     project.stages("evaluate_segment")
     scores = formats.read_json(Layout().scores("segment"))
     assert {f"refined_{name}" for name in with_guide} == {k for k in scores if "refined" in k}
@@ -255,6 +257,7 @@ def test_supervisions_by_boxes(project, chosen):
         project.stages(f"{stage} {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
         check_losses(Layout().segmenter(name), 3)
         assert check_labels(Layout(), name) or chosen[0] == "box"
+        project.stages(f"score_labels {name}")
     project.stages("evaluate_segment")
     found = formats.read_json(Layout().scores("segment"))
     assert {f"refined_{name}" for name in chosen} == {k for k in found if "refined" in k}
@@ -262,6 +265,40 @@ def test_supervisions_by_boxes(project, chosen):
     assert len(labels) == 3
 
 
+def bring(layout, param, *, every):
+    """Bring the true masks of every second, third, ... image."""
+    folder = layout.root / read_yaml(layout.params)["brought"][param]
+    for s in read_samples(layout.samples)[::every]:
+        formats.write_label(
+            folder / f"{s.id}.png", formats.read_label(layout.labels("full") / f"{s.id}.png")
+        )
+
+
+@pytest.mark.slow
+def test_supervisions_by_brought_masks(project):
+    layout, chosen = Layout(), ["guide", *MASKS]
+    bring(layout, "path", every=2)
+    bring(layout, "corrections", every=4)
+    project.change({"segment": {"supervision": chosen, "train": {"epochs": 3}}})
+    for name in MASKS:
+        project.stages(f"relabel_brought {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
+        check_losses(layout.segmenter(name), 3)
+        project.stages(f"score_labels {name}")
+    project.stages("evaluate_segment")
+    found = formats.read_json(layout.scores("segment"))
+    for name in MASKS:
+        assert {"mIoU", "mIoU_minus_guide"} <= found[f"refined_{name}"]["val"].keys()
+    labels = {name: found[f"labels_{name}"]["train"] for name in MASKS}
+    guide = formats.read_json(layout.scores("guide"))["guide"]["train"]["mIoU"]
+    assert labels["brought"]["mIoU"] == 100 > labels["corrected"]["mIoU"] > guide
+    assert labels["corrected"]["mIoU_with_guide"] > labels["brought"]["mIoU_with_guide"]
+    assert len(list(layout.labels("brought").iterdir())) == sum(IMAGES.values()) / 2
+    assert check_labels(layout, "corrected") is False
+    spec = formats.read_json(layout.segmenter("brought") / "net.json")
+    assert spec["learned_from"] == found["about"]["learned_from"]["segmenter_brought"]
+    assert spec["learned_from"] == "masks that the user brought"
+
+
 def test_every_supervision_is_among_them():
-    tested = [*SUPERVISED.values(), *BOXED.values()]
+    tested = [*SUPERVISED.values(), *BOXED.values(), MASKS]
     assert {"guide", *(s for each in tested for s in each)} == set(SUPERVISIONS)

@@ -171,6 +171,10 @@ class Layout:
         """The folder of detailed tables of one group: by class, by image, curves."""
         return self.root / "data/scores" / group
 
+    def label_scores(self, supervision: str) -> Path:
+        """The scores of one supervision's labels: scores.json and its tables."""
+        return self.root / "data/scores/labels" / supervision
+
     @property
     def made_of(self) -> Path:
         """What made each score file, one file a score file: data, params, code, machine."""

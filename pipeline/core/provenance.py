@@ -129,8 +129,9 @@ def _filled(body: dict[str, Any], scope: dict[str, Any]) -> Entry:
 
 
 def _look_up(values: Any, name: str) -> Any:
-    """Return the value at a dotted name."""
-    return reduce(getitem, name.split("."), values)
+    """Return the value at a dotted name, such as `segment.supervision[0]`."""
+    keys = [int(k) if k.isdecimal() else k for k in re.findall(r"[^.\[\]]+", name)]
+    return reduce(getitem, keys, values)
 
 
 def _sources(path: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 Kind = Literal[
     "guide", "full", "oracle", "seed", "round2", "round3", "round4",
     "box", "box_i", "grabcut_plus", "box_round2", "box_round3", "box_i_round2", "box_i_round3",
-    "grabcut_plus_round2", "grabcut_plus_round3",
+    "grabcut_plus_round2", "grabcut_plus_round3", "brought", "corrected",
 ]  # fmt: skip
 SUPERVISIONS: tuple[str, ...] = get_args(Kind)
 # each round, and the supervision whose segmenter makes its labels
@@ -16,6 +16,18 @@ BOXES = ("box", "box_i", "grabcut_plus")  # labels made from boxes
 BOX_ROUNDS = {
     **{f"{kind}_round2": kind for kind in BOXES},
     **{f"{kind}_round3": f"{kind}_round2" for kind in BOXES},
+}
+MASKS = ("brought", "corrected")  # labels that hold masks which the user brings
+# what each supervision needs in addition to images and tags; files of models and scores say this
+_GUIDE, _BOXES = "saliency (the scores name its source)", "boxes of the objects"
+LEARNED_FROM: dict[str, str] = {
+    **dict.fromkeys(("guide", *ROUNDS), _GUIDE),
+    "seed": "nothing else",
+    "oracle": "masks of the truth, as saliency",
+    "full": "masks of the truth",
+    **dict.fromkeys((*BOXES, *BOX_ROUNDS), _BOXES),
+    "brought": "masks that the user brought",
+    "corrected": f"{_GUIDE}, and masks that the user corrected",
 }
 
 

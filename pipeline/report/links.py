@@ -26,11 +26,19 @@ SEGMENTERS = {
     "box_i_round3": ", Box-i round 3",
     "grabcut_plus_round2": ", GrabCut+ round 2",
     "grabcut_plus_round3": ", GrabCut+ round 3",
+    "brought": ", brought masks",
+    "corrected": ", corrected guides",
 }
 SEGMENTER_LINES = tuple(
     (f"{link}_{supervision}", f"{name}{suffix}")
     for supervision, suffix in SEGMENTERS.items()
     for link, name in (("segmenter", "segmenter"), ("refined", "segmenter + CRF"))
+)
+# The labels that these segmenters learn from. Guide labels have a line of their own.
+LABEL_LINES = tuple(
+    (f"labels_{supervision}", f"labels{suffix}")
+    for supervision, suffix in SEGMENTERS.items()
+    if supervision not in ("guide", "full")
 )
 # (link, score, name of the line) in the chain's order. Seeds, fused labels and guide labels use an
 # image's true tags, on val too; the names say so.
@@ -45,17 +53,24 @@ LINES = (
     ("saliency_half", "IoU", "saliency, at half its maximum"),
     ("fused", "mIoU", "fused before the CRF, using true tags"),
     ("guide", "mIoU", "guide labels, using true tags"),
+    *((link, "mIoU", name) for link, name in LABEL_LINES),
     *((link, "mIoU", name) for link, name in SEGMENTER_LINES),
     *((link, "FS%", name) for link, name in SEGMENTER_LINES),
     *(
         (link, f"mIoU_minus_{first}", name.removesuffix(" (bound)"))
-        for link, name in SEGMENTER_LINES
+        for link, name in (*LABEL_LINES, *SEGMENTER_LINES)
         for first in SEGMENTERS
     ),
+)
+LABELS_AGREE = tuple(
+    (link, f"mIoU_with_{first}", f"{name}, against those of {first}")
+    for link, name in LABEL_LINES
+    for first in SEGMENTERS
 )
 
 # More scores of the same links, for the report.
 MORE = (
+    *LABELS_AGREE,
     *((link, "several_tags_mIoU", name) for link, score, name in LINES if score == "mIoU"),
     ("classifier", "ECE", "classifier, calibration error"),
     ("classifier", "ECE_scaled", "classifier, calibration error after temperature scaling"),
@@ -91,6 +106,7 @@ MORE = (
 # Scores that need only tags. The terminal shows them if no image has a mask.
 TAGGED = (
     ("guide", "tags_found", "guide labels, tags that have a pixel"),
+    *LABELS_AGREE,
     *(
         (f"refined_{supervision}", score, f"segmenter + CRF{suffix}, {name}")
         for supervision, suffix in SEGMENTERS.items()

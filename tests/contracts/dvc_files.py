@@ -41,15 +41,15 @@ STAGES = {
 
 def value(name, params=PARAMS):
     """Return the param at a dotted name."""
-    for key in name.split("."):
-        params = params[key]
+    for key in re.findall(r"[^.\[\]]+", name):
+        params = params[int(key) if key.isdecimal() else key]
     return params
 
 
 def filled(text, supervision="guide"):
     """Replace each ${...} in a text of dvc.yaml."""
     text = text.replace("${item.supervision}", supervision)
-    return re.sub(r"\$\{([\w.]+)\}", lambda m: str(value(m.group(1))), text)
+    return re.sub(r"\$\{([\w.\[\]]+)\}", lambda m: str(value(m.group(1))), text)
 
 
 def entries(name, kind, supervision="guide"):

@@ -17,6 +17,7 @@ PACKAGES = sorted(p.name for p in (ROOT / "pipeline").iterdir() if (p / "__init_
 MAY_IMPORT = {
     "core": set(),
     "boxes": {"crf"},
+    "brought": {"dataset"},
     "crf": set(),
     "dataset": set(),
     "nets": set(),
@@ -37,7 +38,7 @@ ARRAYS_ONLY = (
     "seeds/pooling", "scores/shared/metrics", "scores/seed/localise", "scores/seed/seed_curve",
     "scores/saliency/saliency_scores", "scores/shared/percent", "boxes/grabcut",
     "boxes/labels", "boxes/rounds", "guide/component_scores",
-    "scores/calibration/reliability",
+    "scores/calibration/reliability", "scores/labels/disagreement", "scores/review/ranking",
 )  # fmt: skip
 READS = ("read_text", "read_bytes", "imread", "fromfile", "load", "loadtxt")
 WRITES = ("write_text", "write_bytes", "imwrite", "tofile", "save", "savez", "savetxt")

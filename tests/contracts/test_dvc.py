@@ -12,7 +12,14 @@ from pipeline.core import layout
 from pipeline.core.config import Head, Train
 from pipeline.core.layout import Layout
 from pipeline.core.params import lay_over, read_yaml, validate
-from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS, SUPERVISIONS
+from pipeline.core.supervision import (
+    BOX_ROUNDS,
+    BOXES,
+    LEARNED_FROM,
+    MASKS,
+    ROUNDS,
+    SUPERVISIONS,
+)
 from pipeline.dataset import sources
 from pipeline.dataset.config import DATA_OPTIONS
 from pipeline.guide import rules
@@ -28,7 +35,14 @@ from pipeline.seeds.config import FeatureAttention, Seed, SeedMaps, SeedModel
 from pipeline.segment import deeplab
 from pipeline.segment.config import LOSS_OPTIONS, Segment, SegmentModel
 from pipeline.training import optim
-from stages import _run, relabel, relabel_boxes, relabel_boxes_round, train_segment
+from stages import (
+    _run,
+    relabel,
+    relabel_boxes,
+    relabel_boxes_round,
+    relabel_brought,
+    train_segment,
+)
 from tests.contracts.dvc_files import FILES, PARAMS, STAGES, command, entries, filled, slices, value
 from tests.contracts.imports import ROOT, closure
 
@@ -92,7 +106,7 @@ def layout_paths():
         for g in (*layout.SCORED, *layout.SCORED_BY_NAME)
         for path in (paths.scores, paths.score_tables)
     }
-    for path in (paths.logits, paths.predictions, paths.refined):
+    for path in (paths.logits, paths.predictions, paths.refined, paths.label_scores):
         known |= {path("guide").as_posix(), path("full").as_posix()}
     return known
 
@@ -103,12 +117,15 @@ def test_the_paths_of_layout_are_the_declared_deps_and_outs():
         "data/logits",
         "data/predictions",
         "data/refined",
+        "data/scores/labels",
         "data/models/segment",
         "data/models/seed/net.json",
     }
     inputs = {
         "data/raw/shapes/tags.csv",
         "data/raw/shapes/boxes.json",
+        "data/raw/brought",
+        "data/corrections",
         "data/lists",
         "data/raw/saliency",
         "data/raw/u2netp.onnx",
@@ -126,14 +143,14 @@ def test_no_training_stage_sees_the_truth(name):
     """Only scoring may read the masks. The exceptions are the choices `oracle` and `full`."""
     masks = TRUTH & entries(name, "deps")
     assert Layout().difficult.as_posix() not in entries(name, "deps") or name == "evaluate_seed"
-    if name.startswith("evaluate_") or name in ("report", "saliency_oracle"):
+    if name.startswith("evaluate_") or name in ("report", "saliency_oracle", "score_labels"):
         assert masks == TRUTH
     else:
         assert not masks
     module, _ = command(name)
     code = (ROOT / "stages" / f"{module}.py").read_text()
     if re.search(r"\.truth|labels\(\"full\"\)", code):
-        assert re.fullmatch(r"prepare|evaluate_\w+|report|saliency", module)
+        assert re.fullmatch(r"prepare|evaluate_\w+|score_labels|report|saliency", module)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -186,6 +203,23 @@ def test_only_the_stages_that_make_their_labels_read_boxes():
     }
 
 
+@pytest.mark.parametrize("supervision", SUPERVISIONS)
+def test_brought_masks_are_a_supervision_of_their_own(supervision):
+    """Each of the two folders is an input of one supervision alone, and neither is the truth."""
+    made_from = upstream(Layout().segmenter(supervision).as_posix(), supervision, set())
+    folders = {"brought": value("brought.path"), "corrected": value("brought.corrections")}
+    assert {name for name, path in folders.items() if path in made_from} == {supervision} & {*MASKS}
+    assert set(folders) == set(MASKS) == set(relabel_brought.FATE)
+    readers = {n for n in STAGES if {*folders.values()} & entries(n, "deps")}
+    assert readers == {f"relabel_{name}" for name in MASKS}
+
+
+def test_every_supervision_says_what_it_learns_from():
+    assert list(LEARNED_FROM) and set(LEARNED_FROM) == set(SUPERVISIONS)
+    assert {s for s, text in LEARNED_FROM.items() if "truth" in text} == {"oracle", "full"}
+    assert {s for s, text in LEARNED_FROM.items() if "that the user" in text} == set(MASKS)
+
+
 def test_every_supervision_has_its_labels():
     made = {p for n in STAGES for p in entries(n, "outs")}
     assert {Layout().labels(s).as_posix() for s in SUPERVISIONS} <= made
@@ -193,7 +227,8 @@ def test_every_supervision_has_its_labels():
     assert optional["relabel"]["foreach"] == ROUNDS
     rounds = optional["relabel_boxes_round"]["foreach"]
     assert {name: item["last"] for name, item in rounds.items()} == BOX_ROUNDS
-    slices = [*relabel.SLICES, *relabel_boxes.SLICES, *relabel_boxes_round.SLICES]
+    modules = (relabel, relabel_boxes, relabel_boxes_round, relabel_brought)
+    slices = [name for module in modules for name in module.SLICES]
     assert sorted(slices) == sorted(set(SUPERVISIONS) - {"guide", "full"})
 
 

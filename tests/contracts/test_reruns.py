@@ -11,7 +11,7 @@ from tests.contracts.imports import ROOT
 CHAIN = {
     "generate", "prepare", "train_seed", "seed", "train_saliency", "saliency_net", "fuse",
     "diffuse", "train_segment", "predict", "refine", "evaluate_seed", "evaluate_saliency",
-    "evaluate_guide", "evaluate_segment", "report",
+    "evaluate_guide", "score_labels", "evaluate_segment", "report",
 }  # fmt: skip
 TRAININGS = {"train_seed", "train_saliency", "train_segment"}
 NETWORKS = {*TRAININGS, "seed", "saliency_net", "predict"}
@@ -33,11 +33,14 @@ FILES = {
     "pipeline/saliency/boxes.py": {"train_saliency", "saliency_net"},
     "pipeline/scores/seed/localise.py": {"evaluate_seed"},
     "pipeline/scores/saliency/saliency_scores.py": {"evaluate_saliency"},
-    "pipeline/scores/labels/label_scores.py": {"evaluate_guide", "evaluate_segment"},
+    "pipeline/scores/labels/label_scores.py": {
+        "evaluate_guide", "score_labels", "evaluate_segment"
+    },
     "pipeline/scores/calibration/reliability.py": {"evaluate_seed", "evaluate_segment"},
     "pipeline/report/page.py": {"report"},
     "pipeline/report/templates/report.html": {"report"},
     "pipeline/pretext/tasks.py": set(),
+    "pipeline/brought/masks.py": set(),
     "pipeline/params.py": set(),
     "stages/fuse.py": {"fuse"},
     "stages/_run.py": CHAIN,

@@ -268,3 +268,39 @@ def test_scores_of_one_group_are_printed_without_the_others(project):
     printed = project.here("cli.py", "scores").stdout
     assert "guide labels" in printed and "classifier" not in printed and "100.0-100.0" in printed
     assert "saliency:" not in printed
+
+
+def test_labels_that_were_brought_are_scored_and_compared_on_their_own_images(project):
+    """p0 agrees with the guide label, p2 is the other class, p1 and p3 were not brought."""
+    project.change({"segment": {"supervision": ["guide", "brought"]}})
+    layout = Layout(project.root)
+    for key in ("p0", "p2"):
+        label = formats.read_label(layout.labels("full") / f"{key}.png")
+        brought = np.where(label > 0, 2, 0) if key == "p2" else label
+        formats.write_label(layout.labels("brought") / f"{key}.png", brought.astype(np.uint8))
+    project.stages("score_labels brought", "score_labels guide")
+    folder = layout.label_scores("brought")
+    scores = formats.read_json(folder / "scores.json")["labels_brought"]
+    assert set(scores) == {"train"}
+    train = scores["train"]
+    assert train["mIoU"] == train["mIoU_with_guide"] == 50.0  # background 1, cat 1/2, dog 0
+    assert train["mIoU_minus_guide"] == -50.0
+    assert (folder / "disagreement.tsv").read_text() == (
+        "split\tid\tmIoU\tforeground_IoU\ntrain\tp2\t33.33\t100.00\ntrain\tp0\t100.00\t100.00\n"
+    )
+    guide = layout.label_scores("guide")
+    assert set(formats.read_json(guide / "scores.json")["labels_guide"]["train"]) == {
+        "mIoU", "mIoU_low", "mIoU_high",
+    }  # fmt: skip
+    assert len((guide / "disagreement.tsv").read_text().splitlines()) == 1
+
+
+def test_without_truth_the_labels_are_compared_all_the_same(project):
+    project.change({"segment": {"supervision": ["guide", "brought"]}})
+    layout = Layout(project.root)
+    (project.root / "data/prepared/truth.csv").write_text("id,mask\n")
+    label = formats.read_label(layout.labels("full") / "p3.png")
+    formats.write_label(layout.labels("brought") / "p3.png", label)
+    project.stages("score_labels brought")
+    scores = formats.read_json(layout.label_scores("brought") / "scores.json")
+    assert scores == {"labels_brought": {"val": {"mIoU_with_guide": 100.0}}}

@@ -216,6 +216,7 @@ EVERY = {
     "evaluate_seed": ["data/scores/seed", "data/scores/seed.json"],
     "evaluate_saliency": ["data/scores/saliency", "data/scores/saliency.json"],
     "evaluate_guide": ["data/scores/guide", "data/scores/guide.json"],
+    "score_labels guide": ["data/scores/labels/guide"],
     "evaluate_segment": ["data/scores/segment", "data/scores/segment.json"],
     "evaluate_maps": ["data/scores/maps", "data/scores/maps.json"],
     "report": ["data/report"],

@@ -78,6 +78,9 @@ EARLIER = {
     "train_segment round2": "relabel@round2",
     "train_segment box": "relabel_boxes@box",
     "train_segment grabcut_plus_round3": "relabel_boxes_round@grabcut_plus_round3",
+    "train_segment brought": "relabel_brought",
+    "train_segment corrected": "relabel_corrected",
+    "relabel_brought corrected": "diffuse",
     "predict guide": "train_segment",
     "refine guide": "predict",
     "relabel oracle": "seed",
@@ -86,6 +89,7 @@ EARLIER = {
     "evaluate_seed": "seed",
     "evaluate_saliency": "saliency_net",
     "evaluate_guide": "fuse",
+    "score_labels guide": "diffuse",
     "evaluate_segment": "predict",
     "report": "evaluate_seed",
 }

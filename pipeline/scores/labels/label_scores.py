@@ -106,6 +106,25 @@ def comparisons(tallies: Tallies, supervision: Sequence[str]) -> dict[str, dict[
     return dict(out)
 
 
+def minus(tallies: Tallies, link: str, other: str, *, name: str) -> dict[str, Score]:
+    """Return, for each split, one link's mIoU minus another's on the images that both label.
+
+    Args:
+        tallies: The counts of both links.
+        link: One link.
+        other: The other link.
+        name: The name of the score.
+    """
+    out: dict[str, Score] = {}
+    for (own, split), tally in sorted(tallies.items()):
+        if own == link and (second := tallies.get((other, split))):
+            counts = [dict(zip(t.ids, t.confusion, strict=True)) for t in (tally, second)]
+            if both := [key for key in tally.ids if key in counts[1]]:
+                pair = [np.stack([matrices[key] for key in both]) for matrices in counts]
+                out[split] = difference(name, *pair)
+    return out
+
+
 def agreement(
     shown: Mapping[str, Set[int]], samples: Sequence[Sample], classes: Sequence[str]
 ) -> dict[str, Score]:
