@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from app.console import LAYOUT, make_table, out
-from pipeline.params import load_params
 
 
 def rank_images(
@@ -26,6 +25,7 @@ def rank_images(
     Change no file of the chain. Corrected masks go to data/corrections; docs/variants.md says how.
     """
     from app import review
+    from pipeline.params import load_params
 
     if name and not output:
         raise typer.BadParameter("--format needs -o FOLDER")

@@ -13,6 +13,8 @@ SUPERVISION = {
     "guide": f"{_TAGS}. A classifier's class maps and a saliency map were fused into labels",
     "seed": f"{_TAGS}. The labels are the most discriminative parts of a classifier's class maps",
     "full": "masks of these images: full supervision",
+    "brought": "masks that were brought from elsewhere, by a person or another model",
+    "corrected": f"{_TAGS} but those that a person corrected: their masks replace ours",
     "oracle": "image tags, and the ground truth in place of saliency maps: it has seen masks",
     **{name: f"{_TAGS}. The labels are those of `guide`, made again by its segmenter ({name})"
        for name in ROUNDS},
