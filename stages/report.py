@@ -1,25 +1,65 @@
-"""Write one HTML page: the scores of every link, and panels of best, worst and random images."""
+"""Write the page: scores of every link, charts, and a gallery of what the links made of each image.
 
-from itertools import compress
+Also write panels of the best, worst and random images for `dvc plots`, and the headline scores.
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pipeline.core import formats, shards
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from pipeline.core import formats, runtime, shards
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.layout import SCORED, Layout
+from pipeline.core.maps import normalise
+from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples, read_tag_scores, read_truth
 from pipeline.core.supervision import Supervision
-from pipeline.report import drawing, links, page
+from pipeline.report import content, drawing, gallery, headline, judging, layers, links, page, picks
 from pipeline.report.config import Report
-from pipeline.report.picks import most_probable, pick
-from stages import _run
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "report": ("report", Report),
     "source": ("saliency.source", str),
+    "threshold": ("fuse.saliency_threshold", Annotated[float, Field(ge=0, le=1)]),
     "supervision": ("segment.supervision", Supervision),
     "random_seed": ("random_seed", int),
 }
-HEIGHT_PX = 150  # of a panel
+PHOTO_PX, THUMB_PX = 400, 168  # the long side
+PANEL_PX = 150  # the height of a panel for `dvc plots`
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where the files of an image are, and how to judge its saliency map."""
+
+    layout: Layout
+    source: str
+    supervision: str
+    truth: dict[str, Path]
+    threshold: float
+
+    def chain(self, sample: Sample) -> layers.Chain:
+        """Read what the links of the chain made of one image."""
+        here, name = self.layout, f"{sample.id}.png"
+        maps, tags = formats.read_maps(here.maps / f"{sample.id}.npz")
+        return layers.Chain(
+            image_HW3=formats.read_image(sample.image, least_px=PHOTO_PX),
+            maps_Khw=maps,
+            tags_K=tags,
+            saliency_HW=formats.read_grey(here.saliency(self.source) / name),
+            seed_HW=_read_label(here.seeds / name),
+            guide_HW=_read_label(here.labels("guide") / name),
+            prediction_HW=_read_label(here.refined(self.supervision) / name),
+            truth_HW=_read_label(self.truth[sample.id]) if sample.id in self.truth else None,
+        )
 
 
 def run(
@@ -27,80 +67,95 @@ def run(
     *,
     report: Report,
     source: str,
+    threshold: float,
     supervision: tuple[str, ...],
     random_seed: int,
 ) -> None:
-    """Write index.html and its pictures. They show the first supervision."""
-    samples, truth = {s.id: s for s in read_samples(layout.samples)}, read_truth(layout.truth)
+    """Write index.html, its pictures, the panels and the headline scores."""
+    samples = read_samples(layout.samples)
     _run.require(*map(layout.scores, SCORED))
-    picks = pick([*samples.values()], _scored_images(layout), report, random_seed=random_seed)
-    chains = (_read_chain(layout, samples[p.id], source, supervision[0], truth) for p in picks)
-    tiles = [drawing.tiles(chain, height_px=HEIGHT_PX) for chain in chains]
-    filled = [any(t is not None for t in column) for column in zip(*tiles, strict=True)]
-    classes: list[str] = formats.read_json(layout.classes)
-    probability = read_tag_scores(layout.tag_scores, classes)
-    panels = []
-    for picked, row in zip(picks, tiles, strict=True):
-        file, tags = f"panels/{picked.group}_{picked.id}.jpg", " ".join(samples[picked.id].tags)
-        formats.write_image(layout.report / file, drawing.panel([*compress(row, filled)]))
-        predicted = _predicted(probability[picked.id], classes)
-        panels.append(page.Shown(picked.group, picked.id, file, picked.miou, tags, predicted))
-    html = page.render(
-        scores=links.read_scores(map(layout.scores, SCORED)),
-        per_class=_read_tables(layout, "iou.tsv", sep="\t"),
-        classes=classes,
-        shown=panels,
-        columns=[*compress(drawing.TILES, filled)],
-        reliability=_read_reliability(layout, supervision[0]),
-    )
+    scores = links.read_scores(map(layout.scores, SCORED))
+    inputs = Inputs(layout, source, supervision[0], read_truth(layout.truth), threshold)
+    shown = picks.choose(samples, report.images, random_seed=random_seed)
+    _draw_all(inputs, shown)
+    judged = _judge_all(inputs, shown)
+    scored = [(s.sample, s.facts.score) for s in judged]
+    _write_panels(inputs, picks.pick(scored, report, random_seed=random_seed))
+    parts = content.read(layout, scores, supervision=supervision, samples=samples, shown=judged)
+    html = page.render(parts)
     formats.replace_file(layout.report / "index.html", lambda f: f.write(html.encode()))
+    numbers = json.dumps(headline.headline(scores, supervision[0]), indent=2) + "\n"
+    formats.replace_file(layout.headline, lambda f: f.write(numbers.encode()))
 
 
-def _predicted(probability_K: Float, classes: list[str]) -> str:
-    """Name the most probable classes with their probabilities."""
-    return ", ".join(f"{classes[k]} {probability_K[k]:.2f}" for k in most_probable(probability_K))
-
-
-def _read_tables(layout: Layout, name: str, *, sep: str = ",") -> list[dict[str, str]]:
-    """Read the rows of a table on labels: those of the segmenters and those of the guide labels."""
-    files = [layout.score_tables(group) / name for group in ("segment", "guide")]
-    return [row for f in files for row in formats.read_table(f, columns=("link", "split"), sep=sep)]
-
-
-def _read_reliability(layout: Layout, supervision: str) -> dict[str, list[dict[str, str]]]:
-    """Read the reliability diagrams of the classifier and of one segmenter."""
-    files = {
-        "classifier": layout.score_tables("seed") / "reliability.tsv",
-        f"segmenter_{supervision}": layout.score_tables("segment")
-        / f"reliability_{supervision}.tsv",
-    }
-    columns = ("confidence", "accuracy", "count")
-    return {net: formats.read_table(f, columns=columns, sep="\t") for net, f in files.items()}
-
-
-def _scored_images(layout: Layout) -> list[dict[str, str]]:
-    """Read the mIoU of every image, of the last link that was scored."""
-    rows = _read_tables(layout, "images.csv")
-    last = next((link for link in links.FINAL if any(r["link"] == link for r in rows)), None)
-    return [r for r in rows if r["link"] == last]
-
-
-def _read_chain(
-    layout: Layout, sample: Sample, source: str, supervision: str, truth: dict[str, Path]
-) -> drawing.Chain:
-    """Read what the links of the chain made of one image."""
-    name = f"{sample.id}.png"
-    maps, tags = formats.read_maps(layout.maps / f"{sample.id}.npz")
-    return drawing.Chain(
-        image_HW3=formats.read_image(sample.image),
-        maps_Khw=maps,
-        tags_K=tags,
-        saliency_HW=formats.read_grey(layout.saliency(source) / name),
-        seed_HW=_read_label(layout.seeds / name),
-        guide_HW=_read_label(layout.labels("guide") / name),
-        prediction_HW=_read_label(layout.refined(supervision) / name),
-        truth_HW=_read_label(truth[sample.id]) if sample.id in truth else None,
+def _draw_all(inputs: Inputs, shown: Sequence[Sample]) -> None:
+    """Write the pictures of the gallery. A killed run continues after the last finished image."""
+    here = inputs.layout
+    folders = [here.maps, here.saliency(inputs.source), here.seeds, here.labels("guide"),
+               here.labels("full"), here.refined(inputs.supervision)]  # fmt: skip
+    _resume.process_images(
+        here,
+        functools.partial(_draw, inputs=inputs),
+        shown,
+        outs=[here.report / name for name in ("photos", "layers", "thumbs")],
+        inputs=[here.truth, *(f for f in folders if f.exists())],
+        params_key=fingerprint(inputs.source, inputs.supervision, str([s.id for s in shown])),
+        shard=0,
     )
+
+
+def _draw(sample: Sample, *, work: Layout, inputs: Inputs) -> None:
+    """Write the photograph, its layers below each other, and a thumbnail with all of them."""
+    photo, drawn = layers.draw(inputs.chain(sample), side_px=PHOTO_PX)
+    name, folder = f"{sample.id}.webp", work.report
+    _write_webp(folder / "photos" / name, photo, quality=72)
+    _write_webp(folder / "layers" / name, layers.strip(drawn, size=photo.shape[:2]))
+    over = [photo if layer is None else layers.over(photo, layer) for layer in drawn]
+    small = [layers.photo(p, side_px=THUMB_PX) for p in (photo, *over)]
+    _write_webp(folder / "thumbs" / name, np.concatenate(small), quality=60)
+
+
+def _write_webp(path: Path, picture: UInt8, *, quality: int | None = None) -> None:
+    """Write RGB with a quality, or RGBA without loss."""
+    options = {"lossless": True, "method": 0} if quality is None else {"quality": quality}
+    image = Image.fromarray(picture)
+    formats.replace_file(path, lambda f: image.save(f, format="WEBP", **{"method": 2} | options))
+
+
+def _judge_all(inputs: Inputs, shown: Sequence[Sample]) -> list[gallery.Shown]:
+    classes: list[str] = formats.read_json(inputs.layout.classes)
+    probability = read_tag_scores(inputs.layout.tag_scores, classes)
+    jobs = [(s, probability[s.id], [classes.index(t) + 1 for t in s.tags]) for s in shown]
+    judge = functools.partial(_judge, inputs=inputs)
+    return list(runtime.pool_map(judge, jobs, title="judge images"))
+
+
+def _judge(job: tuple[Sample, Float, list[int]], *, inputs: Inputs) -> gallery.Shown:
+    """Judge what the links made of one image, at the size of the image."""
+    sample, probability_K, tags = job
+    chain = inputs.chain(sample)
+    labels = judging.Labels(
+        probability_K=probability_K[[t - 1 for t in tags]],
+        tags=frozenset(tags),
+        saliency=normalise(chain.saliency_HW) >= inputs.threshold,
+        seed=chain.seed_HW,
+        guide=chain.guide_HW,
+        prediction=chain.prediction_HW,
+        truth=chain.truth_HW,
+    )
+    probable = [(int(k) + 1, round(float(probability_K[k]), 3))
+                for k in picks.most_probable(probability_K)]  # fmt: skip
+    return gallery.Shown(sample, judging.judge(labels), layers.present(chain), tuple(probable))
+
+
+def _write_panels(inputs: Inputs, picked: Sequence[tuple[str, Sample]]) -> None:
+    """Write images with their layers side by side, for `dvc plots`."""
+    for group, sample in picked:
+        photo, drawn = layers.draw(inputs.chain(sample), side_px=PHOTO_PX)
+        tiles = [photo, *(layers.over(photo, layer) for layer in drawn if layer is not None)]
+        panel = drawing.panel([drawing.tile(t, height_px=PANEL_PX) for t in tiles])
+        file = inputs.layout.report / "panels" / f"{group}_{sample.id}.jpg"
+        formats.write_image(file, panel)
 
 
 def _read_label(path: Path) -> UInt8 | None:

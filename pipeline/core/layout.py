@@ -181,6 +181,11 @@ class Layout:
         """The HTML report and its pictures."""
         return self.root / "data/report"
 
+    @property
+    def headline(self) -> Path:
+        """The few scores that `dvc metrics` shows."""
+        return self.root / "data/metrics.json"
+
     def cell(self, row: str, random_seed: int) -> Path:
         """Where one cell of a table runs. The folder is removed when the cell is done."""
         return self.root / ".cells" / f"{row}-{random_seed}"
