@@ -6,22 +6,16 @@ Also write panels of the best, worst and random images for `dvc plots`, and the 
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-from PIL import Image
 from pydantic import Field
 
-from pipeline.core import formats, runtime, shards
-from pipeline.core.arrays import Float, UInt8
+from pipeline.core import formats, runtime
 from pipeline.core.layout import SCORED, Layout
-from pipeline.core.maps import normalise
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples, read_tag_scores, read_truth
 from pipeline.core.supervision import Supervision
-from pipeline.report import content, drawing, gallery, headline, judging, layers, links, page, picks
+from pipeline.report import content, gallery, headline, images, links, page, picks
 from pipeline.report.config import Report
 from stages import _resume, _run
 
@@ -32,34 +26,6 @@ SLICES: _run.Slices = {
     "supervision": ("segment.supervision", Supervision),
     "random_seed": ("random_seed", int),
 }
-PHOTO_PX, THUMB_PX = 400, 168  # the long side
-PANEL_PX = 150  # the height of a panel for `dvc plots`
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Where the files of an image are, and how to judge its saliency map."""
-
-    layout: Layout
-    source: str
-    supervision: str
-    truth: dict[str, Path]
-    threshold: float
-
-    def chain(self, sample: Sample) -> layers.Chain:
-        """Read what the links of the chain made of one image."""
-        here, name = self.layout, f"{sample.id}.png"
-        maps, tags = formats.read_maps(here.maps / f"{sample.id}.npz")
-        return layers.Chain(
-            image_HW3=formats.read_image(sample.image, least_px=PHOTO_PX),
-            maps_Khw=maps,
-            tags_K=tags,
-            saliency_HW=formats.read_grey(here.saliency(self.source) / name),
-            seed_HW=_read_label(here.seeds / name),
-            guide_HW=_read_label(here.labels("guide") / name),
-            prediction_HW=_read_label(here.refined(self.supervision) / name),
-            truth_HW=_read_label(self.truth[sample.id]) if sample.id in self.truth else None,
-        )
 
 
 def run(
@@ -75,12 +41,12 @@ def run(
     samples = read_samples(layout.samples)
     _run.require(*map(layout.scores, SCORED))
     scores = links.read_scores(map(layout.scores, SCORED))
-    inputs = Inputs(layout, source, supervision[0], read_truth(layout.truth), threshold)
+    inputs = images.Inputs(layout, source, supervision[0], read_truth(layout.truth), threshold)
     shown = picks.choose(samples, report.images, random_seed=random_seed)
     _draw_all(inputs, shown)
     judged = _judge_all(inputs, shown)
     scored = [(s.sample, s.facts.score) for s in judged]
-    _write_panels(inputs, picks.pick(scored, report, random_seed=random_seed))
+    images.write_panels(inputs, picks.pick(scored, report, random_seed=random_seed))
     parts = content.read(layout, scores, supervision=supervision, samples=samples, shown=judged)
     html = page.render(parts)
     formats.replace_file(layout.report / "index.html", lambda f: f.write(html.encode()))
@@ -88,75 +54,25 @@ def run(
     formats.replace_file(layout.headline, lambda f: f.write(numbers.encode()))
 
 
-def _draw_all(inputs: Inputs, shown: Sequence[Sample]) -> None:
+def _draw_all(inputs: images.Inputs, shown: Sequence[Sample]) -> None:
     """Write the pictures of the gallery. A killed run continues after the last finished image."""
     here = inputs.layout
     folders = [here.maps, here.saliency(inputs.source), here.seeds, here.labels("guide"),
                here.labels("full"), here.refined(inputs.supervision)]  # fmt: skip
     _resume.process_images(
         here,
-        functools.partial(_draw, inputs=inputs),
+        functools.partial(images.draw, inputs=inputs),
         shown,
-        outs=[here.report / name for name in ("photos", "layers", "thumbs")],
+        outs=[here.report / name for name in images.FOLDERS],
         inputs=[here.truth, *(f for f in folders if f.exists())],
         params_key=fingerprint(inputs.source, inputs.supervision, str([s.id for s in shown])),
         shard=0,
     )
 
 
-def _draw(sample: Sample, *, work: Layout, inputs: Inputs) -> None:
-    """Write the photograph, its layers below each other, and a thumbnail with all of them."""
-    photo, drawn = layers.draw(inputs.chain(sample), side_px=PHOTO_PX)
-    name, folder = f"{sample.id}.webp", work.report
-    _write_webp(folder / "photos" / name, photo, quality=72)
-    _write_webp(folder / "layers" / name, layers.strip(drawn, size=photo.shape[:2]))
-    over = [photo if layer is None else layers.over(photo, layer) for layer in drawn]
-    small = [layers.photo(p, side_px=THUMB_PX) for p in (photo, *over)]
-    _write_webp(folder / "thumbs" / name, np.concatenate(small), quality=60)
-
-
-def _write_webp(path: Path, picture: UInt8, *, quality: int | None = None) -> None:
-    """Write RGB with a quality, or RGBA without loss."""
-    options = {"lossless": True, "method": 0} if quality is None else {"quality": quality}
-    image = Image.fromarray(picture)
-    formats.replace_file(path, lambda f: image.save(f, format="WEBP", **{"method": 2} | options))
-
-
-def _judge_all(inputs: Inputs, shown: Sequence[Sample]) -> list[gallery.Shown]:
+def _judge_all(inputs: images.Inputs, shown: Sequence[Sample]) -> list[gallery.Shown]:
     classes: list[str] = formats.read_json(inputs.layout.classes)
     probability = read_tag_scores(inputs.layout.tag_scores, classes)
     jobs = [(s, probability[s.id], [classes.index(t) + 1 for t in s.tags]) for s in shown]
-    judge = functools.partial(_judge, inputs=inputs)
+    judge = functools.partial(images.judge, inputs=inputs)
     return list(runtime.pool_map(judge, jobs, title="judge images"))
-
-
-def _judge(job: tuple[Sample, Float, list[int]], *, inputs: Inputs) -> gallery.Shown:
-    """Judge what the links made of one image, at the size of the image."""
-    sample, probability_K, tags = job
-    chain = inputs.chain(sample)
-    labels = judging.Labels(
-        probability_K=probability_K[[t - 1 for t in tags]],
-        tags=frozenset(tags),
-        saliency=normalise(chain.saliency_HW) >= inputs.threshold,
-        seed=chain.seed_HW,
-        guide=chain.guide_HW,
-        prediction=chain.prediction_HW,
-        truth=chain.truth_HW,
-    )
-    probable = [(int(k) + 1, round(float(probability_K[k]), 3))
-                for k in picks.most_probable(probability_K)]  # fmt: skip
-    return gallery.Shown(sample, judging.judge(labels), layers.present(chain), tuple(probable))
-
-
-def _write_panels(inputs: Inputs, picked: Sequence[tuple[str, Sample]]) -> None:
-    """Write images with their layers side by side, for `dvc plots`."""
-    for group, sample in picked:
-        photo, drawn = layers.draw(inputs.chain(sample), side_px=PHOTO_PX)
-        tiles = [photo, *(layers.over(photo, layer) for layer in drawn if layer is not None)]
-        panel = drawing.panel([drawing.tile(t, height_px=PANEL_PX) for t in tiles])
-        file = inputs.layout.report / "panels" / f"{group}_{sample.id}.jpg"
-        formats.write_image(file, panel)
-
-
-def _read_label(path: Path) -> UInt8 | None:
-    return formats.read_label(path) if shards.exists(path) else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 440, 260  # of the drawing, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 38  # the margins around the axes
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 38  # the margins around the axes
 
 Points = Sequence[tuple[float, float]]
 
@@ -37,6 +37,8 @@ class Chart:
     lines: list[Line]
     diagonal: bool
     note: str
+    size = (WIDTH, HEIGHT)
+    left, right, top, bottom = LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM
 
 
 def line_chart(
@@ -87,6 +89,8 @@ def line_chart(
 
 def ticks(low: float, high: float) -> list[float]:
     """Return round numbers from `low` to `high`."""
+    if low == high:
+        return [low]
     values = MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return [float(v) for v in values if low - 1e-9 <= v <= high + 1e-9]
 

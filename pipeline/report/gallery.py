@@ -7,7 +7,14 @@ from typing import Any
 from pipeline.core.samples import Sample
 from pipeline.report.drawing import COLOURS
 from pipeline.report.judging import KINDS, LINKS, Facts
-from pipeline.report.layers import LAYERS
+from pipeline.report.layers import FALSE_NEGATIVE, FALSE_POSITIVE, LAYERS, RIGHT, WRONG_CLASS
+
+LEGEND = (
+    ("false positive: an object that is not there", FALSE_POSITIVE),
+    ("false negative: a missed object", FALSE_NEGATIVE),
+    ("wrong class", WRONG_CLASS),
+    ("right", RIGHT),
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ def data(shown: Sequence[Shown], classes: Sequence[str], run: Mapping[str, Any])
         "images": [_record(s, place) for s in shown],
         "kinds": KINDS,
         "layers": LAYERS,
+        "legend": [(text, hex_colour(colour)) for text, colour in LEGEND],
         "links": LINKS,
         "run": run,
     }

@@ -61,7 +61,9 @@ class Facts:
 
     @property
     def failed(self) -> str | None:
-        """The first link that failed; None if none did."""
+        """The first link that failed, if the last label failed; else None."""
+        if self.score is None or self.score >= FAILED:
+            return None
         pairs = zip(LINKS, self.values, strict=True)
         return next((link for link, v in pairs if v is not None and v < FAILED), None)
 

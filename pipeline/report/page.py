@@ -11,20 +11,13 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from pipeline.core.samples import Sample
-from pipeline.report import gallery, layers, picture, tallies
+from pipeline.report import gallery, picture, tallies
 from pipeline.report.charts import Chart
 from pipeline.report.gallery import Shown
 from pipeline.report.headline import split_of
 from pipeline.report.judging import KINDS, LINKS
 from pipeline.report.links import FINAL, LINES, MORE, TAGGED, interval, lines, number
 from pipeline.report.tallies import ClassIou, Matrix
-
-LEGEND = (
-    ("false positive: an object that is not there", layers.FALSE_POSITIVE),
-    ("false negative: a missed object", layers.FALSE_NEGATIVE),
-    ("wrong class", layers.WRONG_CLASS),
-    ("right", layers.RIGHT),
-)
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,6 @@ def render(content: Content) -> str:
         table=score_table(scores),
         several_tags=_several_tags(scores),
         params=[*flat(content.made_of.get("params", {}))],
-        legend=[(text, gallery.hex_colour(colour)) for text, colour in LEGEND],
         kinds=_used(KINDS, [s.facts.kind for s in content.shown]),
         fails=_used(LINKS, failed),
         data=gallery.data(content.shown, content.classes, _run(pictures[0], content.class_iou)),

@@ -16,6 +16,12 @@ function make(tag, attributes = {}, ...children) {
   node.append(...children);
   return node;
 }
+const swatches = (pairs) => pairs.map(([text, colour]) => {
+  const square = make("i", { className: "key" });
+  square.style.background = colour;
+  return make("span", {}, square, text);
+});
+const classes = (indices) => swatches(indices.map((i) => [data.classes[i], data.colours[i]]));
 const names = (indices) => indices.map((i) => data.classes[i]).join(" ");
 const shown = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
 const file = (folder, image) => `${folder}/${encodeURIComponent(image.id)}.webp`;
@@ -48,6 +54,9 @@ function select() {
   });
   found = keyed.map(([, , m]) => m);
   $("#count").textContent = `${found.length} of ${images.length} images`;
+  const layer = data.layers[want.layer - 1];
+  $("#legend").replaceChildren(...(layer === "errors" ? swatches(data.legend)
+    : ["seed", "guide", "prediction", "truth"].includes(layer) ? classes(data.classes.map((_, i) => i).slice(1)) : []));
   current = 0;
   layout(true);
 }
@@ -166,8 +175,10 @@ function facts(m) {
   const parts = ["right", "false positive", "false negative", "wrong class"];
   const css = ["", "background:var(--fp)", "background:var(--fn)", "background:var(--mixed)"];
   return [
-    p(`${m.split}. Tags: ${names(m.tags) || "none"}. Labelled: ${names(m.classes) || "nothing"}.`),
-    p(`${data.kinds[m.kind]}; ${m.failed < 0 ? "no link failed" : `fails first: ${data.links[m.failed]}`}`),
+    p(`Image of ${m.split}, score ${shown(m.score)}: ${data.kinds[m.kind]}${m.failed < 0 ? "" : `; fails first: ${data.links[m.failed]}`}`),
+    make("p", { className: "swatches" }, "tags: ", ...classes(m.tags), m.tags.length ? "" : "none"),
+    make("p", { className: "swatches" }, "labelled: ", ...classes(m.classes), m.classes.length ? "" : "nothing"),
+    ...(viewer.stops.some((s) => s.name === "errors") ? [make("p", { className: "swatches small" }, "errors: ", ...swatches(data.legend.map(([t, c]) => [t.split(":")[0], c])))] : []),
     h("Each link on this image"),
     bars(data.links.map((name, i) => [name, m.values[i]]).filter(([, v]) => v !== null)),
     ...(m.parts.length ? [h("Object pixels of truth and label"), bars(parts.map((name, i) => [name, m.parts[i], css[i] || "background:var(--train)"]))] : []),
@@ -205,8 +216,21 @@ function mark(before) {
     const name = text.dataset.box, change = data.run.scores[name] - before[name];
     if (Number.isNaN(change)) continue;
     text.textContent = Math.abs(change) < 0.05 ? "±0" : signed(change);
-    text.classList.add(change > 0 ? "up" : "down");
+    text.classList.toggle("up", change >= 0.05);
+    text.classList.toggle("down", change <= -0.05);
   }
+}
+
+function since() { // the change since the run that this browser showed at this address before
+  try {
+    const name = `guidelabel ${location.pathname}`, now = JSON.stringify(data.run.scores);
+    const seen = JSON.parse(localStorage.getItem(name)) || {};
+    const before = seen.now && seen.now !== now ? seen.now : seen.before;
+    localStorage.setItem(name, JSON.stringify({ now, before }));
+    if (!before) return;
+    mark(JSON.parse(before));
+    $("#changes").textContent = "Beside a score: its change since the run that you last saw at this address.";
+  } catch { /* the browser keeps nothing for files */ }
 }
 
 form.elements.layer.append(new Option("image", 0), ...layers.map((l) => new Option(l.name, l.i + 1)));
@@ -233,4 +257,4 @@ $("#close").onclick = () => viewer.close();
 $("#others").addEventListener("change", (e) => compare(e.target.files));
 $("#compare").hidden = false;
 if (location.hash.includes("=")) recall(); else select();
-if (!layers.some((l) => l.name === "errors")) $("#legend").hidden = true;
+since();
