@@ -89,11 +89,12 @@ function layout(all = false) {
 function paint() {
   const top = -grid.getBoundingClientRect().top, { columns, row } = shape;
   const first = Math.max(0, Math.floor(top / row) - 2) * columns;
-  const last = Math.min(found.length, (Math.floor((top + innerHeight) / row) + 3) * columns);
+  const last = Math.min(found.length, Math.max(1, Math.floor((top + innerHeight) / row) + 3) * columns);
   for (const [i, node] of cells) {
     if ((i < first || i >= last) && node !== document.activeElement) { node.remove(); cells.delete(i); }
   }
   for (let i = first; i < last; i++) if (!cells.has(i)) { cells.set(i, draw(i)); grid.append(cells.get(i)); }
+  if (!cells.has(current) && cells.has(first)) { current = first; cells.get(first).tabIndex = 0; } // Tab leads into view
 }
 function draw(i) {
   const m = found[i], { columns, cell, row } = shape, kind = data.kinds[m.kind], layer = +form.elements.layer.value;
@@ -133,6 +134,7 @@ function open(i) {
   go(i);
   const m = found[current];
   if (!m) return;
+  viewer.at = current;
   viewer.stops = [{ name: "image", i: -1 }, ...layers.filter((l) => m.present[l.i])];
   $("#name").textContent = m.id;
   $("#place").textContent = `${current + 1} of ${found.length}`;
@@ -250,7 +252,7 @@ viewer.addEventListener("keydown", (e) => {
   const at = Math.round(+$("#slider").value), steps = { ArrowRight: () => slide(at + 1), ArrowLeft: () => slide(at - 1), ArrowDown: () => open(current + 1), ArrowUp: () => open(current - 1) };
   if (steps[e.key]) { e.preventDefault(); steps[e.key](); }
 });
-viewer.addEventListener("close", () => cells.get(current)?.focus({ preventScroll: true }));
+viewer.addEventListener("close", () => go(viewer.at));
 $("#before").onclick = () => open(current - 1);
 $("#after").onclick = () => open(current + 1);
 $("#close").onclick = () => viewer.close();
