@@ -58,7 +58,9 @@ def draw(sample: Sample, *, work: Layout, inputs: Inputs) -> None:
 
 def _write_webp(path: Path, picture: UInt8, *, quality: int | None = None) -> None:
     """Write RGB with a quality, or RGBA without loss."""
-    options = {"lossless": True, "method": 0} if quality is None else {"quality": quality}
+    options = (
+        {"lossless": True, "quality": 0, "method": 1} if quality is None else {"quality": quality}
+    )
     image = Image.fromarray(picture)
     formats.replace_file(path, lambda f: image.save(f, format="WEBP", **{"method": 2} | options))
 

@@ -255,6 +255,11 @@ def report(project):
     return html, json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
 
 
+def picture(path):
+    with Image.open(path) as opened:
+        return np.asarray(opened)
+
+
 def panel_widths(project):
     panels = (project.root / "data/report/panels").iterdir()
     return {formats.read_image(p).shape[1] for p in panels}
@@ -283,11 +288,11 @@ def test_each_image_of_the_report_has_three_pictures_of_one_shape(project):
     folder = project.root / "data/report"
     for key in ("p0", "p1", "p2", "p3"):
         photo, layers, thumb = (
-            Image.open(folder / name / f"{key}.webp") for name in ("photos", "layers", "thumbs")
+            picture(folder / name / f"{key}.webp") for name in ("photos", "layers", "thumbs")
         )
-        assert photo.size == (40, 30) and thumb.size == (40, 8 * 30)
-        assert layers.size == (40, 7 * 30) and layers.mode == "RGBA"
-        tint = np.asarray(layers)[3 * 30 : 4 * 30]  # the guide label, which is right
+        assert photo.shape == (30, 40, 3) and thumb.shape == (8 * 30, 40, 3)
+        assert layers.shape == (7 * 30, 40, 4)
+        tint = layers[3 * 30 : 4 * 30]  # the guide label, which is right
         label = formats.read_label(project.root / f"data/labels/full/{key}.png")
         assert ((tint[..., 3] > 0) == (label > 0)).all()
 
