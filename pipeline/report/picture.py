@@ -69,7 +69,10 @@ def draw(
     for key, title, link, score, wide, narrow in BOXES:
         column, row = wide if kind == "wide" else narrow
         link, fails_at = link.format(supervision), FAILS_AT.get(key, key)  # noqa: PLW2901
-        value = scores.get(link, {}).get(split, {}).get(score)
+        found = scores.get(link, {}).get(split, {})
+        if score not in found and "tags_found" in found:  # without masks
+            score = "tags_found"  # noqa: PLW2901
+        value = found.get(score)
         chance = None if score == "IoU" else scores.get("chance", {}).get(split, {}).get(score)
         boxes[key] = Box(
             key, title, link, score, value, split, chance, counts[fails_at], fails_at,

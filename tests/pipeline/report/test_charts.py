@@ -101,3 +101,11 @@ def test_a_box_has_the_score_of_its_link_and_the_images_that_fail_first_there():
     assert [b.value for b in boxes.values()] == [88.8, 39.4, 64.4, None, 61.5, 56.4, 60.9]
     assert boxes["seeds"].failed == 2 and boxes["refined"].failed == 1
     assert boxes["seeds"].chance == 14.0 and boxes["saliency"].chance is None
+
+
+def test_without_masks_a_box_has_the_score_by_tags():
+    scores = {"guide": {"train": {"tags_found": 91.0}}, "classifier": {"train": {"mAP": 97.0}}}
+    boxes = {b.key: b for b in picture.draw(scores, "guide", [], kind="wide").boxes}
+    assert (boxes["guide"].score, boxes["guide"].value) == ("tags_found", 91.0)
+    assert boxes["guide"].split == "train" and boxes["guide"].chance is None
+    assert boxes["seeds"].value is None
