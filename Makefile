@@ -127,4 +127,4 @@ system:
 clean:
 	rm -rf .resume .cells .mutants data/findings.json data/ablation data/tables data/raw/shapes data/raw/shapes_boxed data/prepared data/pretext/rotation data/pretext/simclr data/labels data/models \
 	  data/maps data/component_scores data/map_labels data/tag_scores.csv data/saliency data/fused data/logits data/predictions \
-	  data/refined data/scores data/report data/log data/benchmarks
+	  data/refined data/scores data/report data/metrics.json data/log data/benchmarks

@@ -189,6 +189,11 @@ class Layout:
         """What `cli.py show` drew of an image."""
         return self.root / f"data/show/{key}.png"
 
+    @property
+    def headline(self) -> Path:
+        """The few scores that `dvc metrics` shows."""
+        return self.root / "data/metrics.json"
+
     def cell(self, row: str, random_seed: int) -> Path:
         """Where one cell of a table runs. The folder is removed when the cell is done."""
         return self.root / ".cells" / f"{row}-{random_seed}"

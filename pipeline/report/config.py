@@ -6,10 +6,13 @@ from pydantic import Field
 
 from pipeline.core.config import Frozen
 
+Count = Annotated[int, Field(ge=0)]
+
 
 class Report(Frozen):
-    """The number of images of each kind that the report shows."""
+    """How many images the page shows, and how many panels of each kind `dvc plots` shows."""
 
-    best: Annotated[int, Field(ge=0)]
-    worst: Annotated[int, Field(ge=0)]
-    random: Annotated[int, Field(ge=0)]
+    images: Count
+    best: Count
+    worst: Count
+    random: Count

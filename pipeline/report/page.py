@@ -1,82 +1,94 @@
-"""The HTML report."""
+"""The HTML page. Styles, script, charts and data are inside it; only pictures are other files."""
 
-from collections.abc import Mapping, Sequence
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
-from pipeline.report.drawing import COLOURS, FALSE_ALARM, MISSED, MIXED, RIGHT
+from pipeline.core.samples import Sample
+from pipeline.report import gallery, picture, tallies
+from pipeline.report.charts import Chart
+from pipeline.report.gallery import Shown
+from pipeline.report.headline import split_of
+from pipeline.report.judging import KINDS, LINKS
 from pipeline.report.links import FINAL, LINES, MORE, TAGGED, interval, lines, number
+from pipeline.report.tallies import ClassIou, Matrix
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A panel of the report: its picture's file, and what the caption says.
+class Content:
+    """What the page shows. Parts without content are left out.
 
-    `predicted` names the most probable classes with their probabilities.
-    """
-
-    group: str
-    id: str
-    file: str
-    miou: str
-    tags: str
-    predicted: str
-
-
-def render(
-    *,
-    scores: dict[str, Any],
-    per_class: Sequence[dict[str, str]],
-    classes: Sequence[str],
-    shown: Sequence[Shown],
-    columns: Sequence[str],
-    reliability: Mapping[str, Sequence[dict[str, str]]],
-) -> str:
-    """Return the report as HTML.
-
-    Parts without content are left out; without masks, most scores are missing.
-
-    Args:
+    Attributes:
         scores: The scores of all groups of links.
-        per_class: Rows with link, split, class and iou.
+        supervision: The values of segment.supervision. Pictures show the first one.
         classes: The names of the classes 1, 2, ...
-        shown: The panels. Their files are relative to the report.
-        columns: The titles of a panel's tiles.
-        reliability: Rows with confidence, accuracy and count, by network.
+        samples: All images.
+        shown: The images of the gallery.
+        class_iou: The IoU of each class of the last link.
+        scored: The link and the split of `class_iou`.
+        confusion: The confusions of the last segmenter.
+        charts: Line charts; None where there is nothing to draw.
+        made_of: Params, versions and hashes of what made the scores; empty if unknown.
     """
-    scored = {r["link"] for r in per_class}
-    last = next((link for link in FINAL if link in scored), "guide")
-    return (
-        Environment(loader=PackageLoader("pipeline.report"), autoescape=True, trim_blocks=True)
-        .get_template("report.html")
-        .render(
-            links=_links(scores),
-            several_tags=_several_tags(scores),
-            about=scores["about"],
-            columns=columns,
-            reliability={net: rows for net, rows in reliability.items() if rows},
-            per_class=[r for r in per_class if r["link"] == last],
-            last=FINAL[last],
-            classes=[(name, _hex(COLOURS[i])) for i, name in enumerate(classes, 1)],
-            shown=shown,
-            groups=[(g, [s for s in shown if s.group == g]) for g in ("best", "worst", "random")],
-            legend=[
-                (text, _hex(colour))
-                for text, colour in (
-                    ("right", RIGHT),
-                    ("false alarm", FALSE_ALARM),
-                    ("missed", MISSED),
-                    ("wrong class", MIXED),
-                )
-            ],
-        )
+
+    scores: Mapping[str, Any]
+    supervision: Sequence[str]
+    classes: Sequence[str]
+    samples: Sequence[Sample]
+    shown: Sequence[Shown]
+    class_iou: Sequence[ClassIou]
+    scored: tuple[str, str] | None
+    confusion: Matrix | None
+    charts: Sequence[Chart | None]
+    made_of: Mapping[str, Any]
+
+
+def render(content: Content) -> str:
+    """Return the page as HTML. Names from the data appear as text only."""
+    loader = PackageLoader("pipeline.report")
+    env = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    script, style = (loader.get_source(env, name)[0] for name in ("page.js", "page.css"))
+    scores, failed = dict(content.scores), [s.facts.failed for s in content.shown]
+    balance = tallies.class_balance(content.samples, content.classes)
+    kinds = ("wide", "narrow")
+    pictures = [picture.draw(scores, content.supervision[0], failed, kind=k) for k in kinds]
+    return env.get_template("report.html").render(
+        content=content,
+        about=scores["about"],
+        split=split_of(scores),
+        pictures=pictures,
+        box=(picture.WIDTH, picture.HEIGHT),
+        scored=content.scored and (FINAL[content.scored[0]], content.scored[1]),
+        charts=[c for c in content.charts if c],
+        balance=balance,
+        widest=max([1, *(sum(n.values()) for _, n in balance)]),
+        pairs=tallies.cooccurrence(content.samples, content.classes),
+        splits=_splits(content.samples),
+        table=score_table(scores),
+        several_tags=_several_tags(scores),
+        params=[*flat(content.made_of.get("params", {}))],
+        kinds=_used(KINDS, [s.facts.kind for s in content.shown]),
+        fails=_used(LINKS, failed),
+        data=gallery.data(content.shown, content.classes, _run(pictures[0], content.class_iou)),
+        script=Markup(script),
+        style=Markup(style),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def _links(scores: dict[str, Any]) -> list[list[str]]:
+def _run(drawn: picture.Picture, class_iou: Sequence[ClassIou]) -> dict[str, Any]:
+    """Return the scores that another page can compare itself with."""
+    scores = {box.title: box.value for box in drawn.boxes if box.value is not None}
+    return {"scores": scores, "classes": {c.name: c.iou for c in class_iou}}
+
+
+def score_table(scores: dict[str, Any]) -> list[list[str]]:
     """Return the table of all scores, header first, without empty columns."""
     rows = [
         [line.name, line.score, number(line.train), number(line.val), interval(line)]
@@ -94,5 +106,21 @@ def _several_tags(scores: dict[str, Any]) -> dict[str, int]:
     return {split: s[key] for split, s in splits if isinstance(s, dict) and key in s}
 
 
-def _hex(colour: Sequence[int]) -> str:
-    return "#" + "".join(f"{int(c):02x}" for c in colour)
+def _splits(samples: Sequence[Sample]) -> dict[str, int]:
+    """Count the images of each split."""
+    counts = {split: sum(s.split == split for s in samples) for split in tallies.SPLITS}
+    return {split: count for split, count in counts.items() if count}
+
+
+def _used(names: Sequence[str], values: Sequence[str | None]) -> list[tuple[str, int]]:
+    """Return name and count of those names that occur."""
+    return [(name, values.count(name)) for name in names if name in values]
+
+
+def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each param by its dotted name."""
+    for name, value in sorted(params.items()):
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -2,8 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,44 +17,38 @@ def most_probable(probability_K: Float) -> Int:
     return np.argsort(-probability_K, kind="stable")[:CLASSES_SHOWN]
 
 
-@dataclass(frozen=True)
-class Pick:
-    """An image to show. `miou` is in percent, and empty if the image was not scored."""
+def choose(samples: Sequence[Sample], count: int, *, random_seed: int) -> list[Sample]:
+    """Choose the images of the page, in their order: all, or `count` of them.
 
-    group: str
-    id: str
-    miou: str
+    Images of val come first, because only they show what the segmenter does with new images.
+    """
+    order = random.Random(random_seed).sample(range(len(samples)), len(samples))
+    ranked = sorted(order, key=lambda i: samples[i].split != "val")
+    return [samples[i] for i in sorted(ranked[:count])]
 
 
 def pick(
-    samples: Sequence[Sample],
-    scored: Sequence[dict[str, Any]],
-    report: Report,
-    *,
-    random_seed: int,
-) -> list[Pick]:
+    scored: Sequence[tuple[Sample, float | None]], report: Report, *, random_seed: int
+) -> list[tuple[str, Sample]]:
     """Pick the best, the worst and random images of val, or of train if val has no scores.
 
-    If no image was scored, random images of all splits are picked.
+    If no image has a score, random images of all splits are picked.
 
     Args:
-        samples: all images.
-        scored: rows with split, id and mIoU.
-        report: how many images of each group to pick.
-        random_seed: seeds the random picks.
+        scored: The images with their scores.
+        report: How many images of each group to pick.
+        random_seed: Seeds the random picks.
+
+    Returns:
+        The group and the image of each pick.
     """
-    split = "val" if any(r["split"] == "val" for r in scored) else "train"
-    ranked = sorted(
-        (r for r in scored if r["split"] == split and r["mIoU"] != "nan"),
-        key=lambda r: (-float(r["mIoU"]), r["id"]),
-    )
-    best = [r["id"] for r in ranked[: report.best]]
-    worst = [r["id"] for r in ranked[max(report.best, len(ranked) - report.worst) :][::-1]]
-    candidates = [
-        s.id for s in samples if s.id not in {*best, *worst} and (s.split == split or not scored)
-    ]
-    count = min(report.random, len(candidates))
-    chosen = random.Random(random_seed).sample(candidates, count)
-    miou = {r["id"]: r["mIoU"] for r in scored}
+    splits = {s.split for s, score in scored if score is not None}
+    among = [pair for pair in scored if not splits or pair[0].split == max(splits)]
+    known = [(-score, s.id, s) for s, score in among if score is not None]
+    ranked = [s for *_, s in sorted(known, key=lambda k: k[:2])]
+    best = ranked[: report.best]
+    worst = ranked[max(report.best, len(ranked) - report.worst) :][::-1]
+    left = [s for s, _ in among if s not in best and s not in worst]
+    chosen = random.Random(random_seed).sample(left, min(report.random, len(left)))
     groups = {"best": best, "worst": worst, "random": chosen}
-    return [Pick(group, key, miou.get(key, "")) for group, keys in groups.items() for key in keys]
+    return [(group, s) for group, images in groups.items() for s in images]

@@ -39,13 +39,14 @@ FILES = {
     "pipeline/scores/calibration/reliability.py": {"evaluate_seed", "evaluate_segment"},
     "pipeline/report/page.py": {"report"},
     "pipeline/report/templates/report.html": {"report"},
+    "pipeline/report/templates/page.js": {"report"},
     "pipeline/pretext/tasks.py": set(),
     "pipeline/brought/masks.py": set(),
     "pipeline/params.py": set(),
     "stages/fuse.py": {"fuse"},
     "stages/_run.py": CHAIN,
     "stages/_resume.py": {
-        *NETWORKS, "fuse", "diffuse", "refine"
+        *NETWORKS, "fuse", "diffuse", "refine", "report"
     },
     "app/doctor.py": set(),
     "cli.py": set(),
@@ -62,7 +63,7 @@ PARAMS = {
     "saliency.options.classical.superpixels": set(),
     "fuse.seed_rule": {"fuse"},
     "fuse.seed_threshold": {"fuse"},
-    "fuse.saliency_threshold": {"fuse", "evaluate_saliency"},
+    "fuse.saliency_threshold": {"fuse", "evaluate_saliency", "report"},
     "diffuse.unary": {"diffuse"},
     "crf.deeplab.bilateral_w": {"diffuse", "refine", "train_saliency"},
     "crf.seed.bilateral_w": set(),
@@ -70,6 +71,7 @@ PARAMS = {
     "segment.train.epochs": {"train_segment"},
     "segment.predict.flip": {"predict"},
     "report.best": {"report"},
+    "report.images": {"report"},
 }
 
 

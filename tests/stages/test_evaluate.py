@@ -3,9 +3,11 @@
 import json
 import math
 import re
+import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.core import formats
 from pipeline.core.layout import Layout
@@ -234,33 +236,97 @@ def test_without_masks_only_the_tags_give_scores(project):
         assert scores["about"]["images_scored"] == 0
     printed = project.here("cli.py", "scores").stdout
     assert "classifier" in printed and "guide labels, tags that have a pixel" in printed
-    html, widths = report(project)
-    assert "<h2>Random</h2>" in html and "No image has a mask, so there" in html
-    for absent in ("IoU per class", "95 %", "Errors:", "<span>truth</span>", "<span>errors</span>"):
-        assert absent not in html
+    html, data = report(project)
+    assert "No image has a mask, so there" in html and "IoU by class" not in html
     assert not re.search(r"<th[^>]*></th>|<table>\s*</table>", html)
-    assert widths == {6 * 200 + 5 * 4}  # image to prediction, gaps between
+    images = {row[0]: row for row in data["images"]}
+    assert [images["p3"][i] for i in (3, 7)] == [100.0, []]  # score, shares of pixels
+    assert data["kinds"][images["p3"][4]] == "agrees with its tags"
+    assert images["p3"][10] == [1, 1, 1, 1, 1, 0, 0]  # neither truth nor errors
+    assert panel_widths(project) == {6 * 200 + 5 * 4}  # image to prediction, gaps between
+    numbers = json.loads((project.root / "data/metrics.json").read_text())
+    assert set(numbers) == {"split", "mAP", "tags_found", "untagged"}
 
 
 def report(project):
-    """The text of the report, and the widths of its panels in px."""
+    """The text of the report, and its data."""
     project.stages("report")
-    folder = project.root / "data/report"
-    widths = {formats.read_image(p).shape[1] for p in (folder / "panels").iterdir()}
-    return (folder / "index.html").read_text(), widths
+    html = (project.root / "data/report/index.html").read_text()
+    return html, json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
+
+
+def picture(path):
+    with Image.open(path) as opened:
+        return np.asarray(opened)
+
+
+def panel_widths(project):
+    panels = (project.root / "data/report/panels").iterdir()
+    return {formats.read_image(p).shape[1] for p in panels}
 
 
 def test_with_masks_the_report_has_every_part(project):
     for group in STAGES:
         evaluate(project, group)
-    html, widths = report(project)
-    for part in ("Link by link", "Reliability, classifier", "IoU per class, segmenter + CRF",
-                 ">95 %</th>", "Errors:", "<span>truth</span>", "<h2>Best</h2>",
-                 "on 4 images with masks"):  # fmt: skip
+    html, data = report(project)
+    for part in ("The chain, link by link", "Reliability", "segmenter + CRF, val", ">95 %</th>",
+                 "Which class became which", "on 4 images with masks"):  # fmt: skip
         assert part in html
-    assert widths == {8 * 200 + 7 * 4}
-    captions = re.findall(r"<figcaption>(p\d).*?predicted by the classifier: (.*?)<", html, re.S)
-    assert dict(captions) == {"p3": "dog 1.00, cat 0.00"}  # the one image of val
+    assert [row[0] for row in data["images"]] == ["p0", "p1", "p2", "p3"]
+    assert data["images"][3][6] == [100.0] * 5 and data["images"][0][10] == [1, 1, 1, 1, 0, 1, 1]
+    assert data["images"][3][9] == [[2, 1.0], [1, 0.0]]  # dog, cat
+    assert panel_widths(project) == {8 * 200 + 7 * 4}
+    numbers = json.loads((project.root / "data/metrics.json").read_text())
+    assert numbers == {"split": "val", "mAP": 100.0, "seeds": 100.0, "saliency": 100.0,
+                       "guide": 100.0, "segmenter": 33.33, "refined": 100.0}  # fmt: skip
+
+
+def test_each_image_of_the_report_has_three_pictures_of_one_shape(project):
+    for group in STAGES:
+        evaluate(project, group)
+    report(project)
+    folder = project.root / "data/report"
+    for key in ("p0", "p1", "p2", "p3"):
+        photo, layers, thumb = (
+            picture(folder / name / f"{key}.webp") for name in ("photos", "layers", "thumbs")
+        )
+        assert photo.shape == (30, 40, 3) and thumb.shape == (8 * 30, 40, 3)
+        assert layers.shape == (7 * 30, 40, 4)
+        tint = layers[3 * 30 : 4 * 30]  # the guide label, which is right
+        label = formats.read_label(project.root / f"data/labels/full/{key}.png")
+        assert ((tint[..., 3] > 0) == (label > 0)).all()
+
+
+def test_the_report_without_its_optional_tables(project):
+    """A run whose tables of details were removed still has its scores and pictures."""
+    for group in STAGES:
+        evaluate(project, group)
+    for folder in ("seed", "saliency", "guide", "segment", "made_of"):
+        shutil.rmtree(project.root / "data/scores" / folder)
+    html, data = report(project)
+    assert "The chain, link by link" in html and len(data["images"]) == 4
+    assert "IoU by class" not in html and 'id="curves"' not in html and "Unknown: there" in html
+
+
+def test_the_report_shows_the_first_of_several_supervisions(project):
+    write_full(project)
+    project.change({"segment": {"supervision": ["full", "guide"]}})
+    for group in STAGES:
+        evaluate(project, group)
+    formats.write_label(project.root / "data/refined/full/p3.png", np.zeros((30, 40), np.uint8))
+    html, data = report(project)
+    assert "full, guide" in html and data["images"][3][6][4] == 0
+    numbers = json.loads((project.root / "data/metrics.json").read_text())
+    assert numbers["segmenter"] == 100.0
+
+
+def test_a_page_of_fewer_images_shows_those_of_val_first(project):
+    for group in STAGES:
+        evaluate(project, group)
+    project.change({"report": {"images": 1}})
+    _, data = report(project)
+    assert [row[0] for row in data["images"]] == ["p3"]
+    assert len(list((project.root / "data/report/thumbs").iterdir())) == 1
 
 
 def test_scores_of_one_group_are_printed_without_the_others(project):

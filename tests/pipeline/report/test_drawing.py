@@ -32,21 +32,6 @@ def test_overlay_of_strength_0_is_the_image_and_of_1_the_palette(rng):
     assert (drawing.overlay(image, label, strength=1.0) == drawing.COLOURS[label]).all()
 
 
-def test_each_kind_of_error_has_its_colour():
-    """Truth by row (background, 1, 2, void), label by column (background, 1, 2, void)."""
-    truth, label = np.meshgrid(*[np.array([0, 1, 2, VOID], np.uint8)] * 2, indexing="ij")
-    known, unknown = (245, 245, 245), (200, 200, 200)
-    right, alarm, missed, mixed = drawing.RIGHT, drawing.FALSE_ALARM, drawing.MISSED, drawing.MIXED
-    assert len({right, alarm, missed, mixed, known, unknown}) == 6
-    expected = [
-        [known, alarm, alarm, alarm],
-        [missed, right, mixed, mixed],
-        [missed, mixed, right, mixed],
-        [unknown] * 4,
-    ]
-    assert drawing.errors(label, truth).tolist() == np.array(expected).tolist()
-
-
 def test_heat_goes_from_blue_to_red_over_the_greyed_image():
     image = np.full((1, 3, 3), (200, 40, 90), np.uint8)
     grey = round(0.299 * 200 + 0.587 * 40 + 0.114 * 90)
@@ -56,12 +41,6 @@ def test_heat_goes_from_blue_to_red_over_the_greyed_image():
     assert np.abs(found - expected).max() <= 3
     outside = drawing.heat(image, np.array([[-1.0, 0.5, 7.0]]))[0]
     assert (outside == found).all()
-
-
-def test_grey_shows_0_black_1_white_and_cuts_off_what_lies_outside():
-    found = drawing.grey(np.array([[-0.5, 0.0, 0.5, 1.0, 2.0]]))
-    assert found.dtype == np.uint8
-    assert found.tolist() == grey_image([0, 0, 127, 255, 255]).tolist()
 
 
 def test_tile_has_the_panels_height_and_keeps_aspect_and_area_means():
@@ -93,45 +72,6 @@ def test_a_missing_tile_is_hatched_at_the_size_of_the_others(place):
     assert set(np.unique(hatched)) == {235, 245}
     assert (hatched[1:, :-1] == hatched[:-1, 1:]).all()  # stripes run up to the right
     assert hatched[0, :12].tolist() == [235] * 6 + [245] * 6
-
-
-def chain(**labels):
-    """An image of 4x6 px whose links made one map, a black saliency map, and `labels`."""
-    missing = dict.fromkeys(("seed_HW", "guide_HW", "prediction_HW", "truth_HW"))
-    maps = np.ones((1, 2, 3), np.float32)
-    return drawing.Chain(
-        np.full((4, 6, 3), 100, np.uint8), maps, np.array([1], np.uint8),
-        np.zeros((4, 6), np.float32), **(missing | labels),
-    )  # fmt: skip
-
-
-def label(value):
-    return np.full((4, 6), value, np.uint8)
-
-
-def test_tiles_come_in_the_order_of_their_titles():
-    seen = chain(seed_HW=label(1), guide_HW=label(2), prediction_HW=label(3), truth_HW=label(3))
-    tiles = dict(zip(drawing.TILES, drawing.tiles(seen, height_px=4), strict=True))
-    assert (tiles["image"] == 100).all() and (tiles["saliency"] == 0).all()
-    assert (tiles["class maps"] == drawing.heat(seen.image_HW3, np.ones((4, 6)))).all()
-    for title, value in (("seed", 1), ("guide", 2), ("prediction", 3), ("truth", 3)):
-        assert (tiles[title] == drawing.overlay(seen.image_HW3, label(value))).all()
-    assert (tiles["errors"] == drawing.RIGHT).all()
-
-
-def test_tiles_of_missing_links_are_missing():
-    titles = ("seed", "guide", "prediction", "truth", "errors")
-    tiles = dict(zip(drawing.TILES, drawing.tiles(chain(), height_px=4), strict=True))
-    assert {title for title, tile in tiles.items() if tile is None} == set(titles)
-
-
-def test_without_a_prediction_the_errors_are_the_guide_labels():
-    tiles = drawing.tiles(chain(guide_HW=label(2), truth_HW=label(3)), height_px=4)
-    assert (tiles[-1] == drawing.MIXED).all()
-
-
-def test_tiles_have_the_height_of_the_panel():
-    assert drawing.tiles(chain(), height_px=2)[0].shape == (2, 3, 3)
 
 
 def test_a_title_is_a_strip_of_dark_text_above_the_picture():

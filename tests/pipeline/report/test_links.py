@@ -1,10 +1,7 @@
-"""The lines of the score table, and the report's page."""
-
-from html.parser import HTMLParser
-from urllib.parse import unquote, urlsplit
+"""The lines of the score table."""
 
 from pipeline.core.params import lay_over
-from pipeline.report import links, page
+from pipeline.report import links
 from pipeline.scores.labels import label_scores
 from tests.pipeline.scores.test_scores import TALLIES, segmenters
 
@@ -65,77 +62,6 @@ def test_groups_are_read_as_one_and_those_not_scored_left_out(tmp_path):
         "about": {"run_on": {"classifier": "x", "segmenter": "y"}},
     }  # fmt: skip
     assert links.read_scores([tmp_path / "guide.json"]) == {}
-
-
-def test_report_escapes_names_and_explains_its_scores():
-    compared = {"val": {"FS%": 80.0, "several_tags_mIoU": 70.0, "several_tags_images": 12}}
-    html = page.render(
-        scores={**SCORES, "refined_guide": compared, "about": {
-            "saliency": "net", "saliency_trained_on": "x", "images_scored": 1,
-            "run_on": {"classifier": {"device": "cpu", "precision": "float32"}},
-            "temperature": {"classifier": 1.25, "segmenter_guide": None},
-        }},
-        per_class=[{"link": "refined_guide", "split": "val", "class": "<cat>", "iou": "4"}],
-        classes=["<cat>"], columns=["image"],
-        shown=[page.Shown("best", "<id>", "panels/x.jpg", "1.0", "<cat>", "<dog> 0.90")],
-        reliability={net: [{"confidence": "90.00", "accuracy": "62.50", "count": "8"}]
-                     for net in ("classifier", "segmenter_guide")},
-    )  # fmt: skip
-    assert "<cat>" not in html and "&lt;cat&gt;" in html and "&lt;id&gt;" in html
-    assert html.count(">62.50</td>") == 2 and "every fifth train image: 1.25." in html
-    assert html.count("No temperature") == 1
-    assert "80.0" in html and "bootstrap interval over the images" in html
-    assert "compare two segmenters" in html and "(12 of val)" in html
-    del compared["val"]
-    html = page.render(scores={"guide": SCORES["guide"], "about": {"run_on": {}}}, per_class=[],
-                       classes=[], shown=[], columns=[], reliability={})  # fmt: skip
-    assert "compare two segmenters" not in html and "several_tags" not in html
-
-
-NAME = """a#b?c%20d"><script>x</script>'&é;[/b]"""
-
-
-def test_a_name_in_the_report_is_text_and_its_picture_is_found():
-    """Every place where the page shows a name: a browser must neither run it nor cut it off."""
-    shown = [page.Shown("best", NAME, f"panels/best_{NAME}.jpg", NAME, NAME, NAME)]
-    html = page.render(
-        scores={**SCORES, "about": {
-            "saliency": NAME, "saliency_trained_on": NAME, "images_scored": 1, "temperature": {},
-            "run_on": {NAME: {"device": NAME, "precision": NAME}},
-        }},
-        per_class=[{"link": "guide", "split": NAME, "class": NAME, "iou": NAME}],
-        classes=[NAME], columns=[NAME], shown=shown,
-        reliability={NAME: [{"confidence": NAME, "accuracy": NAME, "count": NAME}]},
-    )  # fmt: skip
-    seen = Seen()
-    seen.feed(html)
-    assert "script" not in seen.tags and seen.text.count(NAME) >= 15
-    assert [unquote(src) for src in seen.sources] == [shown[0].file]
-    assert urlsplit(seen.sources[0]).path == seen.sources[0]  # nothing is a query or a fragment
-
-
-class Seen(HTMLParser):
-    """What a browser makes of a page: its tags, its text and the addresses of its pictures."""
-
-    def __init__(self):
-        super().__init__()
-        self.tags, self.text, self.sources = set(), "", []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self.sources += [value for key, value in attrs if key == "src"]
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def test_a_report_on_nothing_has_no_empty_part():
-    about = {"saliency": "none", "saliency_trained_on": "nothing", "images_scored": 0, "run_on": {}}
-    html = page.render(
-        scores={"about": about}, per_class=[], classes=["cat"], shown=[], columns=[],
-        reliability={"classifier": []},
-    )  # fmt: skip
-    assert "<table>" not in html and "<h2>" not in html
 
 
 def test_names_fit_a_terminal_of_80_columns():

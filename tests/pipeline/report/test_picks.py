@@ -7,28 +7,29 @@ import pytest
 
 from pipeline.core.samples import Sample
 from pipeline.report.config import Report
-from pipeline.report.picks import most_probable, pick
+from pipeline.report.picks import choose, most_probable, pick
 
-VAL = {"d": "50.00", "b": "90.00", "c": "10.00", "a": "50.00", "e": "nan", "f": "70.00"}
-TRAIN = {"t": "100.00", "u": "0.00"}
+VAL = {"d": 50.0, "b": 90.0, "c": 10.0, "a": 50.0, "e": None, "f": 70.0, "x": None}
+TRAIN = {"t": 100.0, "u": 0.0, "w": None}
+
+
+def sample(key, split):
+    return Sample(key, Path(key), split, (), 1, 1, "")
+
+
 SCORED = [
-    {"split": split, "id": key, "mIoU": miou}
+    (sample(key, split), score)
     for split, scores in (("train", TRAIN), ("val", VAL))
-    for key, miou in scores.items()
-]
-SAMPLES = [
-    Sample(key, Path(key), split, (), 1, 1, "")
-    for split, keys in (("train", [*TRAIN, "w"]), ("val", [*VAL, "x"]))
-    for key in keys
+    for key, score in scores.items()
 ]
 
 
 def picked(scored=SCORED, random_seed=0, **counts):
     """The picked ids by group."""
-    report = Report(**({"best": 0, "worst": 0, "random": 0} | counts))
+    report = Report(**({"images": 0, "best": 0, "worst": 0, "random": 0} | counts))
     groups = {"best": [], "worst": [], "random": []}
-    for p in pick(SAMPLES, scored, report, random_seed=random_seed):
-        groups[p.group].append(p.id)
+    for group, s in pick(scored, report, random_seed=random_seed):
+        groups[group].append(s.id)
     return groups
 
 
@@ -53,13 +54,13 @@ def test_the_random_seed_decides_which_images_are_drawn():
 
 
 def test_without_scores_on_val_the_images_are_those_of_train():
-    groups = picked([row for row in SCORED if row["split"] == "train"], best=1, random=9)
+    groups = picked([(s, v if s.split == "train" else None) for s, v in SCORED], best=1, random=9)
     assert groups["best"] == ["t"] and sorted(groups["random"]) == ["u", "w"]
 
 
 def test_without_any_score_random_images_of_all_splits_are_picked():
-    groups = picked([], best=2, worst=2, random=99)
-    assert sorted(groups["random"]) == sorted(s.id for s in SAMPLES)
+    groups = picked([(s, None) for s, _ in SCORED], best=2, worst=2, random=99)
+    assert sorted(groups["random"]) == sorted(s.id for s, _ in SCORED)
     assert not groups["best"] and not groups["worst"]
 
 
@@ -69,8 +70,16 @@ def test_the_five_most_probable_classes_come_in_order():
     assert most_probable(probability[:2]).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("key, miou", [("b", "90.00"), ("e", "nan"), ("x", "")])
-def test_a_pick_has_its_score(key, miou):
-    report = Report(best=9, worst=0, random=9)
-    scores = {p.id: p.miou for p in pick(SAMPLES, SCORED, report, random_seed=0)}
-    assert scores[key] == miou
+@pytest.mark.parametrize("count, val, train", [(99, 7, 3), (8, 7, 1), (3, 3, 0), (0, 0, 0)])
+def test_the_page_shows_val_before_train_and_keeps_the_order(count, val, train):
+    samples = [s for s, _ in SCORED]
+    chosen = choose(samples, count, random_seed=0)
+    assert [s.split for s in chosen].count("val") == val
+    assert [s.split for s in chosen].count("train") == train
+    assert chosen == [s for s in samples if s in chosen]
+
+
+def test_the_random_seed_decides_which_of_too_many_images_are_on_the_page():
+    samples = [s for s, _ in SCORED]
+    draws = {tuple(s.id for s in choose(samples, 2, random_seed=seed)) for seed in range(9)}
+    assert choose(samples, 2, random_seed=1) == choose(samples, 2, random_seed=1) and len(draws) > 1
