@@ -11,6 +11,7 @@ help:
 	@echo "make slow     run the slow tests, which train networks or kill processes"
 	@echo "make mutants  break the array code one place at a time: do its tests fail?"
 	@echo "make kills    kill the chain at random moments and resume it: are the outputs the same?"
+	@echo "make docs     build the documents as a site in .site/html"
 	@echo "make bench    measure what docs/benchmarks.md shows on this machine; takes an hour"
 	@echo "make lint     run the linter and the type checker"
 	@echo "make coverage run the quick tests and show the branches of pipeline/ that none of them takes"
@@ -100,6 +101,15 @@ $(BIN)/.installed: requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
+
+# The copies keep the links between the files as they are in the repository.
+.PHONY: docs
+docs:
+	@$(call tool,docs,mkdocs-material)
+	rm -rf .site && mkdir -p .site/src
+	cp -R README.md CONTRIBUTING.md CHANGELOG.md docs .site/src
+	NO_MKDOCS_2_WARNING=1 $(TOOLS)/docs/bin/mkdocs build --strict --quiet
+	@echo ".site/html/index.html"
 
 # The libraries of annotation tools need other versions of OpenCV and Pillow than ours.
 formats: .formats/.installed

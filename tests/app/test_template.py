@@ -12,7 +12,8 @@ from tests.project import ROOT, Project
 NO_PART = (  # of a project: what only a developer of GuideLabel needs
     ".ci/", "tests/", "benchmarks/", "guidelabel/", "docs/", "examples/", "hatch_build.py",
     "pyproject.toml", "Makefile", "Dockerfile", ".dockerignore", "CHANGELOG.md", "CITATION.cff",
-    "CONTRIBUTING.md", "README.md", "dvc.lock", "optional/dvc.lock", "params.yaml",
+    "CONTRIBUTING.md", "README.md", "dvc.lock", "mkdocs.yml", "optional/dvc.lock",
+    "params.yaml",
 )  # fmt: skip
 
 

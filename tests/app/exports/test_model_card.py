@@ -84,7 +84,7 @@ def test_without_scores_or_records_the_card_says_so(tmp_path):
 
 def test_every_supervision_and_format_has_a_text():
     assert set(card_texts.SUPERVISION) == set(SUPERVISIONS)
-    assert set(SUPERVISIONS) - set(card_texts.WEAK) == {"full", "oracle"}
+    assert set(SUPERVISIONS) - set(card_texts.WEAK) == {"full", "oracle", "brought", "corrected"}
     assert set(card_texts.USE) == set(model_files.FORMATS)
 
 
