@@ -80,8 +80,8 @@ def test_ranks_pack_together(folder, monkeypatch):
         formats.write_label(folder / f"{i}.png", np.full((2, 3), i, np.uint8))
     for archive in folder.glob("*.zip"):
         archive.unlink()
-    listed = shards._listed(folder, 10)
-    monkeypatch.setattr(shards.ranks, "agreed", lambda make: listed)
+    plan = shards._plan(folder, 10)
+    monkeypatch.setattr(shards.ranks, "agreed", lambda make: plan)
     monkeypatch.setattr(shards.ranks, "world", lambda: 2)
     for rank in range(2):
         monkeypatch.setattr(shards.ranks, "rank", lambda rank=rank: rank)

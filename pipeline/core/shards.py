@@ -35,20 +35,20 @@ def pack(folder: Path, *, per_shard: int) -> None:
 
     If a call is killed, the next call continues: an archive is either complete or not there.
     """
-    for each in ranks.agreed(lambda: _folders(folder)):
-        _pack(each, per_shard)
+    for each, count, files in ranks.agreed(lambda: _plan(folder, per_shard)):
+        _pack(each, count, files)
     _counted.cache_clear()
     _archive.cache_clear()
 
 
-def _folders(folder: Path) -> list[Path]:
-    """Return a folder and its sub-folders."""
-    return sorted(Path(each) for each, _, _ in os.walk(folder))
+def _plan(folder: Path, per_shard: int) -> list[tuple[Path, int, list[str]]]:
+    """Return a folder and its sub-folders, each with what `_listed` says of it."""
+    folders = sorted(Path(each) for each, _, _ in os.walk(folder))
+    return [(each, *_listed(each, per_shard)) for each in folders]
 
 
-def _pack(folder: Path, per_shard: int) -> None:
+def _pack(folder: Path, count: int, files: list[str]) -> None:
     """Move the files of one folder, but not those of its sub-folders, into archives."""
-    count, files = ranks.agreed(lambda: _listed(folder, per_shard))
     groups: dict[int, list[str]] = {number: [] for number in range(count)}
     for name in files:
         groups[_number(name, count)].append(name)
