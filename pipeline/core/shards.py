@@ -43,8 +43,12 @@ def pack(folder: Path, *, per_shard: int) -> None:
 
 def _plan(folder: Path, per_shard: int) -> list[tuple[Path, int, list[str]]]:
     """Return a folder and its sub-folders, each with what `_listed` says of it."""
-    folders = sorted(Path(each) for each, _, _ in os.walk(folder))
-    return [(each, *_listed(each, per_shard)) for each in folders]
+    return [(each, *_listed(each, per_shard)) for each in _folders(folder)]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return a folder and its sub-folders."""
+    return sorted(Path(each) for each, _, _ in os.walk(folder))
 
 
 def _pack(folder: Path, count: int, files: list[str]) -> None:
