@@ -31,7 +31,7 @@ def test_doctor_runs_every_check(copy):
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
         "python", "torch", "device", "CRF", "params", "data", "images", "masks", "backbone",
-        "weights", "saliency", "maps", "locks",
+        "weights", "saliency", "maps", "brought", "locks",
     ]  # fmt: skip
 
 
