@@ -77,7 +77,7 @@ def in_project(command: Callable[..., None]) -> Callable[..., None]:
 
 for name, command in COMMANDS.items():
     app.command(name)(in_project(command) if name in ONLY_IN_A_PROJECT else command)
-app.add_typer(export.app, name="export", help="Write masks for other tools.")
+app.add_typer(export.app, name="export", help="Write masks or a trained segmenter for other tools.")
 
 
 def explain(error: Exception) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from app import template
 from pipeline.core.arrays import Float, UInt8
 from pipeline.inference import tiles
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:  # an exported model needs neither torch nor pydantic
     from pipeline.core.config import Infer
     from pipeline.crf.config import Crf
 
-PRESETS = Path(__file__).resolve().parents[1] / "presets"
 ONNX_FILE = "model.onnx"  # in the folder of an exported model
 
 
@@ -78,8 +78,9 @@ def preset() -> dict[str, Any]:
     """Return the params of the preset for photographs."""
     from pipeline.core.params import lay_over, read_yaml
 
-    values = read_yaml(PRESETS / "shapes.yaml")
-    lay_over(values, read_yaml(PRESETS / "photos.yaml"))
+    presets = template.source() / "presets"
+    values = read_yaml(presets / "shapes.yaml")
+    lay_over(values, read_yaml(presets / "photos.yaml"))
     return values
 
 

@@ -20,7 +20,6 @@ from pipeline.params import Params, load_params
 
 PRESET, PHOTOS = "photos", "photos"
 FEW_IMAGES = 20  # of a class
-COMMAND = "guidelabel" if __name__.startswith("guidelabel.") else "python cli.py"
 
 
 @dataclass(frozen=True)
@@ -163,9 +162,9 @@ def _bring_model(folder: Path, params: Params) -> bool:
 
 
 def _next(folder: Path, *, has_model: bool) -> str:
-    steps = [f"cd {quote(str(folder))}", f"{COMMAND} run"]
+    steps = [f"cd {quote(str(folder))}", f"{template.COMMAND} run"]
     if not has_model:
-        steps.insert(1, f"{COMMAND} fetch u2netp")
+        steps.insert(1, f"{template.COMMAND} fetch u2netp")
     return " && ".join(steps)
 
 

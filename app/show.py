@@ -53,15 +53,16 @@ def show(layout: Layout, params: Params, key: str, *, output: Path | None = None
 
 
 def find(samples: Sequence[Sample], key: str) -> Sample:
-    """Return the image with an id, a file name, or the last part of a path.
+    """Return the image with an id, an id and its suffix, a file name, or a path.
 
     Raises:
         UserError: there is none, or there are several.
     """
     wanted = matched(key)
     by_id = {matched(sample.id): sample for sample in samples}
-    if wanted in by_id:
-        return by_id[wanted]
+    by_file = {matched(f"{sample.id}{sample.image.suffix}"): sample for sample in samples}
+    if sample := by_id.get(wanted) or by_file.get(wanted):
+        return sample
     named = [s for s in samples if wanted in (matched(s.image.name), matched(s.image.stem))]
     named = named or [s for s in samples if matched(s.image.as_posix()) == wanted]
     if len(named) == 1:

@@ -22,6 +22,7 @@ PARTS = (
     "stages/**/*.py",
 )  # fmt: skip
 PARAMS = "presets/shapes.yaml"
+COMMAND = "guidelabel" if __name__.startswith("guidelabel.") else "python cli.py"
 NOBODY = ("-c", "user.name=GuideLabel", "-c", "user.email=guidelabel@localhost")
 
 

@@ -128,6 +128,11 @@ def test_outside_a_project_one_line_says_how_to_make_one(site, tmp_path):
     assert call(site, tmp_path, "-m", "guidelabel", "status", "--help").returncode == 0
 
 
+def test_outside_a_project_the_package_knows_the_preset_for_photographs(site, tmp_path):
+    code = "from guidelabel.app import nets; print(nets.default_crf().iterations)"
+    assert call(site, tmp_path, "-c", code).stdout == "10\n"
+
+
 def test_in_a_project_the_command_runs_the_code_of_the_project(site, tmp_path):
     call(site, tmp_path, "-c", "from guidelabel.app import template as t; t.lay_out(t.Path('new'))")
     project = tmp_path / "new"

@@ -36,10 +36,11 @@ def masks(
     The section "Open the masks in your annotation tool" of docs/photographs.md says where to click.
     """
     from app.exports.masks import export_masks
-    from app.exports.source import read_source
+    from app.exports.source import PREDICTIONS, read_source
     from pipeline.params import load_params
 
-    supervision = load_params(LAYOUT.params).segment.supervision[0]
+    own = source == PREDICTIONS  # the other sources need no params
+    supervision = load_params(LAYOUT.params).segment.supervision[0] if own else ""
     chosen = read_source(source, layout=LAYOUT, supervision=supervision)
     done = export_masks(chosen, output, name=name, polygons=polygons)
     out.print(f"{done.count} images in {output}; classes: {', '.join(chosen.classes[1:])}")

@@ -1,6 +1,7 @@
 """The command that makes a project from a folder of tagged photographs."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,11 +52,16 @@ def create_project(
     if quiet:
         out.print(project.next)
         return
-    seconds = _estimate(project) if estimate else None
+    seconds = _estimate(project) if estimate and _can_train() else None
     if as_json:
         print(json.dumps(describe(project, seconds), indent=2, ensure_ascii=False))
     else:
         _show(project, seconds)
+
+
+def _can_train() -> bool:
+    """Whether the extra `train` is installed. Without it, there is nothing to estimate."""
+    return find_spec("torch") is not None
 
 
 def _estimate(project: "NewProject") -> "Estimate":
@@ -108,6 +114,8 @@ def _show(project: "NewProject", estimate: "Estimate | None") -> None:
     _show_advice(project)
     if estimate:
         out.print(_time(estimate))
+    if not _can_train():
+        out.print("note: a run needs further packages; type `pip install 'guidelabel[train]'`")
     out.print(f"\nNext:\n{project.next}")
 
 

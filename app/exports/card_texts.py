@@ -67,7 +67,7 @@ def supervision(name: str) -> str:
 
 def saliency(name: str, source: str | None) -> str:
     """Say what the saliency maps learned from; empty if the supervision needs none."""
-    if name not in ("guide", *ROUNDS) or source is None:
+    if name not in ("guide", "corrected", *ROUNDS) or source is None:
         return ""
     return f"`{source}`, which has learned from {TRAINED_ON.get(source, 'something unknown')}"
 

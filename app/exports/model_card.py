@@ -63,8 +63,9 @@ def read_run(layout: Layout, supervision: str) -> Run:
     else:
         made_of = provenance.describe(layout, f"train_segment@{supervision}")
     lines = links.lines(links.read_scores(map(layout.scores, SCORED))) if fits else []
-    mine = {f"{link}_{supervision}" for link in ("segmenter", "refined")}
-    others = tuple(f"{link}_" for link in ("segmenter", "refined"))
+    by_supervision = ("labels", "segmenter", "refined")
+    mine = {f"{link}_{supervision}" for link in by_supervision}
+    others = tuple(f"{link}_" for link in by_supervision)
     lines = [line for line in lines if line.link in mine or not line.link.startswith(others)]
     why = "no image of this data has a mask" if fits else "this model was not scored"
     return Run(supervision, made_of, formats.read_json(layout.counts), lines, why)

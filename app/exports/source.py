@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.sources import RECORD
+from app.template import COMMAND
 from pipeline.core import formats, shards
 from pipeline.core.arrays import VOID, UInt8
 from pipeline.core.errors import MissingFileError, UserError
@@ -15,7 +16,7 @@ from pipeline.core.samples import read_samples
 
 BACKGROUND = "background"
 GUIDE, PREDICTIONS = "guide", "predictions"  # the sources of the last run
-RUN = "run `python cli.py run` first"
+RUN = f"run `{COMMAND} run` first"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _fits(content: Any) -> bool:
 
 
 def _predict(folder: Path) -> str:
-    return f"`python cli.py predict IMAGES -o {folder}`"
+    return f"`{COMMAND} predict IMAGES -o {folder}`"
 
 
 def read_mask(image: Masked, classes: Sequence[str]) -> UInt8:

@@ -9,7 +9,7 @@ from pipeline.core.errors import MissingFileError, UserError, listing
 from pipeline.core.samples import Sample
 from pipeline.dataset import checks, masks
 from pipeline.dataset.entries import Entry
-from pipeline.dataset.names import check_encoding, matched
+from pipeline.dataset.names import matched
 
 PARAMS = {"brought": "brought.path", "corrected": "brought.corrections"}  # by supervision
 
@@ -32,9 +32,7 @@ def find(folder: Path, ids: Collection[str], *, supervision: str) -> tuple[dict[
     fix = f"correct {param}, or remove {supervision} from segment.supervision"
     if not folder.is_dir():
         raise MissingFileError(folder, f"put masks ID.png there, {fix}")
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and _is_data(p))
-    check_encoding(folder, files)
-    pngs = {matched(_key(p, folder)): p for p in files if p.suffix.lower() == ".png"}
+    files, pngs = masks.list_data(folder), masks.by_id(folder)
     found = {key: pngs[matched(key)] for key in ids if matched(key) in pngs}
     if not found:
         such = f", such as {files[0].name}," if files else ""
@@ -42,15 +40,7 @@ def find(folder: Path, ids: Collection[str], *, supervision: str) -> tuple[dict[
             f"{folder}: none of its {len(files)} files{such} is the mask of an image; save each "
             f"mask as ID.png, such as {min(ids, default='a')}.png, {fix}"
         )
-    return found, len(files) - len(found)
-
-
-def _is_data(path: Path) -> bool:
-    return not path.name.startswith(".") and path.name not in masks.NOT_DATA
-
-
-def _key(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_suffix("").as_posix()
+    return found, len({*files} - {*found.values()})
 
 
 def read(sample: Sample, mask: Path, classes: Sequence[str]) -> tuple[UInt8, tuple[str, ...]]:

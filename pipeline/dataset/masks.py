@@ -36,9 +36,8 @@ def find(root: Path, ids: Collection[str]) -> dict[str, Path]:
             if other.is_dir() and other.name.lower() in ("mask", "masks"):
                 raise UserError(f"{other}: is not read; rename the folder to masks")
         return {}
-    files = _files(folder)
-    pngs = {matched(id_of(name)): folder / name for name in list_files(folder, (".png",))}
-    masks = {key: path for key, path in pngs.items() if key in ids}
+    files = list_data(folder)
+    masks = {key: path for key, path in by_id(folder).items() if key in ids}
     if files and not masks:
         first = files[0].relative_to(folder)
         raise UserError(
@@ -49,12 +48,21 @@ def find(root: Path, ids: Collection[str]) -> dict[str, Path]:
     return masks
 
 
+def by_id(folder: Path) -> dict[str, Path]:
+    """Map the id of each PNG of a folder and its sub-folders, in the form for comparisons, to it.
+
+    Raises:
+        UserError: a name is not UTF-8.
+    """
+    return {matched(id_of(name)): folder / name for name in list_files(folder, (".png",))}
+
+
 def count_files(root: Path) -> int:
     """Count the files in ROOT/masks and its sub-folders."""
-    return len(_files(root / "masks"))
+    return len(list_data(root / "masks"))
 
 
-def _files(folder: Path) -> list[Path]:
+def list_data(folder: Path) -> list[Path]:
     """Return the files of a folder and its sub-folders, without those that other tools leave."""
     paths = sorted(folder.rglob("*")) if folder.is_dir() else []
     shown = [p for p in paths if not p.name.startswith(".") and p.name not in NOT_DATA]

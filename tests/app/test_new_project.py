@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
+import sys
 
 import pytest
 
 from app import new_project, photographs
-from app.commands.new import describe
+from app.commands.new import create_project, describe
 from pipeline.core import formats
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
@@ -187,6 +188,15 @@ def test_the_command_line(images, tags, tmp_path):
     assert again.returncode == 1 and again.stderr.splitlines()[-1] == (
         "error: mine: is not empty; choose a new folder"
     )
+
+
+def test_a_base_installation_makes_a_project_without_an_estimate(
+    images, tags, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    create_project(tmp_path / "mine", images=images, tags=tags)
+    shown = capsys.readouterr().out
+    assert "type `pip install 'guidelabel[train]'`" in shown and "a run takes" not in shown
 
 
 def test_epochs_stay_if_there_are_enough_photographs(tmp_path):

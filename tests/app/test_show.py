@@ -60,7 +60,7 @@ def test_a_panel_has_a_tile_for_each_link_that_has_run(layout):
         assert picture.width == 5 * WIDTH_PX - 4
 
 
-@pytest.mark.parametrize("key", ["a/dog", "dog", "dog.png"])
+@pytest.mark.parametrize("key", ["a/dog", "a/dog.png", "dog", "dog.png"])
 def test_an_image_is_found_by_its_id_or_its_name(layout, key):
     assert show.show(layout, load_params(layout.params), key).tags == ("dog",)
 

@@ -24,7 +24,8 @@ const swatches = (pairs) => pairs.map(([text, colour]) => {
 const classes = (indices) => swatches(indices.map((i) => [data.classes[i], data.colours[i]]));
 const names = (indices) => indices.map((i) => data.classes[i]).join(" ");
 const shown = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
-const file = (folder, image) => `${folder}/${encodeURIComponent(image.id)}.webp`;
+// An id may be a path. Chromium refuses a slash that is written as %2F.
+const file = (folder, image) => `${folder}/${image.id.split("/").map(encodeURIComponent).join("/")}.webp`;
 // A strip holds all layers below each other; object-position shows one of them.
 const place = (i, count) => `0 ${count > 1 ? (100 * i) / (count - 1) : 0}%`;
 

@@ -71,6 +71,7 @@ def test_a_model_that_learned_from_masks_says_so(tmp_path):
     assert "**Supervision**: masks of these images: full supervision" in text
     assert "without masks" not in text and "No person drew the masks" not in text
     assert "**Saliency**" not in text
+    assert "**Saliency**: `net`" in card(tmp_path / "other", supervision="corrected").text
 
 
 def test_without_scores_or_records_the_card_says_so(tmp_path):

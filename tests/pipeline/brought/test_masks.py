@@ -71,6 +71,16 @@ def test_accents_match_in_both_forms(tmp_path):
     assert find(tmp_path, "\u00e9")[0] == {"\u00e9": "e\u0301.png"}
 
 
+def test_ids_are_those_of_images_with_blanks_and_through_links(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/b.png").touch()
+    (tmp_path / "masks/dogs ").mkdir(parents=True)
+    (tmp_path / "masks/dogs /a .png").touch()
+    (tmp_path / "masks/link").symlink_to(tmp_path / "elsewhere")
+    found, unused = find(tmp_path / "masks", "dogs/a", "link/b")
+    assert found == {"dogs/a": "dogs /a .png", "link/b": "link/b.png"} and unused == 0
+
+
 @pytest.mark.parametrize("supervision, param", masks.PARAMS.items())
 def test_a_folder_without_masks_names_the_param(tmp_path, supervision, param):
     with pytest.raises(UserError, match=rf"none: not found; .*correct {param}, or remove"):

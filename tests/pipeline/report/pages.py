@@ -67,6 +67,8 @@ def write(folder: Path, made: page.Content) -> Path:
         first = folder / name / ".first.webp"
         Image.fromarray(big).save(first)
         for s in made.shown:
-            (folder / name / f"{s.sample.id}.webp").hardlink_to(first)
+            file = folder / name / f"{s.sample.id}.webp"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.hardlink_to(first)
     (folder / "index.html").write_text(page.render(made))
     return folder / "index.html"

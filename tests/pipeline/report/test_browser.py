@@ -225,7 +225,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_shows_the_tall_chain(visit, sma
 
 
 def test_names_with_signs_of_html_and_of_addresses_show_their_pictures(visit, tmp_path):
-    key = """a#b?c%20d"><script>x<'&é;[b]"""
+    key = """sub/a#b?c%20d"><script>x<'&é;[b]"""
     made = pages.content(shown=[pages.image(0, key=key)])
     tab = visit(pages.write(tmp_path / "report", made))
     assert shown(tab) == [key]
