@@ -47,9 +47,9 @@ def test_brought_masks_train_and_are_scored_beside_the_guide_labels(project):
 @pytest.mark.slow
 def test_a_correction_changes_the_next_run_and_only_what_follows_from_it(project):
     layout = Layout()
-    one, two, *_ = [s for s in read_samples(layout.samples) if s.split == "train"]
+    train = [s for s in read_samples(layout.samples) if s.split == "train"]
     folder = layout.root / "data/corrections"
-    for sample in (one, two):
+    for sample in train[:2]:
         label = formats.read_label(layout.labels("full") / f"{sample.id}.png")
         formats.write_label(folder / f"{sample.id}.png", label)
     project.change({"segment": {"supervision": ["corrected"]}})
@@ -57,10 +57,11 @@ def test_a_correction_changes_the_next_run_and_only_what_follows_from_it(project
              "evaluate_segment", "report"]  # fmt: skip
     assert sorted(project.repro()) == sorted(after)
     before = formats.digest(layout.segmenter("corrected"))
-    label = formats.read_label(folder / f"{two.id}.png")
-    formats.write_label(folder / f"{two.id}.png", np.where(label, 0, 1).astype(np.uint8))
+    for sample in train:  # an epoch leaves out images that do not fill a batch
+        label = formats.read_label(layout.labels("full") / f"{sample.id}.png")
+        formats.write_label(folder / f"{sample.id}.png", np.where(label, 0, 1).astype(np.uint8))
     assert sorted(project.repro()) == sorted(after)
     assert formats.digest(layout.segmenter("corrected")) != before
-    found = formats.read_label(layout.labels("corrected") / f"{two.id}.png")
+    found = formats.read_label(layout.labels("corrected") / f"{sample.id}.png")
     assert (found == np.where(label, 0, 1)).all()
     assert project.repro() == []
