@@ -142,7 +142,7 @@ def _check_scores(files: Sequence[Path]) -> None:
     """Check the form of score files, which somebody may have edited.
 
     Raises:
-        UserError: a file has another form, or a score is no finite number.
+        UserError: a file is not a score file, or a score is not a finite number.
     """
     for file in files:
         try:
@@ -152,7 +152,7 @@ def _check_scores(files: Sequence[Path]) -> None:
         except (AttributeError, TypeError):
             fits = False
         if not fits:
-            raise UserError(f"{file}: is no score file; delete it and run the chain again")
+            raise UserError(f"{file}: is not a score file; delete it and run the chain again")
 
 
 def _fetch_revision(layout: Layout, name: str, target: Path) -> Path:

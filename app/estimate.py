@@ -135,7 +135,7 @@ def _forward_passes(options: Infer, train: Train, middle: Photograph) -> float:
 
 
 def _saliency_seconds(params: Params, middle: Photograph, root: Path) -> float:
-    """Return the seconds of one core for an image; 0 if there is no model."""
+    """Return how many seconds one core needs for an image; 0 without a model."""
     option = params.saliency.option()
     if not isinstance(option, SaliencyOnnx) or not (root / option.file).is_file():
         return 0.0
@@ -146,7 +146,7 @@ def _saliency_seconds(params: Params, middle: Photograph, root: Path) -> float:
 
 
 def _crf_seconds(params: Params, photographs: Sequence[Photograph], middle: Photograph) -> float:
-    """Return the seconds of one core for an image of the mean size."""
+    """Return how many seconds one core needs for an image of the mean size."""
     crf, image = dense.chosen(params.crf, params.refine.crf), formats.read_image(middle.path)
     factor = min(1.0, (CRF_PX / (image.shape[0] * image.shape[1])) ** 0.5)
     image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)

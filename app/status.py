@@ -44,5 +44,5 @@ def _log(layout: Layout, name: str) -> tuple[float | None, int | None]:
     path = layout.log / f"{name.rpartition(':')[2].replace('@', '_')}.json"
     log = formats.read_json(path) if path.exists() else {}
     if not isinstance(log, dict):
-        raise UserError(f"{path}: is no log of a stage; delete it")
+        raise UserError(f"{path}: is not the log of a stage; delete it")
     return log.get("seconds"), log.get("peak_mib")

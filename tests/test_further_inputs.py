@@ -690,7 +690,7 @@ def compare(one="a", **files):
     '{"classifier": {"val": {"mAP": "x"}}}', '{"classifier": {"val": {"mAP": NaN}}}',
 ])  # fmt: skip
 def test_scores_that_somebody_edited(text):
-    refuses(lambda: compare(seed=text), r"a/data/scores/seed\.json: is no score file; delete it")
+    refuses(lambda: compare(seed=text), r"a/data/scores/seed\.json: is not a score file; delete it")
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "--help", "HEAD", "loop"])
@@ -715,7 +715,7 @@ def test_counts_without_the_ids_of_their_images():
 
 def test_a_log_that_somebody_changed():
     formats.write_json(Layout().log / "prepare.json", [])
-    refuses(lambda: status._log(Layout(), "prepare"), r"log/prepare\.json: is no log of a stage")
+    refuses(lambda: status._log(Layout(), "prepare"), r"prepare\.json: is not the log of a stage")
 
 
 def test_a_chain_without_stages(params):
