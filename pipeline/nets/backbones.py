@@ -41,15 +41,16 @@ def vgg16(output_stride: int, weights: str, *, classify: bool, deeplab: bool = F
         load_trunk(net, state, weights=weights)
     layers = list(net)
     blocks = [layers[0:4], layers[5:9], layers[10:16], layers[17:23], layers[24:30]]
+    halve = partial(nn.MaxPool2d, 3, 2, 1) if deeplab else partial(nn.MaxPool2d, 2, ceil_mode=True)
     strides = [1, 2, 4, 8, 16]
     for i, block in enumerate(blocks[1:], 1):
         if strides[i] <= output_stride:
-            block.insert(0, nn.MaxPool2d(3, 2, 1) if deeplab else nn.MaxPool2d(2, ceil_mode=True))
+            block.insert(0, halve())
         elif deeplab:
             block.insert(0, nn.MaxPool2d(3, 1, 1))
             _dilate(block, 2)
     if output_stride == 32:
-        blocks.append([nn.MaxPool2d(2, ceil_mode=True)])
+        blocks.append([halve()])
         strides.append(32)
     elif deeplab:
         blocks[-1].append(nn.MaxPool2d(3, 1, 1))
