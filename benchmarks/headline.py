@@ -4,7 +4,8 @@
 
 A to F are kept copies of data/scores, one for each random seed. The table shows the mean over the
 seeds, their standard deviation, and the 95 % bootstrap interval over images of that mean. With two
-runs, it also shows their difference with its paired interval.
+runs, it also shows their difference with its paired interval. `benchmarks.headline_runs` makes the
+copies.
 """
 
 import sys
@@ -30,10 +31,18 @@ LINES = {
     "segmenter + CRF, val, several tags": ("segment", "refined_guide.val.several_tags_mIoU"),
     "segmenter, full masks, val": ("segment", "segmenter_full.val.mIoU"),
     "segmenter + CRF, full masks, val": ("segment", "refined_full.val.mIoU"),
+    "segmenter + CRF, full masks, val, several tags": (
+        "segment",
+        "refined_full.val.several_tags_mIoU",
+    ),
 }
 SHARES = {
     "FS%, val": ("segmenter, val", "segmenter, full masks, val"),
     "FS% with CRF, val": ("segmenter + CRF, val", "segmenter + CRF, full masks, val"),
+    "FS% with CRF, val, several tags": (
+        "segmenter + CRF, val, several tags",
+        "segmenter + CRF, full masks, val, several tags",
+    ),
 }
 
 

@@ -1,13 +1,18 @@
 """The numbers that the benchmarks compute from measured times."""
 
+from functools import reduce
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from benchmarks import brought, headline, measure, per_image, scale
+from benchmarks import brought, headline, headline_runs, measure, per_image, scale
 from pipeline.core import formats
 from pipeline.core.arrays import VOID
 from pipeline.core.layout import Layout
+from pipeline.core.params import read_yaml
 from pipeline.guide import rules
+from tests.conftest import ROOT
 
 
 def test_the_ratio_is_our_speed_over_the_peers(monkeypatch):
@@ -76,6 +81,36 @@ def test_headline_pairs_the_images_of_two_runs(tmp_path):
     assert one["FS%, val"].text() == "100.0 (100.0 to 100.0)"
     assert other["segmenter, val"].minus(one["segmenter, val"]) == "+0.0 (+0.0 to +0.0)"
     assert " ± 0.0 (" in other["segmenter, val"].text()
+
+
+def test_headline_runs_are_kept_one_by_one_and_continue(tmp_path, monkeypatch, capsys):
+    """The fourth run fails. The next call starts with it, and ends with a table for each source."""
+    monkeypatch.chdir(tmp_path)
+    _save_counts(headline_runs.SCORES)
+    calls, fails = [], [4]
+
+    def run(command, check):
+        calls.append(command[2:])
+        runs = [c for c in calls if c[0] == "run"]
+        return SimpleNamespace(returncode=int(command[2] == "run" and len(runs) in fails))
+
+    monkeypatch.setattr(headline_runs.subprocess, "run", run)
+    with pytest.raises(SystemExit):
+        headline_runs.main("shapes", "seed.train.epochs=1")
+    assert {p.name for p in headline_runs.KEPT.iterdir()} == {"net-0", "net_paper-0", "onnx-0"}
+    fails.clear()
+    headline_runs.main("shapes", "seed.train.epochs=1")
+    uses, runs = calls[::2], calls[1::2]
+    assert uses == [["use", "shapes"]] * 13 and len(list(headline_runs.KEPT.iterdir())) == 12
+    assert runs[3] == runs[4] and all("seed.train.epochs=1" in r for r in runs)
+    assert [r[2] for r in runs[:5]] == ["random_seed=0"] * 5 and runs[12][2] == "random_seed=2"
+    assert capsys.readouterr().out.count("| FS% with CRF, val | 100.0") == 2
+
+
+def test_headline_runs_change_params_that_exist():
+    base = read_yaml(ROOT / "presets/shapes.yaml")
+    for change in {c for changes in headline_runs.RUNS.values() for c in changes}:
+        assert reduce(dict.__getitem__, change.partition("=")[0].split("."), base) is not None
 
 
 def test_brought_masks_are_eroded_and_a_tenth_swapped(tmp_path):
