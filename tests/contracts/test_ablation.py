@@ -80,6 +80,12 @@ def test_every_row_of_a_table_is_in_a_list_and_every_value_has_a_column(name):
         assert set(values) <= set(table.columns)
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_labels_scores_images_with_several_tags_by_themselves(name):
+    paths = {path.rpartition(".")[2] for path in TABLES[name].columns.values()}
+    assert "mIoU" not in paths or "several_tags_mIoU" in paths
+
+
 @pytest.mark.parametrize("name", [n for n, t in TABLES.items() if t.reference])
 def test_rows_that_are_compared_keep_their_pixel_counts(name):
     table = TABLES[name]
