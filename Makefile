@@ -76,7 +76,7 @@ secrets:
 
 audit:
 	@$(call tool,audit,pip-audit)
-	$(TOOLS)/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+	$(TOOLS)/audit/bin/pip-audit --strict --requirement requirements.lock --no-deps --disable-pip
 
 lowest: system
 	@$(call tool,lowest,uv)

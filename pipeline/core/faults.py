@@ -17,35 +17,42 @@ NO_MEMORY = (  # parts of messages of torch, OpenCV, CUDA, fork, threads and the
     "can't start new thread",
     "failed to map segment",
 )
+AGAIN = "run the same command again: finished work is kept"
 
 
 def explain(error: Exception) -> str:
     """Say in one line what happened and what to do. Return "" if it is no fault of the machine."""
-    again = "run the same command again: finished work is kept"
     fewer = f"set GUIDELABEL_WORKERS to less than {runtime.workers()}"
-    if full := next((e for e in _causes(error) if _is_disk_full(e)), None):
+    if full := next((e for e in causes(error) if _is_disk_full(e)), None):
         where = f"{full.filename}: " if full.filename else ""
-        return f"{where}the disk is full ({full.strerror}); make room, then {again}"
+        return f"{where}the disk is full ({full.strerror}); make room, then {AGAIN}"
     if isinstance(error, shutil.Error):  # of many files; it tells the reasons only as texts
         texts = tuple(map(os.strerror, DISK_FULL))
         named = [target for _, target, why in error.args[0] if any(text in why for text in texts)]
-        return f"{named[0]}: the disk is full; make room, then {again}" if named else ""
+        return f"{named[0]}: the disk is full; make room, then {AGAIN}" if named else ""
     if isinstance(error, FileNotFoundError) and "usable temporary directory" in str(error):
-        return f"no temporary file can be written; make room in /tmp or set TMPDIR, then {again}"
+        return f"no temporary file can be written; make room in /tmp or set TMPDIR, then {AGAIN}"
     if "DataLoader worker" in str(error):
         return (
             "a process that loads images was killed, perhaps because memory ran out; "
-            f"{fewer}, then {again}"
+            f"{fewer}, then {AGAIN}"
         )
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY):
-        return f"memory ran out; {fewer}, or lower batch or size_px in params.yaml, then {again}"
+        return f"memory ran out; {less_memory()}"
     return ""
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def less_memory() -> str:
+    """Say what to do if memory ran out."""
+    several = (count := runtime.workers()) > 1
+    fewer = f"set GUIDELABEL_WORKERS to less than {count}, or " if several else ""
+    return f"{fewer}lower batch or size_px in params.yaml, then {AGAIN}"
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield the error and those behind it. torch.save raises another error over a full disk's."""
-    cause: BaseException | None = error
+    cause = error
     while cause:
         yield cause
         cause = cause.__cause__ or cause.__context__

@@ -1,5 +1,6 @@
 """Whether another run uses the folder, read from DVC's record of locks."""
 
+import logging
 import os
 import subprocess
 import time
@@ -7,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from app import dvc_process, locks
+from app import dvc_process, locks, watched_dvc
 from pipeline.core import formats
 
 
@@ -42,3 +43,32 @@ def test_only_the_lock_of_a_living_process_counts(tmp_path, monkeypatch, mode, p
     assert not dvc_process._busy()
     lock(pid, mode)
     assert dvc_process._busy() == busy
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("failed to run: python -m stages seed, exited with -9", "killed the stage (signal 9)"),
+        ("exited with 137", "killed the stage (signal 9)"),
+        ("exited with -11", "a library crashed (signal 11)"),
+        ("exited with 134", "a library crashed (signal 6)"),
+        ("exited with 1", ""),
+        ("exited with 130", ""),
+        ("failed to reproduce 'seed'", ""),
+    ],
+)
+def test_a_signal_that_ended_a_stage_is_explained(text, says):
+    line = watched_dvc.explain_signal(text)
+    assert says in line and bool(says) == bool(line)
+
+
+def test_the_explanation_looks_behind_the_error_that_dvc_logs(monkeypatch):
+    monkeypatch.setattr(watched_dvc.Record, "explanations", [])
+    cause = OSError("failed to run: x, exited with -9")
+    error = ValueError("failed to reproduce 'x'")
+    error.__cause__ = cause
+    info = (type(error), error, None)
+    watched_dvc.Record("dvc", logging.INFO, "", 1, "", (), info)
+    assert not watched_dvc.Record.explanations
+    watched_dvc.Record("dvc", logging.ERROR, "", 1, "", (), info)
+    assert len(watched_dvc.Record.explanations) == 1
