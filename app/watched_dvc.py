@@ -49,7 +49,7 @@ class Record(logging.LogRecord):
         if self.levelno >= logging.ERROR:
             error = self.exc_info[1] if self.exc_info else None
             texts = [self.getMessage(), *map(str, faults.causes(error))]
-            self.explanations += filter(None, map(explain_signal, texts))
+            self.explanations.extend(filter(None, map(explain_signal, texts)))
 
 
 if __name__ == "__main__":
