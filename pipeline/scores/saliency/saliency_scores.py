@@ -15,7 +15,7 @@ LEVELS = np.arange(256, dtype=np.float32) / 255
 SALIENCY_CURVE = ("threshold", "precision", "recall", "F")
 TRAINED_ON = {
     "net": "boxes or masks of classes outside the list",
-    "onnx": "as the model's makers say; off-the-shelf models learn from pixel masks",
+    "onnx": "what its makers say; off-the-shelf models learn from pixel masks",
     "folder": "maps brought by the user",
     "classical": "nothing",
     "oracle": "the ground truth itself",
