@@ -6,6 +6,7 @@ from pipeline.core.config import Infer
 from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS
 from pipeline.scores.saliency.saliency_scores import TRAINED_ON
 
+FUSED = ("guide", "corrected", *ROUNDS)  # supervisions that saliency maps are a part of
 WEAK = ("guide", "seed", *ROUNDS, *BOXES, *BOX_ROUNDS)  # supervisions without masks
 _TAGS = 'image tags, such as "dog, person". No mask and no box of these images'
 _BOXES = "a box around each object, with its class. No mask of these images"
@@ -60,16 +61,28 @@ LICENCES = {
 }
 
 
-def supervision(name: str) -> str:
-    """Say what the labels that the segmenter learned from were made of."""
+def is_weak(name: str, source: str | None = None) -> bool:
+    """Whether the labels that the segmenter learned from were made without masks of its images."""
+    return name in WEAK and not (name in FUSED and source == "oracle")
+
+
+def supervision(name: str, source: str | None = None) -> str:
+    """Say what the labels that the segmenter learned from were made of.
+
+    Args:
+        name: one of `segment.supervision`.
+        source: `saliency.source`. "oracle" is the true masks.
+    """
+    if source == "oracle" and name in FUSED:
+        name = "oracle"
     return SUPERVISION.get(name, f"labels of the kind `{name}`")
 
 
 def saliency(name: str, source: str | None) -> str:
     """Say what the saliency maps learned from; empty if the supervision needs none."""
-    if name not in ("guide", "corrected", *ROUNDS) or source is None:
+    if name not in FUSED or source in (None, "oracle"):
         return ""
-    return f"`{source}`, which has learned from {TRAINED_ON.get(source, 'something unknown')}"
+    return f"`{source}`, which has learned from {TRAINED_ON.get(str(source), 'something unknown')}"
 
 
 def start(weights: str | None) -> str:

@@ -94,7 +94,8 @@ def write_card(
     content = {
         "classes": description["classes"][1:],
         "labels": description["classes"],
-        "weak": run is not None and run.supervision in card_texts.WEAK,
+        "weak": run is not None
+        and card_texts.is_weak(run.supervision, _param(run, "saliency.source")),
         "use": card_texts.USE[name],
         "learned": _learned(model, run),
         "scores": _rows(run.lines) if run else [],
@@ -154,8 +155,9 @@ def _learned(model: Trained, run: Run | None) -> list[tuple[str, str]]:
     )
     if again := run.counts.get("val_images_in_train"):
         data += f". {again} images of val are also in train"
-    supervision = card_texts.supervision(run.supervision)
-    saliency = card_texts.saliency(run.supervision, _param(run, "saliency.source"))
+    source = _param(run, "saliency.source")
+    supervision = card_texts.supervision(run.supervision, source)
+    saliency = card_texts.saliency(run.supervision, source)
     more = [("Saliency", saliency)] if saliency else []
     return [("Supervision", supervision), *more, *lines, ("Data", data)]
 

@@ -74,6 +74,13 @@ def test_a_model_that_learned_from_masks_says_so(tmp_path):
     assert "**Saliency**: `net`" in card(tmp_path / "other", supervision="corrected").text
 
 
+def test_guide_labels_of_true_masks_are_not_called_weak():
+    assert not card_texts.is_weak("guide", "oracle") and card_texts.is_weak("guide", "net")
+    assert "it has seen masks" in card_texts.supervision("guide", "oracle")
+    assert "No mask" in card_texts.supervision("guide", "net")
+    assert card_texts.saliency("guide", "oracle") == ""
+
+
 def test_without_scores_or_records_the_card_says_so(tmp_path):
     without = card(tmp_path, lines=[])
     assert "None: no image has a mask." in without.text and without.data.eval_results is None
