@@ -13,10 +13,11 @@ import cv2
 
 from app.nets import Net, load_net, logits_of
 from app.segmenter import LABEL, OVERLAY, PROBABILITIES, Prediction, label_of
-from app.sources import RECORD, Photo, Source, readable
+from app.sources import RECORD, Source, readable
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import Float
 from pipeline.core.errors import UserError, unwritable
+from pipeline.inference.sizes import Photo
 
 if TYPE_CHECKING:  # an exported model needs neither torch nor pydantic
     from pipeline.core.config import Infer

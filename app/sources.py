@@ -14,6 +14,7 @@ from pipeline.core import formats, runtime, tables
 from pipeline.core.errors import UserError
 from pipeline.core.formats import SUFFIXES
 from pipeline.dataset.names import MAX_ID_BYTES, is_too_long
+from pipeline.inference.sizes import Photo
 
 RECORD = "made_of.json"  # in the output folder: network, params and files behind the results
 STANDARD_INPUT, LIST = "-", ".txt"
@@ -27,16 +28,6 @@ class Source:
 
     id: str
     path: Path
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photograph that can be decoded, and the size of its upright picture."""
-
-    id: str
-    image: Path
-    height_px: int
-    width_px: int
 
 
 def find(items: Sequence[str], *, standard_input: BinaryIO) -> list[Source]:

@@ -13,10 +13,11 @@ import numpy as np
 from app.nets import logits_of
 from app.predict import Predictor, Results, begin
 from app.segmenter import LABEL, OVERLAY, Prediction, label_of
-from app.sources import Photo, Source
+from app.sources import Source
 from pipeline.core import decoding, formats, runtime
 from pipeline.core.arrays import UInt8
 from pipeline.core.errors import UserError, unwritable
+from pipeline.inference.sizes import Photo
 
 FRAME = "frame_{:06d}"
 MADE = "overlay.mp4"  # in the folder of the results

@@ -15,7 +15,7 @@ from pipeline.core.params import fingerprint
 from pipeline.crf import dense
 from pipeline.crf.config import Crf, CrfSets
 from pipeline.inference import infer
-from pipeline.inference.whole import Photo
+from pipeline.inference.sizes import Photo
 from pipeline.nets import checkpoint
 from pipeline.saliency import training_set
 from pipeline.saliency.boxes import Boxed

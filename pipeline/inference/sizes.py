@@ -1,9 +1,11 @@
-"""The size at which a network sees a whole image, and the resizing to it. Needs no torch.
+"""Images and their sizes: that of the file, and that at which a network sees it. Needs no torch.
 
 Shapes: H, W size of the image in px.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -11,6 +13,16 @@ import cv2
 from pipeline.core.arrays import UInt8
 
 Size = tuple[int, int]  # height and width in px
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image without tags or split, and the size of its upright picture."""
+
+    id: str
+    image: Path
+    height_px: int
+    width_px: int
 
 
 def target_size(height_px: int, width_px: int, *, long_px: int, stride: int) -> Size:

@@ -41,16 +41,6 @@ class Picture(Protocol):
         """The width of the upright image."""
 
 
-@dataclass(frozen=True)
-class Photo:
-    """An image without tags or split."""
-
-    id: str
-    image: Path
-    height_px: int
-    width_px: int
-
-
 P = TypeVar("P", bound=Picture)
 
 

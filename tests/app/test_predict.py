@@ -5,9 +5,9 @@ import os
 import pytest
 
 from app import predict
-from app.sources import Photo
 from pipeline.core import formats
 from pipeline.core.errors import UserError
+from pipeline.inference.sizes import Photo
 from tests.conftest import photo
 
 

@@ -12,12 +12,13 @@ from PIL import Image
 
 from app import nets, parts, predict, probabilities, segmenter
 from app.segmenter import Segmenter
-from app.sources import Photo, Source
+from app.sources import Source
 from pipeline.core import formats
 from pipeline.core.config import Infer
 from pipeline.core.errors import UserError
 from pipeline.core.params import section
 from pipeline.inference import infer
+from pipeline.inference.sizes import Photo
 from pipeline.nets import checkpoint
 from pipeline.seeds.classifier import Classifier, classifier_spec
 from pipeline.seeds.config import SeedMaps, SeedModel

@@ -6,9 +6,10 @@ import os
 import pytest
 
 from app import predict, sources
-from app.sources import Photo, Source
+from app.sources import Source
 from pipeline.core import formats
 from pipeline.core.errors import UserError
+from pipeline.inference.sizes import Photo
 from tests.conftest import photo
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from pipeline.core.config import Infer
 from pipeline.core.samples import Sample
 from pipeline.inference import infer, whole
-from pipeline.inference.sizes import target_size
+from pipeline.inference.sizes import Photo, target_size
 from tests.conftest import photo
 
 
@@ -101,7 +101,7 @@ def test_native_is_each_images_own_size_rounded_to_the_stride(tmp_path):
     sizes = {"small": (70, 100), "large": (375, 500), "tiny": (5, 40)}  # height, width
     for name, (height, width) in sizes.items():
         photo(tmp_path / f"{name}.png", size=(width, height))
-    pictures = [whole.Photo(n, tmp_path / f"{n}.png", *size) for n, size in sizes.items()]
+    pictures = [Photo(n, tmp_path / f"{n}.png", *size) for n, size in sizes.items()]
     native = options(size_px="native", scales=(1.0, 2.0))
     _, batches = whole.whole_batches(pictures, native, stride=16)
     seen = {batch[0].id: [tuple(v.shape[2:]) for v in views] for batch, views in batches}
