@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import UInt8
-from pipeline.core.errors import UserError, unwritable
+from pipeline.core.errors import COMMAND, UserError, unwritable
 
 CHUNK = 1 << 20
 GIB = 1 << 30
@@ -205,7 +205,7 @@ def _sbd(root: Path) -> str:
     """Download SBD, and add SegmentationClassAug/ and train_aug.txt to the VOC 2012 folder."""
     voc = root / "VOCdevkit/VOC2012"
     if not voc.is_dir():
-        raise UserError(f"{voc}: not found; run `python cli.py fetch voc2012` first")
+        raise UserError(f"{voc}: not found; run `{COMMAND} fetch voc2012` first")
     _fetch_archive(SBD, root)
     convert_sbd(root / "benchmark_RELEASE/dataset", voc)
     return f"SBD's masks are in {voc}; to use them, set data.options.voc.train_list to train_aug"

@@ -13,7 +13,7 @@ from app import presets, template
 from app.doctor import FEW_STEPS
 from app.photographs import Gathered, Photograph, gather
 from pipeline.core import formats
-from pipeline.core.errors import UserError, unwritable
+from pipeline.core.errors import COMMAND, UserError, unwritable
 from pipeline.core.layout import Layout
 from pipeline.dataset import sources
 from pipeline.params import Params, load_params
@@ -162,9 +162,9 @@ def _bring_model(folder: Path, params: Params) -> bool:
 
 
 def _next(folder: Path, *, has_model: bool) -> str:
-    steps = [f"cd {quote(str(folder))}", f"{template.COMMAND} run"]
+    steps = [f"cd {quote(str(folder))}", f"{COMMAND} run"]
     if not has_model:
-        steps.insert(1, f"{template.COMMAND} fetch u2netp")
+        steps.insert(1, f"{COMMAND} fetch u2netp")
     return " && ".join(steps)
 
 

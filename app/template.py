@@ -15,14 +15,13 @@ from pipeline.core.errors import UserError, unwritable
 # What a project has of a clone. hatch_build.py packs the same files. They do not name params.yaml,
 # because that of a clone may hold somebody's own params: a new project gets those of the demo.
 PARTS = (
-    ".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "LICENSE", "ablation/*.yaml",
-    "app/**/*.py", "app/**/templates/*", "cli.py", "data/lists/**/*.txt",
-    "data/pretext/none/README.md", "docs/*.md", "dvc.yaml", "optional/dvc.yaml",
+    ".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "CONTRIBUTING.md", "LICENSE",
+    "ablation/*.yaml", "app/**/*.py", "app/**/templates/*", "cli.py", "data/lists/**/*.txt",
+    "data/pretext/none/README.md", "docs/*.md", "docs/scale.png", "dvc.yaml", "optional/dvc.yaml",
     "pipeline/**/*.py", "pipeline/**/templates/*", "presets/*.yaml", "requirements.lock",
     "stages/**/*.py",
 )  # fmt: skip
 PARAMS = "presets/shapes.yaml"
-COMMAND = "guidelabel" if __name__.startswith("guidelabel.") else "python cli.py"
 NOBODY = ("-c", "user.name=GuideLabel", "-c", "user.email=guidelabel@localhost")
 
 

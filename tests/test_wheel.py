@@ -113,9 +113,33 @@ def test_the_package_imports_no_top_level_app_or_pipeline(packed):
             assert not imported(packed[target]) & (OURS - {"guidelabel"})
 
 
+IN_A_PROJECT = {  # modules whose commands run in a project alone, where cli.py is at hand
+    "app/chain.py",
+    "app/commands/chain.py",
+    "app/commands/results.py",
+    "app/commands/review.py",
+    "app/doctor.py",
+    "app/grid.py",
+    "app/locks.py",
+    "app/thresholds.py",
+    "pipeline/guide/rules.py",
+    "pipeline/report/templates/report.html",
+}
+
+
+def test_a_message_outside_a_project_names_the_installed_command(packed):
+    """There is no cli.py to run. `pipeline.core.errors.COMMAND` is what people type."""
+    ours = {k.removeprefix("guidelabel/"): file for k, file in packed.items()}
+    texts = {k: file.read_text() for k, file in ours.items() if not k.startswith("project/")}
+    own = {k for k, text in texts.items() if "python cli.py " in text}
+    assert own == IN_A_PROJECT
+
+
 def test_the_installed_command_runs_the_code_of_the_package(site, tmp_path):
     code = "import sys, guidelabel.cli as cli; print(cli.explain.__module__, *sys.modules)"
-    names = call(site, tmp_path, "-c", code).stdout.split()
+    code += "; from guidelabel.pipeline.core.errors import COMMAND; print(COMMAND)"
+    *names, command = call(site, tmp_path, "-c", code).stdout.split()
+    assert command == "guidelabel"
     assert names[0] == "guidelabel.cli" and "guidelabel.pipeline.core.errors" in names
     assert not {"app", "cli", "pipeline"} & set(names)
     assert " predict " in call(site, tmp_path, "-m", "guidelabel", "--help").stdout

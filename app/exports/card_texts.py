@@ -49,7 +49,7 @@ label, logits = torch.jit.load("model.pt")(torch.from_numpy(image)[None])
 `weights.safetensors` and `net.json` are a trained network as GuideLabel stores it:
 
 ```
-python cli.py predict photos --model FOLDER -o masks
+guidelabel predict photos --model FOLDER -o masks
 ```""",
 }
 LICENCES = {

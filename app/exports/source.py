@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from app.sources import RECORD
-from app.template import COMMAND
 from pipeline.core import formats, shards
 from pipeline.core.arrays import VOID, UInt8
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import COMMAND, MissingFileError, UserError
 from pipeline.core.layout import Layout
 from pipeline.core.samples import read_samples
 
@@ -79,6 +78,8 @@ def _of_folder(folder: Path) -> Source:
         raise MissingFileError(
             folder, f"give {GUIDE}, {PREDICTIONS}, or a folder that `predict` wrote"
         )
+    if not (folder / RECORD).exists() and (of_videos := sorted(folder.glob(f"*/{RECORD}"))):
+        raise UserError(f"{folder}: holds a folder for each video; give one: {of_videos[0].parent}")
     record = read_record(folder)
     images = [
         Masked(name, Path(identity[0]), folder / f"{name}.png", "train")

@@ -14,7 +14,7 @@ from app.exports.source import BACKGROUND, read_record
 from app.sources import RECORD
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import VOID, UInt8
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import COMMAND, MissingFileError, UserError
 from pipeline.core.tables import read_text
 from pipeline.dataset.voc import VOC_CLASSES
 
@@ -81,7 +81,7 @@ def _read_ids(predictions: Path, image_list: Path) -> Sequence[str]:
         raise UserError(
             f"{predictions}: {len(missing)} of {len(ids)} images of {image_list} have no "
             f"prediction: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}; "
-            f"run `python cli.py predict` on them with -o {predictions}"
+            f"run `{COMMAND} predict` on them with -o {predictions}"
         )
     if not ids:
         raise UserError(f"{image_list}: holds no id; give VOC's ImageSets/Segmentation/test.txt")

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+# How people call our commands outside a project, or inside one
+COMMAND = "guidelabel" if __name__.startswith("guidelabel.") else "python cli.py"
 MAX_NAMED = 20  # how many faults of one kind an error names
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from pipeline.core.arrays import Float, UInt8
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import COMMAND, MissingFileError, UserError
 from pipeline.core.maps import resize
 from pipeline.inference.sizes import base_size, views
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FILE = "model.onnx"  # in the folder that the export wrote
 IMAGE, LONG_PX, LABEL, LOGITS = "image", "long_px", "label", "logits"  # inputs and outputs
-AGAIN = "export the model again with `python cli.py export model --format onnx`"
+AGAIN = f"export the model again with `{COMMAND} export model --format onnx`"
 
 
 @dataclass(frozen=True)

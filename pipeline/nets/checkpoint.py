@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import nn
 
 from pipeline.core import formats, ranks, runtime
-from pipeline.core.errors import MissingFileError, UserError
+from pipeline.core.errors import COMMAND, MissingFileError, UserError
 from pipeline.core.params import validate
 from pipeline.nets.weights import StateDict, read_weights, write_weights
 
@@ -102,7 +102,7 @@ def load(folder: Path, build: Callable[[Spec], N]) -> tuple[N, Spec]:
     """
     if not os.path.exists(folder / "net.json"):  # Path.exists fails on a name that is too long
         raise MissingFileError(
-            folder / "net.json", "no network was trained there; run `python cli.py run` first"
+            folder / "net.json", f"no network was trained there; run `{COMMAND} run` first"
         )
     spec = formats.read_json(folder / "net.json")
     state = read_weights(folder / WEIGHTS, fix=AGAIN)

@@ -1,5 +1,6 @@
 """New projects: which files they have, and what is refused."""
 
+import posixpath
 import subprocess
 
 import pytest
@@ -8,11 +9,12 @@ from app import template
 from pipeline.core.errors import UserError
 from pipeline.core.params import read_yaml
 from tests.project import ROOT, Project
+from tests.test_documents import LINK
 
 NO_PART = (  # of a project: what only a developer of GuideLabel needs
     ".ci/", "tests/", "benchmarks/", "guidelabel/", "docs/", "examples/", "hatch_build.py",
     "pyproject.toml", "Makefile", "Dockerfile", ".dockerignore", "CHANGELOG.md", "CITATION.cff",
-    "CONTRIBUTING.md", "README.md", "dvc.lock", "mkdocs.yml", "optional/dvc.lock",
+    "README.md", "dvc.lock", "mkdocs.yml", "optional/dvc.lock",
     "params.yaml",
 )  # fmt: skip
 
@@ -36,8 +38,16 @@ def test_a_project_has_every_tracked_file_that_it_needs_and_no_other():
 def test_a_project_has_no_files_of_developers(tmp_path):
     names = {path.relative_to(tmp_path).as_posix() for path in template.lay_out(tmp_path)}
     documents = {name for name in names if name.startswith("docs/")}
-    assert all(name.endswith(".md") for name in documents)
+    assert all(name.endswith((".md", ".png")) for name in documents)
     assert not [n for n in names - documents - {"params.yaml"} if n.startswith(NO_PART)]
+
+
+def test_each_link_of_a_projects_documents_leads_to_one_of_its_files():
+    files = {path.as_posix() for path in template.list_files(ROOT)}
+    for page in (name for name in files if name.endswith(".md")):
+        links = LINK.findall((ROOT / page).read_text())
+        targets = {posixpath.normpath(f"{posixpath.dirname(page)}/{to}") for to, _ in links if to}
+        assert {target.lstrip("/") for target in targets} <= files, page
 
 
 def test_a_new_project_has_the_params_of_the_demo_and_one_commit(tmp_path):
