@@ -91,5 +91,6 @@ def _say_counts(
     train = [s.id in found for s in samples if s.split == "train"]
     runtime.say(
         f"relabel {supervision}: {sum(train)} of {len(train)} train images have a mask; "
-        f"{len(train) - sum(train)} have none and {FATE[supervision]}; {unused} other files"
+        f"{len(train) - sum(train)} have none and {FATE[supervision]}; "
+        f"{unused} other file{'' if unused == 1 else 's'}"
     )
