@@ -71,22 +71,33 @@ def _measure(sample: Sample, *, layout: Layout, params: Params, classes: int) ->
     return {key: round(value, 4) for key, value in out.items()}
 
 
-def write(path: Path, ranked: Sequence[Ranked]) -> None:
-    """Write the ranking as a table or as JSON; the suffix of `path` decides.
+def check_output(path: Path | None, *, name: str) -> None:
+    """Check, before the images are ranked, what `write` or `export` will get.
+
+    Args:
+        path: the file or the folder to write, if there is one.
+        name: the annotation tool; "" for none.
 
     Raises:
-        UserError: the suffix is neither .csv nor .json.
+        UserError: there is no such tool; or `path` is that of a file, and ends with neither .csv
+            nor .json.
     """
+    if name and name not in TOOLS:
+        raise UserError(f"no format '{name}'; choose {' or '.join(TOOLS)}")
+    if path and not name and path.suffix not in (".csv", ".json"):
+        raise UserError(f"{path}: end the name with .csv or .json, or give --format for a folder")
+
+
+def write(path: Path, ranked: Sequence[Ranked]) -> None:
+    """Write the ranking as a table (.csv) or as JSON (.json)."""
     rows = [
         (i, r.sample.id, r.sample.split, r.priority, r.reason, *_values(r))
         for i, r in enumerate(ranked, 1)
     ]
     if path.suffix == ".csv":
         formats.write_table(path, rows, columns=COLUMNS)
-    elif path.suffix == ".json":
-        formats.write_json(path, [dict(zip(COLUMNS, row, strict=True)) for row in rows])
     else:
-        raise UserError(f"{path}: end the name with .csv or .json, or give --format for a folder")
+        formats.write_json(path, [dict(zip(COLUMNS, row, strict=True)) for row in rows])
 
 
 def _values(ranked: Ranked) -> list[float | None]:
@@ -108,10 +119,8 @@ def export(
         segmenter: which supervision's segmenter.
 
     Raises:
-        UserError: no such tool, or an export fails.
+        UserError: an export fails.
     """
-    if name not in TOOLS:
-        raise UserError(f"no format '{name}'; choose {' or '.join(TOOLS)}")
     images = []
     for sample in (r.sample for r in ranked):
         mask = layout.refined(segmenter) / f"{sample.id}.png"

@@ -29,6 +29,7 @@ def rank_images(
 
     if name and not output:
         raise typer.BadParameter("--format needs -o FOLDER")
+    review.check_output(output, name=name)
     params = load_params(LAYOUT.params)
     ranked = review.rank(LAYOUT, params, split=split)
     chosen = ranked[:top]

@@ -73,8 +73,6 @@ def test_the_table_and_json_hold_all_images_and_empty_measures(run, tmp_path):
     assert [r["rank"] for r in rows] == ["1", "2", "3", "4"]
     assert json.loads((tmp_path / "r.json").read_text())[0]["id"] == rows[0]["id"]
     assert {r["entropy"] for r in rows} == {""}
-    done = run.here("cli.py", "review", "-o", str(tmp_path / "r.txt"), check=False)
-    assert done.returncode == 1 and "end the name with .csv or .json" in done.stderr
 
 
 def test_the_terminal_shows_the_first_images_and_how_to_use_more(run):
@@ -88,9 +86,17 @@ def test_tasks_hold_the_images_that_are_first_in_their_order(run, tmp_path):
     run.here("cli.py", "review", "--top", "2", "--format", "labelstudio", "-o", str(tmp_path / "t"))
     tasks = json.loads((tmp_path / "t/tasks.json").read_text())
     assert len(tasks) == 2 and tasks[0]["data"]["image"].endswith("p2.png")
-    done = run.here("cli.py", "review", "--format", "yolo", "-o", str(tmp_path / "y"), check=False)
-    assert "no format 'yolo'; choose labelstudio or cvat" in done.stderr
     assert run.here("cli.py", "review", "--format", "cvat", check=False).returncode == 2
+
+
+def test_a_wrong_output_is_refused_before_the_images_are_ranked(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(review, "rank", lambda *_, **__: pytest.fail("ranked first"))
+    for more, message in (
+        (("--format", "yolo", "-o", "tasks"), "no format 'yolo'; choose labelstudio or cvat"),
+        (("-o", "r.txt"), "r.txt: end the name with .csv or .json, or give --format"),
+    ):
+        done = run.here("cli.py", "review", *more, check=False)
+        assert done.returncode == 1 and message in done.stderr
 
 
 def test_before_a_run_the_error_says_what_to_do(copy, folder_params, monkeypatch):
