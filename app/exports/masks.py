@@ -8,6 +8,7 @@ from typing import Any
 
 from app.exports import coco, cvat, label_studio, voc, yolo
 from app.exports.files import Format, new_folder
+from app.exports.frames import as_images
 from app.exports.source import Masked, Source, read_mask
 from pipeline.core import runtime
 from pipeline.core.arrays import VOID
@@ -44,9 +45,9 @@ def export_masks(source: Source, output: Path, *, name: str, polygons: bool = Fa
             or an image does not fit.
     """
     chosen = _choose(name, polygons=polygons)
-    with new_folder(output) as folder:
+    with new_folder(output) as folder, as_images(source) as images:
         work = partial(_add, chosen=chosen, classes=source.classes, folder=folder)
-        done = list(runtime.pool_map(work, list(source.images), title="export"))
+        done = list(runtime.pool_map(work, list(images.images), title="export"))
         chosen.finish(source, [entry for entry, _ in done], folder)
     return Exported(len(done), sum(lost for _, lost in done))
 

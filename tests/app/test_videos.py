@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 from app import predict, videos
+from app.exports.masks import export_masks
+from app.exports.source import read_source
 from app.sources import Source
 from pipeline.core import formats
 from pipeline.core.errors import UserError
+from pipeline.core.layout import Layout
 
 FRAMES, HEIGHT, WIDTH = 5, 48, 64
 
@@ -68,6 +71,22 @@ def test_a_stopped_video_resumes_after_its_last_frame(clip, predictor, tmp_path)
     assert predictor.net.calls == 1 and (folder / videos.MADE).exists()
     assert videos.segment(predictor, clip).kept == FRAMES
     assert predictor.net.calls == 1
+
+
+def test_the_masks_of_a_video_are_exported_with_its_frames_as_images(clip, predictor, tmp_path):
+    videos.segment(predictor, clip)
+    folder, out = tmp_path / "out/clip", tmp_path / "coco"
+    (folder / "frame_000001.png").unlink()  # as after a stop: this frame is left out
+    source = read_source(str(folder), layout=Layout(), supervision="")
+    assert export_masks(source, out, name="coco").count == FRAMES - 1
+    assert [p.name for p in sorted((out / "images").iterdir())] == [
+        f"frame_{i:06d}.jpg" for i in (0, 2, 3, 4)
+    ]
+    image = formats.read_image(out / "images/frame_000003.jpg").astype(int)
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    assert image[20, :30, 0].mean() > 200 > 60 > image[20, 36:, 0].mean()
+    with pytest.raises(UserError, match=rf"{folder.parent}: holds a folder for each video; give"):
+        read_source(str(folder.parent), layout=Layout(), supervision="")
 
 
 @pytest.mark.parametrize("content", [
