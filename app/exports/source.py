@@ -13,7 +13,7 @@ from pipeline.core.errors import COMMAND, MissingFileError, UserError
 from pipeline.core.layout import Layout
 from pipeline.core.samples import read_samples
 
-BACKGROUND = "background"
+BACKGROUND, VOID_NAME = "background", "void"
 GUIDE, PREDICTIONS = "guide", "predictions"  # the sources of the last run
 RUN = f"run `{COMMAND} run` first"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.exports.files import Format, label_map, place_image, write_text
-from app.exports.source import Masked, Source
+from app.exports.source import VOID_NAME, Masked, Source
 from pipeline.core import formats
 from pipeline.core.arrays import VOID, UInt8
 
@@ -20,7 +20,7 @@ def finish(source: Source, _: Sequence[None], folder: Path) -> None:
     for split in sorted({image.split for image in source.images}):
         ids = [f"{image.id}\n" for image in source.images if image.split == split]
         write_text(folder / f"ImageSets/Segmentation/{split}.txt", "".join(ids))
-    write_text(folder / "labelmap.txt", label_map(source.classes, [("void", VOID)]))
+    write_text(folder / "labelmap.txt", label_map(source.classes, [(VOID_NAME, VOID)]))
 
 
 FORMAT = Format(add, finish, keeps_void=True)

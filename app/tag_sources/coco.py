@@ -1,6 +1,8 @@
 """Tags from COCO annotations: the categories that an image's annotations name."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,15 @@ def read(path: Path) -> TagList:
     Raises:
         UserError: the file is missing, is not JSON, or is not in COCO format.
     """
-    try:
+    with in_format(path):
         return tags_of_coco(formats.read_json(path))
+
+
+@contextmanager
+def in_format(path: Path) -> Iterator[None]:
+    """Say that a file is not in COCO format where a field is missing, or of another kind."""
+    try:
+        yield
     except (KeyError, TypeError, AttributeError) as e:
         raise UserError(
             f"{path}: not in COCO format (at {e}); it needs images with id and file_name, "

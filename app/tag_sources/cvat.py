@@ -17,17 +17,25 @@ def read(path: Path) -> TagList:
     Raises:
         UserError: the file is missing, is not valid XML, or is another export.
     """
+    return tags_of_images(read_images(path))
+
+
+def read_images(path: Path) -> list[ET.Element]:
+    """Read the <image> elements of the annotations.xml of an export of CVAT.
+
+    Raises:
+        UserError: the file is missing, is not valid XML, or is another export.
+    """
     root = read_xml(path, hint="unpack the archive that CVAT exported, and give annotations.xml")
     if root.tag != "annotations" or root.find("image") is None:
         raise UserError(
             f"{path}: has no images of CVAT; export the task again as `CVAT for images 1.1`"
         )
-    return tags_of_images(root)
+    return root.findall("image")
 
 
-def tags_of_images(root: ET.Element) -> TagList:
+def tags_of_images(images: list[ET.Element]) -> TagList:
     """Return the tags of each image: the labels of its <tag>, <box>, <mask> and other shapes."""
-    images = root.findall("image")
     named = [image for image in images if image.get("name")]
     rows = [Tagged(image.get("name", ""), _tags(image), _split(image)) for image in named]
     return tag_list(rows, Counter({NO_NAME: len(images) - len(named)}))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,36 @@ def read(path: Path) -> TagList:
     Raises:
         UserError: the file is missing, is not JSON, or is another export.
     """
-    try:
+    with in_format(path):
         return tags_of_tasks(formats.read_json(path))
+
+
+@contextmanager
+def in_format(path: Path) -> Iterator[None]:
+    """Say that a file is another export where a field is missing, or of another kind."""
+    try:
+        yield
     except (KeyError, TypeError, AttributeError) as e:
         raise UserError(
             f"{path}: not an export of Label Studio (at {e}); choose JSON when you export, not "
             "JSON-MIN"
         ) from e
+
+
+def tasks_of(content: Any) -> list[dict[str, Any]]:
+    """Return the tasks of an export.
+
+    Raises:
+        TypeError: the content is no list.
+    """
+    if not isinstance(content, list):
+        raise TypeError("the outermost value, which is not a list")
+    return content
+
+
+def annotations_of(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the annotations of a task that nobody has skipped."""
+    return [a for a in task["annotations"] if not a.get("was_cancelled")]
 
 
 def tags_of_tasks(tasks: list[dict[str, Any]]) -> TagList:
@@ -43,13 +67,11 @@ def tags_of_tasks(tasks: list[dict[str, Any]]) -> TagList:
     Raises:
         KeyError, TypeError, AttributeError: the tasks are not those of Label Studio.
     """
-    if not isinstance(tasks, list):
-        raise TypeError("the outermost value, which is not a list")
     rows, dropped = list[Tagged](), Counter[str]()
-    for task in tasks:
-        annotations = [a for a in task["annotations"] if not a.get("was_cancelled")]
+    for task in tasks_of(tasks):
+        annotations = annotations_of(task)
         dropped[SKIPPED] += len(task["annotations"]) - len(annotations)
-        image = _image_of(task["data"])
+        image = image_of(task["data"])
         if not annotations:
             dropped[NOT_ANNOTATED] += 1
         elif not image:
@@ -70,7 +92,7 @@ def _tags(result: dict[str, Any]) -> Iterator[str]:
         yield from map(tag_of, names)
 
 
-def _image_of(data: dict[str, Any]) -> str:
+def image_of(data: dict[str, Any]) -> str:
     """Return the first value of a task's data that looks like an image; "" if none does.
 
     A project may give this value any name.

@@ -25,10 +25,10 @@ class Matcher:
         self._by_end: defaultdict[str, set[str]] = defaultdict(set)
         for image in images:
             self._by_path[matched(image)].add(image)
-            self._by_path[_without_suffix(matched(image))].add(image)
+            self._by_path[without_suffix(matched(image))].add(image)
             for end in _ends(matched(image)):
                 self._by_end[end].add(image)
-                self._by_end[_without_suffix(end)].add(image)
+                self._by_end[without_suffix(end)].add(image)
 
     def find(self, name: str) -> str | None:
         """Return the path of the image that a file calls `name`; None if none or several fit."""
@@ -73,6 +73,7 @@ def _ends(path: str) -> Iterator[str]:
         yield "/".join(parts[start:])
 
 
-def _without_suffix(path: str) -> str:
+def without_suffix(path: str) -> str:
+    """Return a path without the suffix of a photograph."""
     stem, dot, suffix = path.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in SUFFIXES else path

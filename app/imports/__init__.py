@@ -1,0 +1,1 @@
+"""Readers of masks that people drew or corrected in other tools."""
