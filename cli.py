@@ -12,8 +12,8 @@ try:
     import typer
 
     from app import __version__
-    from app.commands import chain, data, export, new, predict, results, review
-    from app.console import PlainConsole, out
+    from app.commands import chain, data, export, imports, new, predict, results, review
+    from app.console import out, show, with_output
     from pipeline.core.errors import UserError
 except ImportError as e:
     sys.exit(f"error: {e}; run `make install` and `source .venv/bin/activate` first")
@@ -37,11 +37,22 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 ONLY_IN_A_PROJECT = (
     "run", "status", "scores", "use", "config", "doctor", "review", "show", "thresholds", "table",
+    "import masks",
 )  # fmt: skip
 
-app = typer.Typer(
-    help="Train a segmenter from image tags.", no_args_is_help=True, pretty_exceptions_enable=False
+GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
+    "export": (
+        "Write masks or a trained segmenter for other tools.",
+        {"masks": export.masks, "model": export.model, "voc-server": export.voc_server},
+    ),
+    "import": ("Bring back what people corrected in other tools.", {"masks": imports.masks}),
+}
+
+# Without rich's layout, help comes in half the time
+new_app = functools.partial(
+    typer.Typer, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
+app = new_app(context_settings={"max_content_width": 100})
 
 
 def show_version(wanted: bool) -> None:
@@ -75,9 +86,36 @@ def in_project(command: Callable[..., None]) -> Callable[..., None]:
     return checked
 
 
-for name, command in COMMANDS.items():
-    app.command(name)(in_project(command) if name in ONLY_IN_A_PROJECT else command)
-app.add_typer(export.app, name="export", help="Write masks or a trained segmenter for other tools.")
+def add_commands() -> None:
+    """Add all commands and groups to the app."""
+    _add(app, "", COMMANDS)
+    for group, (text, commands) in GROUPS.items():
+        sub_app = new_app(help=text)
+        sub_app.callback()(lambda: None)  # else a group of one command would be that command
+        _add(sub_app, f"{group} ", commands)
+        app.add_typer(sub_app, name=group, help=text)
+
+
+def _add(to: typer.Typer, group: str, commands: dict[str, Callable[..., None]]) -> None:
+    for name, command in commands.items():
+        only_here = f"{group}{name}" in ONLY_IN_A_PROJECT
+        to.command(name)(with_output(in_project(command) if only_here else command))
+
+
+def make_command() -> Any:
+    """Return the app as one command.
+
+    Some flags, such as --help, have no default. To validate that, Typer would load pydantic.
+    """
+    made: Any = typer.main.get_command(app)
+    for group in (made, *(made.commands[name] for name in GROUPS)):
+        for option in group.get_params(typer.Context(group)):
+            if getattr(option, "is_flag", False) and option.default is None:
+                option.default = False
+    return made
+
+
+add_commands()
 
 
 def explain(error: Exception) -> str:
@@ -114,11 +152,11 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding shows escapes
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        make_command()()
     except Exception as e:
         if not (line := explain(e)):
             raise
-        PlainConsole(stderr=True).print(f"error: {line}")
+        show(f"error: {line}", stderr=True)
         sys.exit(1)
 
 

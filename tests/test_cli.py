@@ -1,6 +1,7 @@
 """The command line: each command works, and bad input gives one line."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 import psutil
 import pytest
 
+import cli
 from app import dvc_process
 from pipeline.core.params import read_yaml
 from tests.project import ROOT, Project, wait_for
@@ -20,6 +22,62 @@ def test_help_names_every_command():
     for name in ("run", "use", "status", "scores", "config", "doctor", "fetch", "table", "predict",
                  "compare"):  # fmt: skip
         assert f" {name} " in text
+
+
+def verbs(group, *before):
+    """Yield the words and the command of each verb."""
+    for name, verb in group.commands.items():
+        words = (*before, name)
+        yield from verbs(verb, *words) if hasattr(verb, "commands") else [(words, verb)]
+
+
+def code_of(*words):
+    """Run a command in this process, and return its exit code."""
+    with pytest.raises(SystemExit) as e:
+        cli.make_command().main([*words], prog_name="guidelabel")
+    return e.value.code
+
+
+VERBS = dict(verbs(cli.make_command()))
+
+
+@pytest.mark.parametrize("words", VERBS, ids="-".join)
+def test_each_verb_has_help_quiet_and_json_and_code_2_for_wrong_usage(words, capsys):
+    assert code_of(*words, "--help") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage: guidelabel {' '.join(words)} ")
+    assert "  --quiet  " in shown and "  --json  " in shown
+    assert VERBS[words].callback.__doc__.split()[0] in shown
+    assert code_of(*words, "--no-such-option") == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words, names", [
+    ("guidelabel im", ["import"]),
+    ("guidelabel export ", ["masks", "model", "voc-server"]),
+    ("guidelabel predict --ma", ["--maps"]),
+])  # fmt: skip
+def test_the_shell_completes_commands_and_options(words, names, capsys, monkeypatch):
+    monkeypatch.setenv("_GUIDELABEL_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    assert code_of() == 0 and capsys.readouterr().out.split() == names
+
+
+@pytest.mark.parametrize("words, fits", [
+    (("config",), lambda found: found["fuse"]["seed_threshold"] == 0.2),
+    (("use", "voc_animals"), lambda found: found["changes"]["data.source"] == ["shapes", "voc"]),
+], ids=["config", "use"])  # fmt: skip
+def test_json_is_for_programs_and_quiet_leaves_out_what_went_well(copy, words, fits):
+    assert fits(json.loads(copy.here("cli.py", *words, "--json").stdout))
+    copy.here("cli.py", "use", "shapes")
+    assert copy.here("cli.py", *words, "--quiet").stdout == ""
+
+
+def test_quiet_doctor_names_what_is_wrong(copy):
+    copy.change({"seed": {"weights": "no.pth"}})
+    done = copy.here("cli.py", "doctor", "--quiet", check=False)
+    assert done.returncode == 1 and {line[:4] for line in done.stdout.splitlines()} == {"FAIL"}
 
 
 def test_config_prints_the_validated_params(copy):

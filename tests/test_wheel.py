@@ -195,6 +195,15 @@ def test_what_help_needs_loads_no_slow_library(module):
     assert not loaded & SLOW
 
 
+def test_the_help_of_a_verb_needs_typer_alone():
+    code = (
+        "import sys; sys.argv[1:] = ['predict', '--help']; import cli\n"
+        "try: cli.main()\nfinally: print(*sys.modules)"
+    )
+    loaded = {name.split(".")[0] for name in Project(ROOT).python("-c", code).stdout.split()}
+    assert "typer" in loaded and not loaded & {*SLOW, "rich"}
+
+
 @pytest.mark.parametrize("package, extra", [("dvc", "train"), ("pydensecrf.x", "crf")])
 def test_a_missing_package_is_one_line_with_its_extra(package, extra):
     line = cli.explain(ModuleNotFoundError(name=package))

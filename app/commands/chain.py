@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -39,20 +40,23 @@ def run(
     if not target and not set_param and (advice := doctor.advise_epochs(LAYOUT)):
         out.print(f"note: {advice}\n")
     if run_dvc(*arguments):
-        out.print(f"{STOPPED} Fix what the error above names, then run the same command again.")
+        out.say(f"{STOPPED} Fix what the error above names, then run the same command again.")
         raise typer.Exit(1)
     if not target:
-        show_scores()
+        out.give(_print_scores(SCORED))
     elif target.startswith("evaluate_"):  # the scores of other links may be older
-        _print_scores([target.removeprefix("evaluate_")])
+        out.give(_print_scores([target.removeprefix("evaluate_")]))
+    else:
+        out.give({"stage": target})
 
 
 def show_scores() -> None:
     """Print the scores of each link of the chain, from the last run."""
-    _print_scores(SCORED)
+    out.give(_print_scores(SCORED))
 
 
-def _print_scores(groups: Sequence[str]) -> None:
+def _print_scores(groups: Sequence[str]) -> dict[str, Any]:
+    """Print the scores of some groups of links; return what --json prints."""
     from pipeline.report import links
 
     scores = links.read_scores(map(LAYOUT.scores, groups))
@@ -74,6 +78,7 @@ def _print_scores(groups: Sequence[str]) -> None:
         out.print(f"saliency: {record['saliency']} (trained on: {record['saliency_trained_on']})")
     if groups == SCORED:
         out.print(f"pictures: {LAYOUT.report / 'index.html'}")
+    return {"scores": [asdict(line) for line in lines], "about": record}
 
 
 def use(
@@ -83,10 +88,12 @@ def use(
     from app import presets
 
     had_params = LAYOUT.params.exists()
-    for name, old, new in presets.use(LAYOUT, preset):
+    changes = presets.use(LAYOUT, preset)
+    for name, old, new in changes:
         out.print(f"{name}: {old} -> {new}")
     kept = f"; the old one is {LAYOUT.params_before}" if had_params else ""
     out.print(f"params.yaml is now the preset '{preset}'{kept}")
+    out.give({"preset": preset, "changes": {name: [old, new] for name, old, new in changes}})
 
 
 def show_status() -> None:
@@ -100,10 +107,12 @@ def show_status() -> None:
         memory = f"{stage.peak_mib} MiB" if stage.peak_mib else ""
         table.add_row(stage.name, stage.state, seconds, memory)
     out.print(table)
+    result: dict[str, Any] = {"stages": [asdict(stage) for stage in stages]}
     if any(LAYOUT.scores(group).exists() for group in SCORED):
         old = any(stage.state != graph.UP_TO_DATE for stage in stages)
         out.print("\nThese scores are of the last run. Some stages must run now.\n" if old else "")
-        show_scores()
+        result |= _print_scores(SCORED)
+    out.give(result)
 
 
 def show_config() -> None:
@@ -112,7 +121,10 @@ def show_config() -> None:
 
     from pipeline.params import load_params
 
-    YAML().dump(load_params(LAYOUT.params).model_dump(mode="json"), sys.stdout)
+    params = load_params(LAYOUT.params).model_dump(mode="json")
+    if not (out.quiet or out.as_json):
+        YAML().dump(params, sys.stdout)
+    out.give(params)
 
 
 def check_machine() -> None:
@@ -121,6 +133,8 @@ def check_machine() -> None:
 
     checks = doctor.examine(LAYOUT)
     for check in checks:
-        out.print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<8} {check.message}")
+        say = out.print if check.ok else out.say
+        say(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<8} {check.message}")
+    out.give([asdict(check) for check in checks])
     if not all(check.ok for check in checks):
         raise typer.Exit(1)

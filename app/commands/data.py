@@ -23,7 +23,9 @@ def download(
 
     if dataset not in fetch.DATASETS:
         raise UserError(f"no data set '{dataset}'; choose one of {DATASETS}")
-    out.print(fetch.fetch(dataset, root))
+    message = fetch.fetch(dataset, root)
+    out.print(message)
+    out.give({"message": message})
 
 
 def convert(
@@ -38,4 +40,6 @@ def convert(
 
     if dataset != "msra":
         raise UserError(f"no converter for '{dataset}'; there is msra")
-    out.print(msra.convert(annotations, root))
+    message = msra.convert(annotations, root)
+    out.print(message)
+    out.give({"message": message})

@@ -1,5 +1,6 @@
 """The commands `export masks`, `export model` and `export voc-server`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +8,7 @@ import typer
 
 from app.console import LAYOUT, out
 
-app = typer.Typer(no_args_is_help=True)
 
-
-@app.command()
 def masks(
     source: Annotated[
         str,
@@ -49,9 +47,9 @@ def masks(
             f"{name} has no void (255): in {done.without_void} images, void pixels became "
             "background"
         )
+    out.give({"output": str(output), "classes": chosen.classes, **asdict(done)})
 
 
-@app.command()
 def model(
     source: Annotated[
         str | None,
@@ -89,11 +87,12 @@ def model(
     out.print(f"{', '.join(sorted(p.name for p in output.iterdir()))} in {output}")
     out.print(f"compared with PyTorch: {done or 'the weights are the same bytes'}")
     out.print(f"{output / model_card.CARD}: read it, and choose a licence in its first lines")
-    if push:
-        out.print(f"copied to {model_card.push(output, push)}")
+    pushed = model_card.push(output, push) if push else ""
+    if pushed:
+        out.print(f"copied to {pushed}")
+    out.give({"output": str(output), "compared": done, "copied_to": pushed})
 
 
-@app.command("voc-server")
 def voc_server(
     predictions: Annotated[Path, typer.Argument(help="A folder that `predict` wrote.")],
     images: Annotated[Path, typer.Option("--list", help="VOC's list of test images, test.txt.")],
@@ -109,3 +108,4 @@ def voc_server(
 
     count = export_voc(predictions, images, output, competition=competition)
     out.print(f"{count} predictions in {output}, for {competition}")
+    out.give({"output": str(output), "predictions": count, "competition": competition})

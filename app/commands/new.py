@@ -1,6 +1,5 @@
 """The command that makes a project from a folder of tagged photographs."""
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,8 +38,6 @@ def create_project(
     estimate: Annotated[
         bool, typer.Option(help="Probe this machine to estimate the time of a run.")
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the next command.")] = False,
 ) -> None:
     """Make a project from a folder of tagged photographs.
 
@@ -49,14 +46,10 @@ def create_project(
     from app import new_project
 
     project = new_project.create(folder, images=images, tags=tags, tags_from=tags_from, copy=copy)
-    if quiet:
-        out.print(project.next)
-        return
-    seconds = _estimate(project) if estimate and _can_train() else None
-    if as_json:
-        print(json.dumps(describe(project, seconds), indent=2, ensure_ascii=False))
-    else:
-        _show(project, seconds)
+    probed = estimate and _can_train() and not out.quiet
+    seconds = _estimate(project) if probed else None
+    _show(project, seconds)
+    out.give(describe(project, seconds))
 
 
 def _can_train() -> bool:
@@ -116,7 +109,8 @@ def _show(project: "NewProject", estimate: "Estimate | None") -> None:
         out.print(_time(estimate))
     if not _can_train():
         out.print("note: a run needs further packages; type `pip install 'guidelabel[train]'`")
-    out.print(f"\nNext:\n{project.next}")
+    out.print("\nNext:")
+    out.say(project.next)
 
 
 def _list(names: list[str]) -> str:

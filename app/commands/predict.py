@@ -1,10 +1,6 @@
 """The command that makes masks of photographs."""
 
-import contextlib
-import io
-import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,10 +66,6 @@ def segment_photographs(
     classifier: Annotated[
         Path | None, typer.Option(help="With --maps: folder of a trained classifier.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only what was skipped.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print counts, classes and what was skipped as JSON.")
-    ] = False,
 ) -> None:
     """Segment photographs. Write NAME.png (palette PNG of class indices) and NAME_overlay.jpg.
 
@@ -92,16 +84,14 @@ def segment_photographs(
         raise UserError("name a photograph or a folder, or --watch a folder")
     if tile and tile < LEAST_TILE_PX:
         raise UserError(f"--tile {tile}: give at least {LEAST_TILE_PX} px")
-    with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
-        found = _find(sources or [])
-        if maps:
-            results = _draw_maps(found, output, classifier)
-        else:
-            results = _segment(
-                found, watch, output, model, crf, tile=tile, probabilities=probabilities,
-                say=(lambda line: None) if quiet or as_json else out.print,
-            )  # fmt: skip
-    _show(results, output, quiet=quiet, as_json=as_json)
+    found = _find(sources or [])
+    if maps:
+        results = _draw_maps(found, output, classifier)
+    else:
+        results = _segment(
+            found, watch, output, model, crf, tile=tile, probabilities=probabilities
+        )  # fmt: skip
+    _show(results, output)
     if results.skipped:
         raise typer.Exit(1)
 
@@ -129,7 +119,6 @@ def _segment(
     *,
     tile: int,
     probabilities: bool,
-    say: Callable[[str], None],
 ) -> "Results":
     from app import nets, predict, videos
     from app.sources import is_video
@@ -148,7 +137,7 @@ def _segment(
         if is_video(source.path):
             results += videos.segment(predictor, source)
     if watch:
-        results += segment_new(predictor, watch, say=say)
+        results += segment_new(predictor, watch, say=out.print)
     return results
 
 
@@ -162,14 +151,10 @@ def _of_params(model: Path | None, crf: bool | None) -> "tuple[Path, Infer, Crf 
     return model, params.segment.predict, chosen
 
 
-def _show(results: "Results", output: Path, *, quiet: bool, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"output": str(output), **asdict(results)}))
-        return
+def _show(results: "Results", output: Path) -> None:
     for message in results.skipped:
-        out.print(f"skipped: {message}")
-    if quiet:
-        return
+        out.say(f"skipped: {message}")
     names = ", ".join(f"{i} {name}" for i, name in enumerate(results.classes))
     kept = f" ({results.kept} of them from an earlier call)" if results.kept else ""
     out.print(f"{results.count} images in {output}{kept}" + (names and f"; class indices: {names}"))
+    out.give({"output": str(output), **asdict(results)})

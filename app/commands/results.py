@@ -1,5 +1,6 @@
 """Commands that show and compare results, and choose params by them."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +21,12 @@ def show_image(
     from pipeline.params import load_params
 
     panel = show.show(LAYOUT, load_params(LAYOUT.params), key, output=output)
-    out.print(str(panel.path))
+    out.say(str(panel.path))
     predicted = ", ".join(f"{name} {chance:.2f}" for name, chance in panel.predicted)
     out.print(
         f"tags: {' '.join(panel.tags) or 'none'}" + (predicted and f"; classifier: {predicted}")
     )
+    out.give(asdict(panel))
     if opened:
         typer.launch(str(panel.path))
 
@@ -39,8 +41,10 @@ def compare(
     """
     from app import comparison
 
-    for line in comparison.describe(LAYOUT, one, other):
+    lines = comparison.describe(LAYOUT, one, other)
+    for line in lines:
         out.print(line)
+    out.give(lines)
 
 
 def choose_thresholds() -> None:
@@ -63,9 +67,11 @@ def choose_thresholds() -> None:
     out.print(
         f"\nThe lowest energy on {choice.images} train images. To use these thresholds, type:"
     )
-    out.print(
+    out.say(
         f"python cli.py run -S fuse.seed_threshold={seed} -S fuse.saliency_threshold={saliency}"
     )
+    tried = [{"seed": s, "saliency": v, "energy": e} for (s, v), e in choice.energies.items()]
+    out.give({"seed": seed, "saliency": saliency, "images": choice.images, "energies": tried})
 
 
 def write_tables(
@@ -91,8 +97,10 @@ def write_tables(
     addresses = tables.addresses(chosen, ablation, rows=row, seeds=seed)
     code = run_dvc("repro", "--keep-going", *addresses)
     params = read_yaml(LAYOUT.params)
-    for chosen_table in chosen:
-        out.print(cells.write_table(LAYOUT, chosen_table, params, ablation))
+    texts = {t.name: cells.write_table(LAYOUT, t, params, ablation) for t in chosen}
+    for text in texts.values():
+        out.print(text)
+    out.give(texts)
     if code:
-        out.print("Some cells failed, and the tables show them as missing. See the errors above.")
+        out.say("Some cells failed, and the tables show them as missing. See the errors above.")
         raise typer.Exit(1)

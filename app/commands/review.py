@@ -37,15 +37,23 @@ def rank_images(
         segmenter = params.segment.supervision[0]
         done = review.export(LAYOUT, chosen, output, name=name, segmenter=segmenter)
         out.print(f"{done.count} images in {output}, with masks to correct")
+        out.give({"output": str(output), "images": done.count})
         return
     if output:
         review.write(output, ranked)
         out.print(f"{len(ranked)} images in {output}")
+        out.give({"output": str(output), "images": len(ranked)})
         return
     table = make_table("id", "split", "reason", numbers=("priority",))
     for r in chosen:
         table.add_row(r.sample.id, r.sample.split, r.reason, f"{r.priority:.0f}")
     out.print(table)
+    out.give(
+        [
+            {"id": r.sample.id, "split": r.sample.split, "reason": r.reason, "priority": r.priority}
+            for r in chosen
+        ]
+    )
     if not all("entropy" in r.measures for r in ranked):
         out.print(
             "\nThe segmenter has not labelled all of these images. To use its labels too, type:\n"

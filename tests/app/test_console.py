@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.console import PlainConsole, make_table
+from app.console import make_table
+from app.plain import PlainConsole
 from pipeline.core import runtime
 from pipeline.core.errors import MissingFileError, UserError, printable
 

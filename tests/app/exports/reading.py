@@ -1,4 +1,7 @@
-"""Read each format back by code of our own: folder -> mask of each id, and the classes."""
+"""Read each format back by code of our own: folder -> mask of each id, and the classes.
+
+`libraries.py` reads the same by the libraries of the tools, which have decoders of their own.
+"""
 
 import io
 import json
@@ -9,6 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
+
+from app.imports import coco, label_studio
 
 
 def read_coco(folder):
@@ -21,7 +26,7 @@ def read_coco(folder):
         )
         for a in content["annotations"]:
             if a["image_id"] == image["id"]:
-                mask = decode_coco(a["segmentation"])
+                mask = coco.decode(a["segmentation"], size=label.shape)
                 assert a["area"] == mask.sum() and a["iscrowd"] == 0
                 x, y, width, height = a["bbox"]
                 assert mask[y : y + height, x : x + width].sum() == mask.sum()
@@ -30,22 +35,6 @@ def read_coco(folder):
                 label[mask] = a["category_id"]
     assert [a["id"] for a in content["annotations"]] == [*range(1, len(content["annotations"]) + 1)]
     return masks, {c["id"]: c["name"] for c in content["categories"]}
-
-
-def decode_coco(rle):
-    """Decode COCO's compressed RLE as rleFrString of pycocotools does."""
-    counts, number, shift = [], 0, 0
-    for character in map(ord, rle["counts"]):
-        group = character - 48
-        number |= (group & 31) << shift
-        shift += 5
-        if not group & 32:
-            number -= (1 << shift) if group & 16 else 0
-            counts.append(number + (counts[-2] if len(counts) > 2 else 0))
-            number, shift = 0, 0
-    values = np.arange(len(counts)) % 2
-    height, width = rle["size"]
-    return np.repeat(values, counts).reshape(width, height).T.astype(bool)
 
 
 def read_cvat(folder):
@@ -82,28 +71,10 @@ def read_labelstudio(folder):
             assert (r["original_width"], r["original_height"]) == (width, height)
             assert (r["from_name"], r["to_name"]) == (brush.get("name"), image.get("name"))
             (name,) = r["value"]["brushlabels"]
-            alpha = decode_brush(r["value"]["rle"]).reshape(height, width, 4)[:, :, 3]
+            values = label_studio.decode(r["value"]["rle"], count=height * width * 4)
+            alpha = values.reshape(height, width, 4)[:, :, 3]
             label[alpha > 0] = 1 + names.index(name)
     return masks, dict(enumerate(names, 1))
-
-
-def decode_brush(rle):
-    """Decode Label Studio's run lengths; see the docstring of `label_studio.encode`."""
-    bits, at = "".join(f"{byte:08b}" for byte in rle), 0
-
-    def read(width):
-        nonlocal at
-        at += width
-        return int(bits[at - width : at], 2)
-
-    count, value_bits = read(32), read(5) + 1
-    widths = [read(4) + 1 for _ in range(4)]
-    out = []
-    while len(out) < count:
-        repeated, length = read(1), read(widths[read(2)]) + 1
-        assert repeated
-        out += [read(value_bits)] * length
-    return np.array(out)
 
 
 def read_yolo(folder):
