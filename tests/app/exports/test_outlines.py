@@ -9,10 +9,11 @@ from skimage.measure import points_in_poly
 
 from app.exports import coco, label_studio, outlines, source
 from app.exports.masks import export_masks
+from app.imports.coco import decode
+from app.imports.label_studio import decode as decode_brush
 from pipeline.core import formats
 from pipeline.core.layout import Layout
 from tests.app.exports.conftest import labels
-from tests.app.exports.reading import decode_brush, decode_coco
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -97,13 +98,13 @@ def test_coco_polygons_are_lists_of_numbers(made):
 @settings(max_examples=60, deadline=None)
 @given(MASKS)
 def test_run_lengths_read_back(mask):
-    assert np.array_equal(decode_coco(coco.run_lengths(mask)), mask)
+    assert np.array_equal(decode(coco.run_lengths(mask), size=mask.shape), mask)
 
 
 def test_long_runs_read_back():
     """Differences of run lengths that need several groups, and are negative."""
     mask = np.zeros((300, 250), bool)
     mask[:, 100:200], mask[10:20, 220], mask[5, 7] = True, True, True
-    assert np.array_equal(decode_coco(coco.run_lengths(mask)), mask)
-    decoded = decode_brush(label_studio.encode(mask)).reshape(300, 250, 4)
+    assert np.array_equal(decode(coco.run_lengths(mask), size=mask.shape), mask)
+    decoded = decode_brush(label_studio.encode(mask), count=300 * 250 * 4).reshape(300, 250, 4)
     assert np.array_equal(decoded[:, :, 3] > 0, mask)
