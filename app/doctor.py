@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,14 +188,18 @@ def require_inputs(layout: Layout) -> None:
         check(layout)
 
 
-def examine(layout: Layout) -> list[Check]:
-    """Run every check, also after one that fails. A fault that stops several is named once."""
-    checks: list[Check] = []
+def examine(layout: Layout) -> Iterator[Check]:
+    """Run every check, also after one that fails. A fault that stops several is named once.
+
+    Yields:
+        Each check as soon as it is done: some take seconds.
+    """
+    named: set[str] = set()
     for name, check in CHECKS.items():
         try:
-            checks.append(Check(name, True, check(layout)))
+            yield Check(name, True, check(layout))
         except (UserError, ImportError) as e:
             message = f"{e}" if isinstance(e, UserError) else f"{e}; run `make install`"
-            if message not in [check.message for check in checks]:
-                checks.append(Check(name, False, message))
-    return checks
+            if message not in named:
+                named.add(message)
+                yield Check(name, False, message)

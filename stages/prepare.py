@@ -70,7 +70,8 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
         runtime.say(f"note: {note}: {len(ids)} ({listing(ids)})")
     counts = checks.counts(samples, dataset, masks=len(truth), ids_by_note=ids_by_note)
     formats.write_json(layout.counts, counts)
-    runtime.say(f"prepare: {counts}")
+    for line in checks.describe(counts):
+        runtime.say(f"prepare: {line}")
     if pairs := checks.in_train_and_val(samples):
         named = listing([f"{val!r} = {train!r}" for train, val in pairs])
         runtime.say(

@@ -73,6 +73,10 @@ def _print_scores(groups: Sequence[str]) -> dict[str, Any]:
     out.print()
     if any(line.low is not None for line in lines):
         out.print("95 %: bootstrap interval over the images of val (of train if there is no val)")
+    if links.flattered(lines):
+        out.print(
+            "no val: on train images, masks that trained a segmenter flatter it; keep a val split"
+        )
     record = scores["about"]
     if "saliency" in record:
         out.print(f"saliency: {record['saliency']} (trained on: {record['saliency_trained_on']})")
@@ -131,8 +135,9 @@ def check_machine() -> None:
     """Check machine, params, data and weights. Say how to fix what is missing."""
     from app import doctor
 
-    checks = doctor.examine(LAYOUT)
-    for check in checks:
+    checks = []
+    for check in doctor.examine(LAYOUT):
+        checks.append(check)
         say = out.print if check.ok else out.say
         say(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<8} {check.message}")
     out.give([asdict(check) for check in checks])

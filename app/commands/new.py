@@ -47,6 +47,8 @@ def create_project(
 
     project = new_project.create(folder, images=images, tags=tags, tags_from=tags_from, copy=copy)
     probed = estimate and _can_train() and not out.quiet
+    if probed:
+        out.print("probing this machine for half a minute (--no-estimate skips this) ...")
     seconds = _estimate(project) if probed else None
     _show(project, seconds)
     out.give(describe(project, seconds))

@@ -99,6 +99,7 @@ def write_card(
         "use": card_texts.USE[name],
         "learned": _learned(model, run),
         "scores": _rows(run.lines) if run else [],
+        "has_val": run is not None and bool(run.counts.get("images", {}).get("val")),
         "why_no_scores": run.why_no_scores if run else NO_RECORD,
         "views": card_texts.views(model.predict),
         "train_px": _param(run, "segment.train", {}).get("size_px", model.predict.size_px),

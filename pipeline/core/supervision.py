@@ -18,6 +18,7 @@ BOX_ROUNDS = {
     **{f"{kind}_round3": f"{kind}_round2" for kind in BOXES},
 }
 MASKS = ("brought", "corrected")  # labels that hold masks which the user brings
+FROM_MASKS = ("full", "oracle", *MASKS)  # labels that masks of their images are a part of
 # what each supervision needs in addition to images and tags; files of models and scores say this
 _GUIDE, _BOXES = "saliency (the scores name its source)", "boxes of the objects"
 LEARNED_FROM: dict[str, str] = {

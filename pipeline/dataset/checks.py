@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.core import decoding, formats
 from pipeline.core.arrays import UInt8
@@ -108,3 +109,19 @@ def counts(
         "repairs": dataset.repairs,
         "val_images_in_train": len(in_train_and_val(samples)),
     }
+
+
+def describe(counts: Mapping[str, Any]) -> list[str]:
+    """Say what `counts` holds, in a line for each thing that there is."""
+
+    def listed(numbers: Mapping[str, int]) -> str:
+        return ", ".join(f"{name} {number}" for name, number in numbers.items())
+
+    lines = [
+        f"{number} images of {split}: {listed(counts['images_per_class'][split])}"
+        for split, number in counts["images"].items()
+    ]
+    lines.append(f"{counts['masks']} masks")
+    lines += [f"{name.replace('_', ' ')}: {listed(counts[name])}"
+              for name in ("left_out", "repairs") if counts[name]]  # fmt: skip
+    return lines

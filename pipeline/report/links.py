@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.core import formats
 from pipeline.core.params import lay_over
+from pipeline.core.supervision import FROM_MASKS
 
 # supervision -> what its segmenter's lines add to the name
 SEGMENTERS = {
@@ -157,6 +158,15 @@ def lines(scores: dict[str, Any], wanted: Sequence[tuple[str, str, str]] = LINES
             ends = shown.get(f"{score}_low"), shown.get(f"{score}_high")
             out.append(Line(link, name, score, train.get(score), val.get(score), *ends))
     return out
+
+
+def flattered(shown: Iterable[Line]) -> bool:
+    """Whether only train images score, among them a segmenter that has learned from masks."""
+    shown = list(shown)
+    from_masks = tuple(f"_{name}" for name in FROM_MASKS)
+    return all(line.val is None for line in shown) and any(
+        line.link.endswith(from_masks) and line.score == "mIoU" for line in shown
+    )
 
 
 def number(value: float | None) -> str:

@@ -30,10 +30,10 @@ LINES = [
 DIFFERENCE = model_files.Difference(1.9e-6, 7.5, 0.0001)
 
 
-def card(folder, *, supervision="guide", lines=LINES, run=True, name="onnx"):
+def card(folder, *, supervision="guide", lines=LINES, run=True, name="onnx", counts=COUNTS):
     spec = {"backbone": "efficientnet_lite0", "output_stride": 16, "head": "v3plus"}
     model = trained(folder / "trained", small_net(), spec)
-    made_by = model_card.Run(supervision, MADE_OF, COUNTS, lines, "no image has a mask")
+    made_by = model_card.Run(supervision, MADE_OF, counts, lines, "no image has a mask")
     difference = None if name == "safetensors" else DIFFERENCE
     model_card.write_card(
         folder, model, name=name, difference=difference, run=made_by if run else None
@@ -72,6 +72,13 @@ def test_a_model_that_learned_from_masks_says_so(tmp_path):
     assert "without masks" not in text and "No person drew the masks" not in text
     assert "**Saliency**" not in text
     assert "**Saliency**: `net`" in card(tmp_path / "other", supervision="corrected").text
+
+
+def test_without_a_val_split_the_card_says_that_train_images_score(tmp_path):
+    assert "did not learn from val" in card(tmp_path / "a").text
+    text = card(tmp_path / "b", counts={**COUNTS, "images": {"train": 200}}).text
+    assert "There is no val: the images that it learned from score it." in text
+    assert "Images of val" not in text
 
 
 def test_guide_labels_of_true_masks_are_not_called_weak():

@@ -178,3 +178,13 @@ def test_real_devkit_reads(real_data, params):
 @pytest.mark.parametrize("tags", ["cat dog", "cat, dog", "cat;dog", " cat,  dog "])
 def test_tags_may_stand_with_commas(tags):
     assert names.words(tags) == ["cat", "dog"]
+
+
+def test_the_counts_are_told_in_a_line_each():
+    counts = {
+        "images": {"train": 3}, "images_per_class": {"train": {"cat": 2, "dog": 1}, "val": {}},
+        "left_out": {"duplicates": 2}, "masks": 0, "notes": {}, "repairs": {},
+    }  # fmt: skip
+    assert checks.describe(counts) == [
+        "3 images of train: cat 2, dog 1", "0 masks", "left out: duplicates 2",
+    ]  # fmt: skip

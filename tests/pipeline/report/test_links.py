@@ -75,3 +75,12 @@ def test_names_fit_a_terminal_of_80_columns():
         if "minus" not in score or score == "mIoU_minus_guide"
     }
     assert max(name + score for name, score in common) + 4 * 2 + 5 + 5 + 13 <= 80
+
+
+def test_train_scores_of_a_segmenter_that_learned_from_masks_are_called_flattered():
+    def line(link, *, val=None):
+        return links.Line(link, link, "mIoU", 70.0, val, None, None)
+
+    assert links.flattered([line("guide"), line("segmenter_brought")])
+    assert not links.flattered([line("guide"), line("segmenter_guide")])
+    assert not links.flattered([line("guide", val=60.0), line("segmenter_brought", val=60.0)])
