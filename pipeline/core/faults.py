@@ -37,8 +37,7 @@ def explain(error: Exception) -> str:
             "a process that loads images was killed, perhaps because memory ran out; "
             f"{fewer}, then {AGAIN}"
         )
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY):
+    if any(map(_is_no_memory, causes(error))):
         return f"memory ran out; {less_memory()}"
     return ""
 
@@ -51,11 +50,19 @@ def less_memory() -> str:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error and those behind it. torch.save raises another error over a full disk's."""
+    """Yield the error and those behind it: libraries raise errors of their own over the machine's.
+
+    So torch.save does over a full disk's, and triton over missing memory's.
+    """
     cause = error
     while cause:
         yield cause
         cause = cause.__cause__ or cause.__context__
+
+
+def _is_no_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY)
 
 
 def _is_disk_full(error: BaseException) -> TypeGuard[OSError]:

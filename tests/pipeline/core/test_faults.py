@@ -102,3 +102,9 @@ def test_a_full_disk_is_recognised_behind_the_error_that_torch_makes_of_it():
         except OSError:
             raise RuntimeError("unexpected pos 1970688 vs 1970584")  # noqa: B904
     assert "the disk is full" in faults.explain(caught.value)
+
+
+def test_memory_that_ran_out_is_seen_behind_the_error_of_a_library():
+    error = ValueError("functions should be defined in a file")
+    error.__cause__ = MemoryError()
+    assert faults.explain(error).startswith("memory ran out")
