@@ -131,7 +131,7 @@ def test_pretext(project, finished, task):
     used = {"weights": "pretext", "train": {"epochs": 2}}
     project.change({"pretext": {"task": task, "train": {"epochs": 2}}, "seed": used})
     project.change({"segment": used})
-    project.stages(f"pretext {task}", *SEED[:2], "train_segment guide")
+    project.stages(f"pretext {task}", *SEED[:2], *GUIDE[:2], SEGMENT[0])
     layout = Layout()
     for model in (layout.pretext(task), layout.seed_model, layout.segmenter("guide")):
         check_losses(model, 2)

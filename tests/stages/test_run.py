@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.core import formats, locks
 from pipeline.core.layout import Layout
+from pipeline.nets import weights  # noqa: F401 - imported later, it would keep the patch below
 from pipeline.training import state
 from stages import _resume
 
