@@ -9,6 +9,7 @@ help:
 	@echo "make demo     install, generate data, run the whole chain, print its scores"
 	@echo "make test     install, then run the linter, the type checker and the quick tests"
 	@echo "make slow     run the slow tests, which train networks or kill processes"
+	@echo "make soak     run the long forms of slow tests: every trunk, every stage killed, the demo with two ranks"
 	@echo "make mutants  break the array code one place at a time: do its tests fail?"
 	@echo "make kills    kill the chain at random moments and resume it: are the outputs the same?"
 	@echo "make docs     build the documents as a site in .site/html"
@@ -32,7 +33,10 @@ test: lint
 	$(PYTEST) -m "not slow"
 
 slow: install
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not soak"
+
+soak: install
+	$(PYTEST) -m soak
 
 mutants: install
 	$(BIN)/python -m tests.mutation

@@ -13,6 +13,7 @@ from pipeline.core import formats
 from pipeline.core.params import read_yaml
 from tests.project import ROOT, TINY, Project
 
+SOAK = (pytest.mark.slow, pytest.mark.soak)  # for the long form of a slow test
 REAL = Path(os.environ.get("GUIDELABEL_REAL_DATA", ROOT.parent / "shared/data"))
 
 
@@ -22,6 +23,19 @@ def pytest_runtest_setup(item):
 
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device")
+
+
+@pytest.hookimpl(trylast=True)  # after -m has left out tests
+def pytest_collection_modifyitems(items):
+    """Let two workers begin with different work. One makes the finished project meanwhile.
+
+    pytest-xdist gives each worker a half. The second half begins with what needs no such project.
+    """
+    needs, rest = [], []
+    for item in items:
+        (needs if "finished" in item.fixturenames else rest).append(item)
+    half = len(items) // 2
+    items[:] = [*needs[:half], *rest, *needs[half:]]
 
 
 @pytest.fixture

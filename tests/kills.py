@@ -82,10 +82,19 @@ def finish(project: Project, nproc: int, log: Path) -> None:
         assert run.wait() == 0, log.read_text()[-3000:]
 
 
+def undisturbed(folder: Path, *, nproc: int) -> Project:
+    """Run the chain without a kill."""
+    whole = Project.clone(folder)
+    whole.change(TINY)
+    whole.commit()
+    finish(whole, nproc, folder.with_suffix(".txt"))
+    return whole
+
+
 def survive(
-    folder: Path, *, kills: int, nproc: int, random_seed: int, interval: float
+    folder: Path, whole: Project, *, kills: int, nproc: int, random_seed: int, interval: float
 ) -> dict[str, int]:
-    """Kill the chain `kills` times, and compare its outputs with those of an undisturbed run.
+    """Kill the chain `kills` times, and compare its outputs with those of `whole`.
 
     The moments are uniformly distributed; `interval` is their mean distance in seconds.
 
@@ -95,11 +104,9 @@ def survive(
         How many kills and chains there were, and how often a lock file was restored.
     """
     chance, log = random.Random(random_seed), folder / "log.txt"
-    fresh = Project.clone(folder / "fresh")
-    fresh.change(TINY)
-    fresh.commit()
-    whole = fresh.copy(folder / "whole")
-    finish(whole, nproc, log)
+    fresh = whole.copy(folder / "fresh")
+    fresh.run("git", "reset", "--hard", "--quiet")  # the same commit, which the records name
+    fresh.run("git", "clean", "-ffdxq")
     expected, done, chains = outputs(whole.root), 0, 0
     while done < kills:
         chains += 1
@@ -127,8 +134,9 @@ def main() -> None:
     args = parser.parse_args()
     for nproc in args.nproc:
         with TemporaryDirectory() as folder:
+            whole = undisturbed(Path(folder) / "whole", nproc=nproc)
             result = survive(
-                Path(folder), kills=args.kills, nproc=nproc, random_seed=args.seed,
+                Path(folder), whole, kills=args.kills, nproc=nproc, random_seed=args.seed,
                 interval=args.interval,
             )  # fmt: skip
         counts = ", ".join(f"{name}: {count}" for name, count in result.items())

@@ -6,7 +6,7 @@ from tests import kills
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("nproc", [1])
-def test_a_chain_that_is_killed_three_times_makes_the_same_bytes(tmp_path, nproc):
-    result = kills.survive(tmp_path, kills=3, nproc=nproc, random_seed=7, interval=8.0)
-    assert result["kills"] == 3
+def test_a_chain_that_is_killed_twice_makes_the_same_bytes(finished, tmp_path):
+    """Once at a random moment, and once while DVC writes a lock file."""
+    result = kills.survive(tmp_path, finished, kills=2, nproc=1, random_seed=7, interval=8.0)
+    assert result["kills"] == 2

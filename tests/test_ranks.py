@@ -25,16 +25,10 @@ from tests.project import ROOT
 
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
-    "saliency_net": ["data/saliency/net"],
-    "component_scores": ["data/component_scores"],
     "fuse": ["data/fused/seeds", "data/fused/labels"],
-    "diffuse": ["data/labels/guide"],
-    "relabel round2": ["data/labels/round2"],
     "predict guide": ["data/logits/guide", "data/predictions/guide"],
     "refine guide": ["data/refined/guide"],
-    "predict_maps": ["data/map_labels"],
 }
-SHORT = ("fuse",)
 ONE = {"OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1", "GUIDELABEL_DEVICE": "cpu"}
 TWO = {**ONE, "GUIDELABEL_NPROC": "2"}
 
@@ -50,7 +44,7 @@ def run_pair(project, text, check=True):
 
 
 @pytest.mark.parametrize(
-    "text", [s if s in SHORT else pytest.param(s, marks=pytest.mark.slow) for s in PER_IMAGE]
+    "text", ["fuse", *(pytest.param(s, marks=pytest.mark.slow) for s in ("seed", "predict guide"))]
 )
 def test_two_ranks_write_the_files_that_one_process_writes(project, text):
     outs = [project.root / out for out in PER_IMAGE[text]]
@@ -235,6 +229,7 @@ def test_nproc_reaches_the_stages_unless_a_launcher_is_set(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_two_ranks_end_with_the_same_score(cloned, tmp_path):
     """The demo's mIoU with two ranks lies within the 95 % interval of one process."""
     scores = []

@@ -22,6 +22,7 @@ from pipeline.seeds.feature_attention import FEATURE_ATTENTIONS
 from pipeline.seeds.gradients import KINDS
 from pipeline.seeds.pooling import POOLING_OPTIONS
 from pipeline.segment.deeplab import HEADS
+from tests.conftest import SOAK
 
 SEED = ["train_seed", "seed", "evaluate_seed"]
 GUIDE = ["fuse", "diffuse", "evaluate_guide"]
@@ -81,22 +82,42 @@ SEEDS = {
     "GAP-DeepLab": {"backbone": "vgg16_deeplab", "hidden": "largefov", "output_stride": 8, **VGG},
     **{f"maps {name}": {"maps": {"kind": name}} for name in KINDS},
 }
-DEFAULT = ("pooling gap", "loss sigmoid", "feature attention none")
+DEFAULT = ("pooling gap", "loss sigmoid", "feature attention none")  # the finished project's
+# Functions of the maps or scores that their own tests compute by hand, and another stride.
+SEEDS_SOAK = (
+    *(f"pooling {n}" for n in ("gmp", "max_min", "weldon", "log_sum_exp", "soft_max_min")),
+    "stride 32",
+)
 # These maps have stride 4.
 FINE = ("maps gradient", "maps guided_gradient", "superpixels (GAP-ROI)")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SEEDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=SOAK if n in SEEDS_SOAK else pytest.mark.slow)
+        for n in SEEDS
+        if n not in DEFAULT
+    ],
+)
 def test_seeds(project, finished, name):
     project.change({"seed": SEEDS[name]})
     project.stages(*(SEED if not name.startswith("maps") else SEED[1:]))
     layout, seed = Layout(), load_params(Layout().params).seed
     check_losses(layout.seed_model, seed.train.epochs)
     check_maps(layout, SIZE_PX // (4 if name in FINE else seed.output_stride))
-    assert is_default(project, finished, "data/maps") == (name in DEFAULT)
+    assert not is_default(project, finished, "data/maps")
     record = formats.read_json(layout.scores("seed"))["about"]
     assert record["images_scored"] == sum(IMAGES.values())
+
+
+def test_the_finished_project_has_the_default_seeds(project):
+    before = load_params(Layout().params)
+    for name in DEFAULT:
+        project.change({"seed": SEEDS[name]})
+    assert load_params(Layout().params) == before
+    check_losses(Layout().seed_model, before.seed.train.epochs)
+    check_maps(Layout(), SIZE_PX // before.seed.output_stride)
 
 
 def test_seeds_cover_every_hidden_layer():
@@ -110,15 +131,13 @@ def test_pretext(project, finished, task):
     used = {"weights": "pretext", "train": {"epochs": 2}}
     project.change({"pretext": {"task": task, "train": {"epochs": 2}}, "seed": used})
     project.change({"segment": used})
-    project.stages(f"pretext {task}", *SEED, *GUIDE, *SEGMENT)
+    project.stages(f"pretext {task}", *SEED[:2], *GUIDE[:2], SEGMENT[0])
     layout = Layout()
     for model in (layout.pretext(task), layout.seed_model, layout.segmenter("guide")):
         check_losses(model, 2)
     check_maps(layout, SIZE_PX // 16)
-    check_labels(layout, "guide")
     for folder in ("data/models/seed", "data/models/segment/guide", "data/maps"):
         assert not is_default(project, finished, folder)
-    assert {"refined_guide", "segmenter_guide"} <= set(formats.read_json(layout.scores("segment")))
 
 
 GUIDES = {
@@ -178,7 +197,7 @@ def test_labels_from_class_maps_of_predicted_tags_are_made_only_when_named(proje
 
 
 SEGMENTERS = {
-    **{f"head {name}": {"head": name} for name in HEADS},
+    **{f"head {name}": {"head": name} for name in HEADS if name != "v3plus"},  # the default
     "head v1 on VGG-16": {
         "head": "v1", "backbone": "vgg16_deeplab", "output_stride": 8, "loss_stride": 8, **VGG,
     },
@@ -186,8 +205,10 @@ SEGMENTERS = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SEGMENTERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=SOAK if n == "head v1" else pytest.mark.slow) for n in SEGMENTERS],
+)
 def test_segmenters(project, finished, name):
     project.change({"segment": SEGMENTERS[name]})
     project.stages(*SEGMENT)
@@ -200,7 +221,7 @@ def test_segmenters(project, finished, name):
     for path in paths:
         logits = formats.read_logits(path)
         assert logits.shape == (1 + 5, side, side) and np.isfinite(logits).all()
-    assert is_default(project, finished, "data/logits") == (name == "head v3plus")
+    assert not is_default(project, finished, "data/logits")
     scores = formats.read_json(layout.scores("segment"))
     assert {"segmenter_guide", "refined_guide"} <= set(scores)
 
@@ -221,26 +242,28 @@ def test_without_a_crf_refined_masks_score_as_those_of_the_segmenter(project):
         assert found["refined_guide"][split] == pytest.approx(scores, abs=0.05)
 
 
-SUPERVISED = {"full": ["full"], "oracle": ["oracle"], "seed": ["seed"], "rounds": [*ROUNDS]}
+SUPERVISED = {"oracle": ["oracle"], "seed": ["seed"], "rounds": [*ROUNDS]}
 BOXED = {kind: [kind, f"{kind}_round2", f"{kind}_round3"] for kind in BOXES}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("chosen", SUPERVISED.values(), ids=SUPERVISED)
+@pytest.mark.parametrize("chosen", [
+    pytest.param(SUPERVISED["oracle"], marks=pytest.mark.slow, id="oracle"),
+    pytest.param(SUPERVISED["seed"], marks=pytest.mark.slow, id="seed"),
+    pytest.param(SUPERVISED["rounds"][:2], marks=pytest.mark.slow, id="rounds"),
+    pytest.param(SUPERVISED["rounds"], marks=SOAK, id="all rounds"),
+])  # fmt: skip
 def test_supervisions(project, chosen):
     loss = "sec" if chosen == ["seed"] else "cross_entropy"
-    with_guide = ["guide", *chosen] if chosen == SUPERVISED["rounds"] else chosen
+    with_guide = ["guide", *chosen] if chosen[0] in ROUNDS else chosen
     train = {"epochs": 3}
     project.change({"segment": {"supervision": with_guide, "loss": loss, "train": train}})
     if chosen == ["oracle"]:
         project.stages("saliency oracle")
     for name in chosen:
-        if name != "full":
-            project.stages(f"relabel {name}")
-        project.stages(*(s.replace("guide", name) for s in SEGMENT[:3]))
+        project.stages(f"relabel {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
         check_losses(Layout().segmenter(name), 3)
         project.stages(f"score_labels {name}")
-    project.stages("evaluate_segment")
+    project.stages("evaluate_segment", "report")
     scores = formats.read_json(Layout().scores("segment"))
     assert {f"refined_{name}" for name in with_guide} == {k for k in scores if "refined" in k}
     for name in chosen:
@@ -248,10 +271,17 @@ def test_supervisions(project, chosen):
     if "guide" not in with_guide:  # the labels of a round may equal the guide labels
         labels = [formats.digest(Layout().labels(name)) for name in ("guide", *chosen)]
         assert labels[0] != labels[1]
+    name = {"oracle": "oracle guides", "seed": "seed cues", "round2": "round 2"}[chosen[0]]
+    assert f"segmenter + CRF, {name}" in project.here("cli.py", "scores").stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("chosen", BOXED.values(), ids=BOXED)
+@pytest.mark.parametrize("chosen", [
+    pytest.param(BOXED["box"], marks=pytest.mark.slow, id="box"),
+    pytest.param(BOXED["box_i"][:1], marks=pytest.mark.slow, id="box_i"),
+    pytest.param(BOXED["grabcut_plus"][:2], marks=pytest.mark.slow, id="grabcut_plus"),
+    *(pytest.param(BOXED[kind], marks=SOAK, id=f"{kind}, all rounds")
+      for kind in ("box_i", "grabcut_plus")),
+])  # fmt: skip
 def test_supervisions_by_boxes(project, chosen):
     project.change({"segment": {"supervision": chosen, "train": {"epochs": 3}}})
     for name in chosen:
@@ -263,8 +293,8 @@ def test_supervisions_by_boxes(project, chosen):
     project.stages("evaluate_segment")
     found = formats.read_json(Layout().scores("segment"))
     assert {f"refined_{name}" for name in chosen} == {k for k in found if "refined" in k}
-    labels = {formats.digest(Layout().labels(name)) for name in ("guide", *chosen[:2])}
-    assert len(labels) == 3
+    names = ("guide", *chosen[:2])
+    assert len({formats.digest(Layout().labels(name)) for name in names}) == len(names)
 
 
 def bring(layout, param, *, every):
@@ -302,5 +332,5 @@ def test_supervisions_by_brought_masks(project):
 
 
 def test_every_supervision_is_among_them():
-    tested = [*SUPERVISED.values(), *BOXED.values(), MASKS]
+    tested = [*SUPERVISED.values(), *BOXED.values(), MASKS, ["full"]]  # full: test_chain.py
     assert {"guide", *(s for each in tested for s in each)} == set(SUPERVISIONS)

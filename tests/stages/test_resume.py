@@ -18,6 +18,7 @@ import pytest
 from pipeline.core import formats
 from pipeline.core.layout import Layout
 from stages import _run
+from tests.conftest import SOAK
 from tests.project import ONE_WORKER, ROOT, wait_for
 
 PER_IMAGE = {
@@ -75,12 +76,16 @@ def written(path):
     return path.name, path.stat().st_mtime_ns
 
 
-SHORT = ("fuse", "refine guide")  # a rule, the CRF
+MARKS = {
+    **dict.fromkeys(PER_IMAGE, SOAK),
+    **dict.fromkeys(("fuse", "refine guide"), ()),  # a rule, the CRF
+    # By a network: with a table, with two folders, with a CRF; and by a CRF with boxes.
+    **dict.fromkeys(("seed", "predict guide", "predict_maps"), pytest.mark.slow),
+    "relabel_boxes grabcut_plus": pytest.mark.slow,
+}
 
 
-@pytest.mark.parametrize(
-    "stage", [s if s in SHORT else pytest.param(s, marks=pytest.mark.slow) for s in PER_IMAGE]
-)
+@pytest.mark.parametrize("stage", [pytest.param(s, marks=MARKS[s]) for s in PER_IMAGE])
 def test_a_killed_stage_continues_and_its_outputs_have_the_same_bytes(project, stage):
     outs, name = [project.root / out for out in PER_IMAGE[stage]], stage.split()[0]
     project.stages(stage)
@@ -223,10 +228,16 @@ EVERY = {
 }
 
 
+# A stage that starts again, one with a file for each image, one with a network, and two trainings.
+KINDS = ("prepare", "fuse", "predict guide", "train_saliency", "train_segment guide")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, sign", [
-    *(pytest.param(stage, signal.SIGKILL, id=f"{stage}-kill") for stage in EVERY),
-    *(pytest.param(stage, signal.SIGTERM, id=f"{stage}-term") for stage in ("train_seed", "seed")),
+    *(pytest.param(stage, signal.SIGKILL, marks=() if stage in KINDS else pytest.mark.soak,
+                   id=f"{stage}-kill") for stage in EVERY),
+    pytest.param("train_seed", signal.SIGTERM, id="train_seed-term"),
+    pytest.param("seed", signal.SIGTERM, marks=pytest.mark.soak, id="seed-term"),
 ])  # fmt: skip
 def test_killed_at_any_moment(project, stage, sign):
     """At three random moments: while it starts, works or moves its outputs."""

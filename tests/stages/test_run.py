@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.core import formats, locks
 from pipeline.core.layout import Layout
+from pipeline.nets import weights  # noqa: F401 - imported later, it would keep the patch below
 from pipeline.training import state
 from stages import _resume
 
@@ -136,14 +137,17 @@ FAULTY = {
 }
 
 
-@pytest.mark.parametrize("error, message", [
-    (OSError(errno.ENOSPC, "No space left on device"), "the disk is full (No space left on"),
-    (MemoryError(), "memory ran out"),
+FULL = OSError(errno.ENOSPC, "No space left on device"), "the disk is full (No space left on"
+NO_MEMORY = MemoryError(), "memory ran out"
+
+
+@pytest.mark.parametrize("stage, error, message", [
+    *((stage, *fault) for stage in ("fuse", "prepare") for fault in (FULL, NO_MEMORY)),
+    *(pytest.param(stage, *NO_MEMORY, marks=pytest.mark.slow)
+      for stage in ("predict guide", "evaluate_guide")),
+    *(pytest.param(stage, *FULL, marks=pytest.mark.slow)
+      for stage in ("refine guide", "train_segment guide", "report")),
 ])  # fmt: skip
-@pytest.mark.parametrize(
-    "stage",
-    [s if s in ("fuse", "prepare") else pytest.param(s, marks=pytest.mark.slow) for s in FAULTY],
-)
 def test_a_fault_in_any_kind_of_stage_is_one_line_and_the_next_run_goes_on(
     project, monkeypatch, stage, error, message
 ):
