@@ -25,10 +25,25 @@ from tests.project import ROOT
 
 PER_IMAGE = {
     "seed": ["data/maps", "data/tag_scores.csv"],
+    "saliency_net": ["data/saliency/net"],
+    "component_scores": ["data/component_scores"],
     "fuse": ["data/fused/seeds", "data/fused/labels"],
+    "diffuse": ["data/labels/guide"],
+    "relabel round2": ["data/labels/round2"],
     "predict guide": ["data/logits/guide", "data/predictions/guide"],
     "refine guide": ["data/refined/guide"],
+    "predict_maps": ["data/map_labels"],
 }
+QUICK, SLOW = ("fuse",), ("seed", "predict guide")
+
+
+def marks(stage):
+    """Return the marks of a per-image stage: one is quick, two are slow, the others are soak."""
+    if stage in QUICK:
+        return ()
+    return pytest.mark.slow if stage in SLOW else (pytest.mark.slow, pytest.mark.soak)
+
+
 ONE = {"OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1", "GUIDELABEL_DEVICE": "cpu"}
 TWO = {**ONE, "GUIDELABEL_NPROC": "2"}
 
@@ -43,9 +58,7 @@ def run_pair(project, text, check=True):
     return project.python("-m", "stages", *text.split(), check=check, **TWO)
 
 
-@pytest.mark.parametrize(
-    "text", ["fuse", *(pytest.param(s, marks=pytest.mark.slow) for s in ("seed", "predict guide"))]
-)
+@pytest.mark.parametrize("text", [pytest.param(stage, marks=marks(stage)) for stage in PER_IMAGE])
 def test_two_ranks_write_the_files_that_one_process_writes(project, text):
     outs = [project.root / out for out in PER_IMAGE[text]]
     run_single(project, text)
