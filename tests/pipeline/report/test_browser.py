@@ -14,6 +14,7 @@ from tests.pipeline.report import pages
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MANY = 5000
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+PICTURES = "[...document.querySelectorAll('.cell img')].every(i => i.complete && i.naturalWidth)"
 pytestmark = pytest.mark.slow
 
 
@@ -83,9 +84,7 @@ def scores(tab):
 def test_a_page_opens_from_disk_and_shows_its_pictures(visit, small):
     tab = visit(small)
     assert count(tab) == (60, 60)
-    tab.wait_for_function(
-        "[...document.querySelectorAll('.cell img')].every(i => i.complete && i.naturalWidth)"
-    )
+    tab.wait_for_function(PICTURES)
     assert scores(tab) == sorted(scores(tab))  # the worst come first
 
 
@@ -117,6 +116,17 @@ def test_filters_narrow_the_gallery_and_are_kept_in_the_address(visit, small):
     assert shown(tab) == ["img_00007"]
     tab.fill("[name=id]", "no such name")
     assert count(tab)[0] == 0 and tab.locator(".empty").is_visible()
+
+
+def test_a_link_to_what_the_page_does_not_have_shows_no_image_and_says_so(visit, small):
+    """Another run's bookmark, or a link of the chain that fails first nowhere."""
+    tab = visit(small, hash_="#failed=saliency")
+    assert "saliency" not in [s.facts.failed for s in pages.content(60).shown]
+    assert count(tab) == (0, 60) and tab.locator(".empty").is_visible()
+    assert tab.locator("[name=failed]").evaluate("f => f.selectedOptions[0].text") == "saliency (0)"
+    tab.get_by_role("button", name="Reset").click()
+    tab.wait_for_function("document.querySelector('#count').textContent.startsWith('60')")
+    assert not tab.locator(".empty").is_visible()
 
 
 def test_sorting(visit, small):
@@ -289,6 +299,7 @@ def test_many_images_do_not_stutter(visit, large):
     }""")
     tab.keyboard.press("End")
     assert tab.locator(".cell").count() < 120
+    tab.wait_for_function(PICTURES)  # those that rush by are left out, those that stay are not
     print(f"\n{MANY} images: first paint {paint:.0f} ms, loaded {1000 * loaded:.0f} ms, a frame "
           f"while scrolling {frames[60]:.0f} ms (worst of 120: {frames[-1]:.0f} ms), "
           f"filter {filtered:.0f} ms, page {large.stat().st_size / 1e6:.2f} MB")  # fmt: skip
