@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -72,7 +72,7 @@ def render(content: Content) -> str:
         splits=_splits(content.samples),
         table=score_table(scores),
         several_tags=_several_tags(scores),
-        params=[*flat(content.made_of.get("params", {}))],
+        params=flat(content.made_of.get("params", {})),
         kinds=_used(KINDS, [s.facts.kind for s in content.shown]),
         fails=_used(LINKS, failed),
         data=gallery.data(content.shown, content.classes, _run(pictures[0], content.class_iou)),
@@ -117,10 +117,10 @@ def _used(names: Sequence[str], values: Sequence[str | None]) -> list[tuple[str,
     return [(name, values.count(name)) for name in names if name in values]
 
 
-def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each param by its dotted name."""
-    for name, value in sorted(params.items()):
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return each param by its dotted name, once, though stages may name a section and its part."""
+    found: dict[str, Any] = {}
+    for name, value in params.items():
+        nested = isinstance(value, Mapping) and value
+        found |= flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return dict(sorted(found.items()))

@@ -161,9 +161,15 @@ def test_equal_content_gives_equal_bytes():
 
 
 def test_params_have_dotted_names():
-    assert [*page.flat({"b": {"c": 1, "a": {"d": [2]}}, "a": {}})] == [
+    assert [*page.flat({"b": {"c": 1, "a": {"d": [2]}}, "a": {}}).items()] == [
         ("a", {}), ("b.a.d", [2]), ("b.c", 1),
     ]  # fmt: skip
+
+
+def test_a_param_is_listed_once_though_stages_name_it_by_its_section_and_by_itself():
+    assert page.flat({"b": {"c": 1, "d": 2}, "b.c": 1}) == {"b.c": 1, "b.d": 2}
+    made_of = {"params": {"fuse": {"level": 0.5}, "fuse.level": 0.5}}
+    assert page.render(pages.content(made_of=made_of)).count("fuse.level") == 1
 
 
 def test_colours_are_written_as_html_does():
