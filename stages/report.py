@@ -47,7 +47,9 @@ def run(
     judged = _judge_all(inputs, shown)
     scored = [(s.sample, s.facts.score) for s in judged]
     images.write_panels(inputs, picks.pick(scored, report, random_seed=random_seed))
-    parts = content.read(layout, scores, supervision=supervision, samples=samples, shown=judged)
+    parts = content.read(
+        layout, scores, source=source, supervision=supervision, samples=samples, shown=judged
+    )
     html = page.render(parts)
     formats.replace_file(layout.report / "index.html", lambda f: f.write(html.encode()))
     numbers = json.dumps(headline.headline(scores, supervision[0]), indent=2) + "\n"

@@ -21,6 +21,7 @@ from pipeline.report.tallies import ClassIou
 
 CURVE = ("threshold", "fg_recall", "fg_precision", "bg_recall", "bg_precision")
 BOUNDS = (0.0, 100.0)
+ROUNDS = "If the training has denoising rounds, each of them begins with a new network."
 LABELS = {"x_label": "recall, %", "y_label": "precision, %", "x_range": BOUNDS, "y_range": BOUNDS}
 
 
@@ -28,6 +29,7 @@ def read(
     layout: Layout,
     scores: Mapping[str, Any],
     *,
+    source: str,
     supervision: Sequence[str],
     samples: Sequence[Sample],
     shown: Sequence[Shown],
@@ -45,7 +47,7 @@ def read(
         class_iou=class_iou,
         scored=scored,
         confusion=tallies.confusion(pairs, ["background", *classes]),
-        charts=[*_precision_recall(layout), *_losses(layout, supervision),
+        charts=[*_precision_recall(layout), *_losses(layout, source, supervision),
                 _reliability(layout, scores["about"], supervision)],
         made_of=made_of(layout),
     )  # fmt: skip
@@ -86,9 +88,14 @@ def _precision_recall(layout: Layout) -> list[Chart | None]:
     ]
 
 
-def _losses(layout: Layout, supervision: Sequence[str]) -> list[Chart | None]:
-    """Draw the losses of the classifier and of each segmenter."""
+def _losses(layout: Layout, source: str, supervision: Sequence[str]) -> list[Chart | None]:
+    """Draw the losses of the classifier, of our saliency network, and of each segmenter.
+
+    Only some sources train a saliency network. So dvc.yaml cannot name it as a dependency of the
+    page, but its maps are one.
+    """
     nets = {"classifier": layout.seed_model}
+    nets |= {"saliency network": layout.saliency_model} if source == "net" else {}
     nets |= {f"segmenter, {s}": layout.segmenter(s) for s in supervision}
     drawn = []
     for name, folder in nets.items():
@@ -96,7 +103,7 @@ def _losses(layout: Layout, supervision: Sequence[str]) -> list[Chart | None]:
         lines = {
             title: points(rows, "epoch", c) for title, c in (("train", "loss"), ("val", "val_loss"))
         }
-        axes = {"x_label": "epoch", "y_label": "loss"}
+        axes = {"x_label": "epoch", "y_label": "loss", "note": ROUNDS if "saliency" in name else ""}
         drawn.append(charts.line_chart(f"Loss: {name}", lines, **axes))  # type: ignore[arg-type]
     return drawn
 

@@ -268,7 +268,13 @@ def panel_widths(project):
 def test_with_masks_the_report_has_every_part(project):
     for group in STAGES:
         evaluate(project, group)
+    losses = project.root / "data/models/saliency/loss.tsv"
+    formats.write_table(losses, [(1, 0.5, "")], columns=("epoch", "loss", "val_loss"), sep="\t")
     html, data = report(project)
+    assert "Loss: saliency network" in html
+    project.change({"saliency": {"source": "onnx"}})
+    (project.root / "data/saliency/net").rename(project.root / "data/saliency/onnx")
+    assert "Loss: saliency network" not in report(project)[0]  # this one was not used
     for part in ("The chain, link by link", "Reliability", "segmenter + CRF, val", ">95 %</th>",
                  "Which class became which", "on 4 images with masks"):  # fmt: skip
         assert part in html
