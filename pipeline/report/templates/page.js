@@ -135,7 +135,7 @@ function open(i) {
   $("#name").textContent = m.id;
   $("#place").textContent = `${current + 1} of ${found.length}`;
   for (const img of viewer.querySelectorAll(".stage img")) {
-    img.style.cssText = `aspect-ratio:${m.aspect};${m.aspect < 4 / 3 ? "height" : "width"}:100%`;
+    img.style.cssText = `aspect-ratio:${m.aspect};width:min(100cqw, 100cqh * ${m.aspect})`;
     img.src = file(img.id ? "photos" : "layers", m);
   }
   slider.max = viewer.stops.length - 1;

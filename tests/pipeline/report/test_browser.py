@@ -3,6 +3,7 @@
 `pytest -m slow -s tests/pipeline/report/test_browser.py` prints the times that docs/page.md shows.
 """
 
+import dataclasses
 import re
 import shutil
 import time
@@ -240,6 +241,30 @@ def test_a_phone_needs_no_sideways_scrolling_and_shows_the_tall_chain(visit, sma
     box = tab.locator("#viewer").bounding_box()
     assert box["width"] <= PHONE["width"] and tab.locator("#close").is_visible()
     assert tab.evaluate("shape.columns") == 2
+
+
+@pytest.mark.parametrize("size", [(300, 300), (300, 360), (300, 600), (600, 300)])
+def test_photograph_and_layers_lie_on_each_other_undistorted(visit, tmp_path, size):
+    """A phone's stage is about square. A square image must fit its width too."""
+    one = pages.image(1)
+    sample = dataclasses.replace(one.sample, height_px=size[0], width_px=size[1])
+    made = pages.content(shown=[dataclasses.replace(one, sample=sample)])
+    tab = visit(pages.write(tmp_path / "report", made), viewport=PHONE)
+    tab.locator(".cell").first.click()
+    stage, *boxes = tab.evaluate("""[".stage", "#photo", ".layer"].map((s) => {
+      const { x, y, width, height } = document.querySelector(s).getBoundingClientRect();
+      return [x, y, width, height];
+    })""")
+    for x, y, width, height in boxes:
+        assert width / height == pytest.approx(size[1] / size[0], rel=0.02)
+        assert (
+            x >= stage[0] - 1
+            and y >= stage[1] - 1
+            and width <= stage[2] + 1
+            and height <= stage[3] + 1
+        )
+        assert width > stage[2] - 2 or height > stage[3] - 2  # as large as it can be
+    assert boxes[0] == boxes[1]
 
 
 def test_names_with_signs_of_html_and_of_addresses_show_their_pictures(visit, tmp_path):
