@@ -79,8 +79,7 @@ def check_output(path: Path | None, *, name: str) -> None:
         name: the annotation tool; "" for none.
 
     Raises:
-        UserError: there is no such tool; or `path` is that of a file, and ends with neither .csv
-            nor .json.
+        UserError: the tool is unknown, or the file's suffix is neither .csv nor .json.
     """
     if name and name not in TOOLS:
         raise UserError(f"no format '{name}'; choose {' or '.join(TOOLS)}")

@@ -81,8 +81,12 @@ def scores(folders: Sequence[Path]) -> dict[str, Score]:
 
 
 def _resampled(folder: Path, name: str) -> tuple[Float, Float]:
-    """Return the mIoU of a line in one folder, and in each resample; all draw the same images."""
-    counts_NCC = _counts(folder, name)
+    """Return the mIoU of a line in one folder, and in each resample."""
+    return resampled(_counts(folder, name))
+
+
+def resampled(counts_NCC: Int) -> tuple[Float, Float]:
+    """Return the mIoU of all images, and of each resample; every call draws the same images."""
     times_RN = metrics.draw_images(len(counts_NCC), rng=np.random.default_rng(0))
     whole = np.array(100 * metrics.mean_iou(counts_NCC.sum(axis=0)))
     return whole, 100 * metrics.resampled_mean_iou(counts_NCC, times_RN)

@@ -27,7 +27,7 @@ import numpy as np
 
 from app import cells, review
 from benchmarks.data import inside
-from benchmarks.headline import Score
+from benchmarks.headline import Score, resampled
 from pipeline.core import formats
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
@@ -35,7 +35,6 @@ from pipeline.core.params import fingerprint, lay_over, read_yaml, validate
 from pipeline.core.samples import read_samples, read_truth
 from pipeline.params import Params
 from pipeline.scores.labels import counting, label_scores
-from pipeline.scores.shared import metrics
 from pipeline.scores.shared.scored import read_scored
 
 OUT = Path("data/benchmarks/review")
@@ -198,11 +197,8 @@ def table(counts: Sequence[int], seeds: Sequence[int]) -> str:
 
 def _read(line: str, count: int, order: str, seeds: Sequence[int]) -> Score:
     files = [Cell(count, order, seed).file("npz") for seed in seeds]
-    each = [formats.read_arrays(file, match=line)[line] for file in files]
-    times_RN = metrics.draw_images(len(each[0]), rng=np.random.default_rng(0))
-    whole_S = np.array([100 * metrics.mean_iou(c_NCC.sum(axis=0)) for c_NCC in each])
-    resampled = [100 * metrics.resampled_mean_iou(c_NCC, times_RN) for c_NCC in each]
-    return Score(whole_S, np.mean(resampled, axis=0))
+    each = [resampled(formats.read_arrays(file, match=line)[line]) for file in files]
+    return Score(np.array([whole for whole, _ in each]), np.mean([r for _, r in each], axis=0))
 
 
 def main() -> None:

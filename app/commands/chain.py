@@ -75,7 +75,8 @@ def _print_scores(groups: Sequence[str]) -> dict[str, Any]:
         out.print("95 %: bootstrap interval over the images of val (of train if there is no val)")
     if links.flattered(lines):
         out.print(
-            "no val: on train images, masks that trained a segmenter flatter it; keep a val split"
+            "There is no val split. A segmenter that learned from masks scores too high on the "
+            "same images; keep a val split"
         )
     record = scores["about"]
     if "saliency" in record:

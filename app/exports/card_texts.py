@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from pipeline.core.config import Infer
-from pipeline.core.supervision import BOX_ROUNDS, BOXES, ROUNDS
+from pipeline.core.supervision import BOX_ROUNDS, BOXES, FROM_MASKS, ROUNDS
 from pipeline.scores.saliency.saliency_scores import TRAINED_ON
 
 FUSED = ("guide", "corrected", *ROUNDS)  # supervisions that saliency maps are a part of
-WEAK = ("guide", "seed", *ROUNDS, *BOXES, *BOX_ROUNDS)  # supervisions without masks
 _TAGS = 'image tags, such as "dog, person". No mask and no box of these images'
 _BOXES = "a box around each object, with its class. No mask of these images"
 SUPERVISION = {
@@ -63,7 +62,7 @@ LICENCES = {
 
 def is_weak(name: str, source: str | None = None) -> bool:
     """Whether the labels that the segmenter learned from were made without masks of its images."""
-    return name in WEAK and not (name in FUSED and source == "oracle")
+    return name not in FROM_MASKS and not (name in FUSED and source == "oracle")
 
 
 def supervision(name: str, source: str | None = None) -> str:

@@ -78,7 +78,7 @@ def only_file(path: Path, suffix: str) -> Path:
     """Return the file `path`, or the only file with a suffix in the folder `path`.
 
     Raises:
-        UserError: there is no such file, or there are several.
+        UserError: the file is missing, or several files have the suffix.
     """
     if not path.exists():
         raise MissingFileError(path, "give what the annotation tool exported")

@@ -60,8 +60,8 @@ def import_masks(
             perhaps nobody has looked at it.
 
     Raises:
-        UserError: the format is not known, a file is damaged, a label is no class, a mask has
-            another size than its image, or no mask is left.
+        UserError: the format is not known, a file is damaged, a label is not a class of the
+            project, a mask differs in size from its image, or no mask is left.
     """
     if name not in READERS:
         raise UserError(f"no format '{name}'; choose one of {', '.join(READERS)}")
@@ -93,8 +93,8 @@ def _names(source: Path, classes: Sequence[str]) -> Names:
     def index(name: str) -> int:
         if (tag := tag_of(name)) not in known:
             raise UserError(
-                f"{source}: the label '{name}' is no class of this project; rename it in the tool "
-                f"to one of {listing(classes)}, or to {VOID_NAME}"
+                f"{source}: the label '{name}' is not a class of this project; rename it "
+                f"in the tool to one of {listing(classes)}, or to {VOID_NAME}"
             )
         return known[tag]
 

@@ -22,7 +22,6 @@ AGAIN = "run the same command again: finished work is kept"
 
 def explain(error: Exception) -> str:
     """Say in one line what happened and what to do. Return "" if it is no fault of the machine."""
-    fewer = f"set GUIDELABEL_WORKERS to less than {runtime.workers()}"
     if full := next((e for e in causes(error) if _is_disk_full(e)), None):
         where = f"{full.filename}: " if full.filename else ""
         return f"{where}the disk is full ({full.strerror}); make room, then {AGAIN}"
@@ -35,7 +34,7 @@ def explain(error: Exception) -> str:
     if "DataLoader worker" in str(error):
         return (
             "a process that loads images was killed, perhaps because memory ran out; "
-            f"{fewer}, then {AGAIN}"
+            f"{less_memory()}"
         )
     if any(map(_is_no_memory, causes(error))):
         return f"memory ran out; {less_memory()}"

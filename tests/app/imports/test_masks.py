@@ -224,7 +224,7 @@ def test_images_that_give_no_mask_are_listed_and_others_replace_a_file(layout, e
     ("labelstudio", lambda f: text(f / "a.json", "{}"), "a.json: not an export of Label Studio"),
     ("cvat", lambda f: text(f / "a.zip", ""), "a.zip: is an archive; unpack it"),
     ("cvat", lambda f: text(f / "a.xml", cvat_xml(("ellipse", "cat", 0, ""))), "draw masks or"),
-    ("cvat", lambda f: text(f / "a.xml", cvat_xml(("polygon", "dog", 0, ""))), "'dog' is no cl"),
+    ("cvat", lambda f: text(f / "a.xml", cvat_xml(("polygon", "dog", 0, ""))), "'dog' is not a cl"),
     ("cvat", lambda f: text(f / "a.xml", cvat_xml(("polygon", "cat", 0, ""))), "cannot be read"),
     ("voc", lambda f: f, "SegmentationClass: not found; unpack what the annotation tool exported"),
 ])  # fmt: skip
