@@ -22,6 +22,7 @@ help:
 	@echo "make lowest   run the quick tests with the oldest packages that pyproject.toml allows"
 	@echo "make release  build the archives of a release and check them; publishes nothing"
 	@echo "make formats  install the libraries of annotation tools in .formats, where slow tests use them"
+	@echo "make ray      install Ray in .tools/ray, where a slow test of a cluster uses it"
 	@echo "make clean    remove what runs made; keep the environment"
 
 demo: install
@@ -123,6 +124,10 @@ formats: .formats/.installed
 	.formats/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r $<
 	.formats/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps ultralytics==8.4.190
 	@touch $@
+
+# The slow test of a cluster. Ray is not in requirements.lock, as hardly anybody needs it.
+ray: install
+	@$(call tool,ray,"ray>=2.40")
 
 # Check the machine before the installation starts, not in the middle of it.
 system:

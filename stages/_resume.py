@@ -6,13 +6,14 @@ inputs, the params, the code and the device, so that no run continues the work o
 """
 
 import contextlib
-import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from pipeline.core import formats, ranks, runtime, shards
+from pipeline.core import engine, formats, ranks, runtime, shards
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample
@@ -65,19 +66,17 @@ def outputs(
         shard: if above 0, the files are packed into archives of about this many files.
         network: whether a network makes the files, so that they depend on the device.
     """
-    weights, params_key = "" if network else None, fingerprint(params_key, str(shard))
+    weights, hardware = ("", engine.hardware()) if network else (None, "")
+    params_key = fingerprint(params_key, str(shard), hardware)
     work = Layout(folder(layout, weights=weights, inputs=inputs, params_key=params_key))
     unfinished = _inside(work, layout, outs)
     for path in unfinished:
         path.mkdir(parents=True, exist_ok=True)
     yield work
-    ranks.barrier()
     for path in unfinished if shard else ():
         shards.pack(path, per_shard=shard)
-    ranks.barrier()
-    if ranks.first():
-        for path, out in zip(unfinished, outs, strict=True):
-            _replace(path, out)
+    for path, out in zip(unfinished, outs, strict=True):
+        _replace(path, out)
 
 
 def _inside(work: Layout, layout: Layout, outs: Sequence[Path]) -> list[Path]:
@@ -106,9 +105,27 @@ def finished_ids(*folders: Path) -> set[str]:
     return set.intersection(*map(shards.ids, folders))
 
 
+def compute_images(
+    make: Callable[[], Any], samples: Sequence[Sample], *, folders: Sequence[Path], title: str
+) -> None:
+    """Write the files of every image with a network, where a batch has none yet.
+
+    Args:
+        make: makes what writes the files of a chunk of batches. It has the attribute `network`, an
+            `infer.Pass`, which divides the images into batches.
+        samples: the images.
+        folders: where the files of each image are.
+        title: the title of the progress bar.
+    """
+    work = engine.Once(make)
+    batches = work.made.network.batches(samples, done=finished_ids(*folders))
+    for _ in engine.run(work, batches, title=title, network=True):
+        pass
+
+
 def process_images(
     layout: Layout,
-    write: Callable[..., None],
+    make: Callable[..., Callable[[Sequence[Sample]], Any]],
     samples: Sequence[Sample],
     *,
     outs: Sequence[Path],
@@ -116,35 +133,39 @@ def process_images(
     params_key: str,
     shard: int,
 ) -> None:
-    """Write the files of every image in a process pool, without a network.
+    """Write the files of every image in processes, without a network.
 
-    `write` is called as in `process_unfinished`. The other arguments are those of `outputs`.
+    `make` is called as in `process_unfinished`. The other arguments are those of `outputs`.
     """
     inputs = [layout.samples, *inputs]
     with outputs(
         layout, outs, inputs=inputs, params_key=params_key, shard=shard, network=False
     ) as work:
-        process_unfinished(layout, work, write, samples, outs=outs)
+        process_unfinished(layout, work, make, samples, outs=outs)
 
 
 def process_unfinished(
     layout: Layout,
     work: Layout,
-    write: Callable[..., None],
+    make: Callable[..., Callable[[Sequence[Sample]], Any]],
     samples: Sequence[Sample],
     *,
     outs: Sequence[Path],
+    network: bool = False,
 ) -> None:
-    """Call `write(sample, work=work)` in a process pool for each image that lacks a file in `outs`.
+    """Write the files of each image that lacks a file in `outs`, in processes.
 
     Args:
         layout: the project's paths.
         work: the layout that `outputs` opened.
-        write: writes the files of one image to `work`.
-        samples: the images; the ranks share them.
+        make: `make(work=work)` returns what writes the files of a chunk of images to `work`.
+        samples: the images.
         outs: the folders that the stage makes.
+        network: whether a network makes them, one image at a time.
     """
     done = finished_ids(*_inside(work, layout, outs))
-    left = [s for s in ranks.mine(samples) if s.id not in done]
-    progress_title = _run.run_name().replace("_", " ")
-    list(runtime.pool_map(functools.partial(write, work=work), left, title=progress_title))
+    units = [[s] for s in samples if s.id not in done]
+    title = _run.run_name().replace("_", " ")
+    work_once = engine.Once(partial(make, work=work))
+    for _ in engine.run(work_once, units, title=title, network=network):
+        pass

@@ -1,5 +1,7 @@
 """Make guide labels: divide contested components among their classes by a dense CRF."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from pipeline.core import formats
@@ -18,18 +20,27 @@ SLICES: _run.Slices = {
     "sets": ("crf", CrfSets),
     "shard": _run.SHARD,
 }
-SHARED = True
 
 
-def _write_label(
-    sample: Sample, *, work: Layout, layout: Layout, diffuse: Diffuse, crf: Crf
-) -> None:
-    label = formats.read_label(layout.fused / f"{sample.id}.png")
-    if (label == CONTESTED).any():
-        seeds = formats.read_label(layout.seeds / f"{sample.id}.png")
-        image = formats.read_image(sample.image)
-        label = diffusion.diffuse(image, rules.Fused(seeds, label), diffuse, crf)
-    formats.write_label(work.labels("guide") / f"{sample.id}.png", label)
+@dataclass(frozen=True)
+class Diffuser:
+    """Writes the guide labels of images to `work`."""
+
+    layout: Layout
+    diffuse: Diffuse
+    crf: Crf
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the labels of a chunk."""
+        for sample in chunk:
+            name = f"{sample.id}.png"
+            label = formats.read_label(self.layout.fused / name)
+            if (label == CONTESTED).any():
+                fused = rules.Fused(formats.read_label(self.layout.seeds / name), label)
+                image = formats.read_image(sample.image)
+                label = diffusion.diffuse(image, fused, self.diffuse, self.crf)
+            formats.write_label(self.work.labels("guide") / name, label)
 
 
 def run(layout: Layout, *, diffuse: Diffuse, sets: CrfSets, shard: int) -> None:
@@ -37,7 +48,7 @@ def run(layout: Layout, *, diffuse: Diffuse, sets: CrfSets, shard: int) -> None:
     crf = dense.chosen(sets, diffuse.crf)
     _resume.process_images(
         layout,
-        partial(_write_label, layout=layout, diffuse=diffuse, crf=crf),
+        partial(Diffuser, layout, diffuse, crf),
         read_samples(layout.samples),
         outs=[layout.labels("guide")],
         inputs=[layout.seeds, layout.fused],

@@ -3,6 +3,8 @@
 Guide rule G1 reads component scores in place of class maps, so its seeds are empty.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from pipeline.core import formats
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
-from pipeline.guide import labels
+from pipeline.guide import labels, rules
 from pipeline.guide.config import Fuse
 from stages import _resume, _run
 
@@ -20,24 +22,35 @@ SLICES: _run.Slices = {
     "random_seed": ("random_seed", int),
     "shard": _run.SHARD,
 }
-SHARED = True
 
 
-def _write_labels(
-    sample: Sample, *, work: Layout, layout: Layout, fuse: Fuse, source: str, random_seed: int
-) -> None:
-    saliency = formats.read_grey(layout.saliency(source) / f"{sample.id}.png")
-    path = _evidence(layout, fuse) / f"{sample.id}.npz"
-    if fuse.evidence == "component_scores":
-        changes, classes = formats.read_component_scores(path)
-        fused = labels.fused_by_scores(changes, classes, saliency, fuse)
-    else:
+@dataclass(frozen=True)
+class Fuser:
+    """Writes the seed labels and the fused labels of images to `work`."""
+
+    layout: Layout
+    fuse: Fuse
+    source: str
+    random_seed: int
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the labels of a chunk."""
+        for sample in chunk:
+            fused = self._fused(sample)
+            formats.write_label(self.work.seeds / f"{sample.id}.png", fused.seeds_HW)
+            formats.write_label(self.work.fused / f"{sample.id}.png", fused.label_HW)
+
+    def _fused(self, sample: Sample) -> rules.Fused:
+        fuse = self.fuse
+        saliency = formats.read_grey(self.layout.saliency(self.source) / f"{sample.id}.png")
+        path = _evidence(self.layout, fuse) / f"{sample.id}.npz"
+        if fuse.evidence == "component_scores":
+            return labels.fused_by_scores(*formats.read_component_scores(path), saliency, fuse)
         maps, classes = formats.read_maps(path)
         image = formats.read_image(sample.image) if fuse.seed_rule == "graph_cut" else None
-        chance = (random_seed, sample.id)
-        fused = labels.fused(maps, classes, saliency, fuse, chance=chance, image_HW3=image)
-    formats.write_label(work.seeds / f"{sample.id}.png", fused.seeds_HW)
-    formats.write_label(work.fused / f"{sample.id}.png", fused.label_HW)
+        chance = (self.random_seed, sample.id)
+        return labels.fused(maps, classes, saliency, fuse, chance=chance, image_HW3=image)
 
 
 def _evidence(layout: Layout, fuse: Fuse) -> Path:
@@ -49,7 +62,7 @@ def run(layout: Layout, *, fuse: Fuse, source: str, random_seed: int, shard: int
     """Write the seed label and the fused label of every image."""
     _resume.process_images(
         layout,
-        partial(_write_labels, layout=layout, fuse=fuse, source=source, random_seed=random_seed),
+        partial(Fuser, layout, fuse, source, random_seed),
         read_samples(layout.samples),
         outs=[layout.seeds, layout.fused],
         inputs=[_evidence(layout, fuse), layout.saliency(source)],

@@ -1,8 +1,11 @@
 """Label images by the class maps of predicted tags and a dense CRF, after WILDCAT."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from pipeline.core import formats, ranks
+from pipeline.core import formats
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples, read_tag_scores
@@ -23,7 +26,6 @@ SLICES: _run.Slices = {
     "sets": ("crf", CrfSets),
     "shard": _run.SHARD,
 }
-SHARED = True
 
 
 def run(
@@ -36,35 +38,49 @@ def run(
     inputs = [layout.samples, layout.seed_model, layout.tag_scores]
     key = fingerprint(maps, str(threshold), crf)
     with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
-        _write_maps(layout, work, samples, maps)
-        write = partial(_write_label, threshold=threshold, crf=crf)
-        _resume.process_unfinished(layout, work, write, samples, outs=outs)
+        maps_maker = partial(Maps, layout.seed_model, layout.tag_scores, maps, work.maps)
+        _resume.compute_images(maps_maker, samples, folders=[work.maps], title="predict maps")
+        make = partial(Labels, threshold, crf)
+        _resume.process_unfinished(layout, work, make, samples, outs=outs)
 
 
-def _write_maps(layout: Layout, work: Layout, samples: list[Sample], maps: SeedMaps) -> None:
-    """Write the class maps of each image's predicted classes to `work`, where they do not stay.
+class Maps:
+    """Writes the class maps of images' predicted classes to a folder, where they do not stay.
 
     They are class maps whatever `seed.maps.kind` is: gradients would need the classes beforehand.
     """
-    work.maps.mkdir(exist_ok=True)
-    net, spec = checkpoint.load(layout.seed_model, Classifier.from_spec)
-    probability = read_tag_scores(layout.tag_scores, spec["classes"])
-    done = _resume.finished_ids(work.maps)
-    outputs_of_all = infer.run(
-        net, samples, maps, title="predict maps", done=done, offset_px=net.offset_px
-    )
-    for sample, outputs in outputs_of_all:
-        classes = map_labels.predicted_classes(probability[sample.id])
-        chosen = infer.merge([m[None].relu() for m in outputs])[0].numpy()[classes - 1]
-        if net.superpixels:
+
+    def __init__(self, model: Path, tag_scores: Path, maps: SeedMaps, folder: Path) -> None:
+        self.net, spec = checkpoint.load(model, Classifier.from_spec)
+        self.network = infer.Pass(self.net, maps, offset_px=self.net.offset_px)
+        self.probability = read_tag_scores(tag_scores, spec["classes"])
+        self.folder = folder
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the maps of a chunk."""
+        for sample, outputs in self.network(chunk):
+            classes = map_labels.predicted_classes(self.probability[sample.id])
+            chosen = infer.merge([m[None].relu() for m in outputs])[0].numpy()[classes - 1]
+            if self.net.superpixels:
+                image = formats.read_image(sample.image)
+                chosen = roi_pooling.flatten(chosen, image, self.net.superpixels)
+            formats.write_maps(self.folder / f"{sample.id}.npz", chosen, classes)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Writes the labels that class maps and a CRF give images to `work`."""
+
+    threshold: float
+    crf: Crf
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the labels of a chunk."""
+        for sample in chunk:
+            maps, classes = formats.read_maps(self.work.maps / f"{sample.id}.npz")
             image = formats.read_image(sample.image)
-            chosen = roi_pooling.flatten(chosen, image, net.superpixels)
-        formats.write_maps(work.maps / f"{sample.id}.npz", chosen, classes)
-    ranks.barrier()
-
-
-def _write_label(sample: Sample, *, work: Layout, threshold: float, crf: Crf) -> None:
-    maps, classes = formats.read_maps(work.maps / f"{sample.id}.npz")
-    image = formats.read_image(sample.image)
-    label = map_labels.map_labels(image, maps, classes, threshold=threshold, crf=crf)
-    formats.write_label(work.map_labels / f"{sample.id}.png", label)
+            label = map_labels.map_labels(
+                image, maps, classes, threshold=self.threshold, crf=self.crf
+            )
+            formats.write_label(self.work.map_labels / f"{sample.id}.png", label)

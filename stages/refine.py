@@ -1,5 +1,7 @@
 """Refine the segmenter's labels by a dense CRF at full image size."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from pipeline.core import formats, shards
@@ -19,15 +21,23 @@ SLICES: dict[str, _run.Slices] = {
     }
     for name in SUPERVISIONS
 }
-SHARED = True
 
 
-def _write_label(
-    sample: Sample, *, work: Layout, layout: Layout, supervision: str, crf: Crf
-) -> None:
-    logits = formats.read_logits(layout.logits(supervision) / f"{sample.id}.npz")
-    label = dense.label_of(formats.read_image(sample.image), logits, crf)
-    formats.write_label(work.refined(supervision) / f"{sample.id}.png", label)
+@dataclass(frozen=True)
+class Refiner:
+    """Writes the refined labels of images to `work`."""
+
+    layout: Layout
+    supervision: str
+    crf: Crf
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the labels of a chunk."""
+        for sample in chunk:
+            logits = formats.read_logits(self.layout.logits(self.supervision) / f"{sample.id}.npz")
+            label = dense.label_of(formats.read_image(sample.image), logits, self.crf)
+            formats.write_label(self.work.refined(self.supervision) / f"{sample.id}.png", label)
 
 
 def run(layout: Layout, supervision: str, *, refine: Refine, sets: CrfSets, shard: int) -> None:
@@ -36,7 +46,7 @@ def run(layout: Layout, supervision: str, *, refine: Refine, sets: CrfSets, shar
     crf = dense.chosen(sets, refine.crf)
     _resume.process_images(
         layout,
-        partial(_write_label, layout=layout, supervision=supervision, crf=crf),
+        partial(Refiner, layout, supervision, crf),
         [s for s in read_samples(layout.samples) if s.id in predicted],
         outs=[layout.refined(supervision)],
         inputs=[layout.logits(supervision)],

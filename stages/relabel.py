@@ -1,11 +1,13 @@
 """Make the labels of the supervisions oracle, seed, and round2 to round4."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import formats, ranks
+from pipeline.core import formats
+from pipeline.core.arrays import UInt8
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
@@ -42,7 +44,6 @@ SLICES: dict[str, _run.Slices] = {
     "seed": CUES,
     **{name: {**RULES, **SEGMENTER} for name in ROUNDS},
 }
-SHARED = True
 
 
 def run(layout: Layout, supervision: str, **slices: Any) -> None:
@@ -84,20 +85,37 @@ class Guide:
         return fingerprint(self.fuse, self.diffuse, self.crf, str(self.random_seed))
 
 
-def _write_guide_label(
-    sample: Sample, *, work: Layout, layout: Layout, guide: Guide, foregrounds: Path | None = None
-) -> None:
-    """Fuse and diffuse one image. In a round, its saliency includes the segmenter's foreground."""
-    maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
-    saliency = formats.read_grey(layout.saliency(guide.source) / f"{sample.id}.png")
-    if foregrounds is not None:
-        foreground = formats.read_logits(foregrounds / f"{sample.id}.npz")[0]
-        saliency = labels.next_saliency(foreground, saliency)
-    chance = (guide.random_seed, sample.id)
-    image = formats.read_image(sample.image)
-    fused = labels.fused(maps, classes, saliency, guide.fuse, chance=chance, image_HW3=image)
-    label = diffusion.diffuse(image, fused, guide.diffuse, guide.crf)
-    formats.write_label(work.labels(guide.supervision) / f"{sample.id}.png", label)
+@dataclass(frozen=True)
+class GuideLabels:
+    """Writes the fused and diffused labels of images to `work`.
+
+    In a round, saliency includes the segmenter's foreground.
+    """
+
+    layout: Layout
+    guide: Guide
+    foregrounds: Path | None
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the labels of a chunk."""
+        for sample in chunk:
+            label = self._label(sample)
+            formats.write_label(
+                self.work.labels(self.guide.supervision) / f"{sample.id}.png", label
+            )
+
+    def _label(self, sample: Sample) -> UInt8:
+        guide, layout = self.guide, self.layout
+        maps, classes = formats.read_maps(layout.maps / f"{sample.id}.npz")
+        saliency = formats.read_grey(layout.saliency(guide.source) / f"{sample.id}.png")
+        if self.foregrounds is not None:
+            foreground = formats.read_logits(self.foregrounds / f"{sample.id}.npz")[0]
+            saliency = labels.next_saliency(foreground, saliency)
+        chance = (guide.random_seed, sample.id)
+        image = formats.read_image(sample.image)
+        fused = labels.fused(maps, classes, saliency, guide.fuse, chance=chance, image_HW3=image)
+        return diffusion.diffuse(image, fused, guide.diffuse, guide.crf)
 
 
 def _write_oracle_labels(
@@ -108,7 +126,7 @@ def _write_oracle_labels(
     guide = Guide("oracle", "oracle", fuse, diffuse, crf, random_seed)
     _resume.process_images(
         layout,
-        partial(_write_guide_label, layout=layout, guide=guide),
+        partial(GuideLabels, layout, guide, None),
         _train_samples(layout),
         outs=[layout.labels("oracle")],
         inputs=[layout.maps, layout.saliency("oracle")],
@@ -138,30 +156,32 @@ def _write_round(
     key = fingerprint(guide.key(), predict)
     with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
         foregrounds = work.root / "foreground"  # no output: removed when the stage is done
+        predictor = partial(Foregrounds, model, predict, foregrounds)
         title = f"relabel {supervision}: predict"
-        _write_foregrounds(foregrounds, model, samples, predict, title=title)
-        write = partial(_write_guide_label, layout=layout, guide=guide, foregrounds=foregrounds)
-        _resume.process_unfinished(layout, work, write, samples, outs=outs)
+        _resume.compute_images(predictor, samples, folders=[foregrounds], title=title)
+        make = partial(GuideLabels, layout, guide, foregrounds)
+        _resume.process_unfinished(layout, work, make, samples, outs=outs)
 
 
-def _write_foregrounds(
-    folder: Path, model: Path, samples: list[Sample], predict: Predict, *, title: str
-) -> None:
-    """Write the foreground probability (1, h, w) that the last segmenter gives each image."""
-    folder.mkdir(exist_ok=True)
-    net, _ = checkpoint.load(model, DeepLab.from_spec)
-    done = _resume.finished_ids(folder)
-    for sample, outputs in infer.run(net, samples, predict, title=title, done=done):
-        foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
-        formats.write_logits(folder / f"{sample.id}.npz", foreground)
-    ranks.barrier()
+class Foregrounds:
+    """Writes the foreground probability (1, h, w) that a segmenter gives images to a folder."""
+
+    def __init__(self, model: Path, predict: Predict, folder: Path) -> None:
+        net, _ = checkpoint.load(model, DeepLab.from_spec)
+        self.network, self.folder = infer.Pass(net, predict), folder
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the probabilities of a chunk."""
+        for sample, outputs in self.network(chunk):
+            foreground = 1 - infer.merge([o[None].softmax(1) for o in outputs])[0, :1].numpy()
+            formats.write_logits(self.folder / f"{sample.id}.npz", foreground)
 
 
 def _write_cues(layout: Layout, *, threshold: float, relabel: Relabel, shard: int) -> None:
     """Write SEC's cues: seeds, background where the maps are lowest, and void elsewhere."""
     _resume.process_images(
         layout,
-        partial(_write_cue, layout=layout, threshold=threshold, relabel=relabel),
+        partial(Cues, layout, threshold, relabel),
         _train_samples(layout),
         outs=[layout.labels("seed")],
         inputs=[layout.maps],
@@ -170,14 +190,23 @@ def _write_cues(layout: Layout, *, threshold: float, relabel: Relabel, shard: in
     )
 
 
-def _write_cue(
-    sample: Sample, *, work: Layout, layout: Layout, threshold: float, relabel: Relabel
-) -> None:
-    label = seed_rule.cues(
-        *formats.read_maps(layout.maps / f"{sample.id}.npz"),
-        seed_threshold=threshold,
-        background_fraction=relabel.background_fraction,
-        height_px=sample.height_px,
-        width_px=sample.width_px,
-    )
-    formats.write_label(work.labels("seed") / f"{sample.id}.png", label)
+@dataclass(frozen=True)
+class Cues:
+    """Writes SEC's cues of images to `work`."""
+
+    layout: Layout
+    threshold: float
+    relabel: Relabel
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the cues of a chunk."""
+        for sample in chunk:
+            label = seed_rule.cues(
+                *formats.read_maps(self.layout.maps / f"{sample.id}.npz"),
+                seed_threshold=self.threshold,
+                background_fraction=self.relabel.background_fraction,
+                height_px=sample.height_px,
+                width_px=sample.width_px,
+            )
+            formats.write_label(self.work.labels("seed") / f"{sample.id}.png", label)

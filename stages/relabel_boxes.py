@@ -1,5 +1,7 @@
 """Make the labels of the supervisions box, box_i and grabcut_plus, from boxes of the objects."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +26,6 @@ SLICES: dict[str, _run.Slices] = {
     }
     for kind in BOXES
 }
-SHARED = True
 
 
 def run(
@@ -33,12 +34,9 @@ def run(
     """Write the label of every train image."""
     samples = [s for s in read_samples(layout.samples) if s.split == "train"]
     boxes = read_class_boxes(path, samples, formats.read_json(layout.classes))
-
     _resume.process_images(
         layout,
-        partial(
-            _write_label, supervision=supervision, boxes=boxes, options=options, seed=random_seed
-        ),
+        partial(FirstLabels, supervision, boxes, options, random_seed),
         samples,
         outs=[layout.labels(supervision)],
         inputs=[layout.classes, path],
@@ -47,15 +45,19 @@ def run(
     )
 
 
-def _write_label(
-    sample: Sample,
-    *,
-    work: Layout,
-    supervision: str,
-    boxes: dict[str, ClassBoxes],
-    options: Frozen,
-    seed: int,
-) -> None:
-    image = formats.read_image(sample.image)
-    label = labels.first_label(image, boxes[sample.id], options, chance=(seed, sample.id))
-    formats.write_label(work.labels(supervision) / f"{sample.id}.png", label)
+@dataclass(frozen=True)
+class FirstLabels:
+    """Writes the labels that boxes give images to `work`."""
+
+    supervision: str
+    boxes: dict[str, ClassBoxes]
+    options: Frozen
+    random_seed: int
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the labels of a chunk."""
+        for sample in chunk:
+            image, chance = formats.read_image(sample.image), (self.random_seed, sample.id)
+            label = labels.first_label(image, self.boxes[sample.id], self.options, chance=chance)
+            formats.write_label(self.work.labels(self.supervision) / f"{sample.id}.png", label)

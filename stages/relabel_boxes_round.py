@@ -1,5 +1,7 @@
 """Make the labels of a later round of box supervision, from the last round's segmenter."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from pipeline.boxes import rounds as box_rounds
 from pipeline.boxes.annotations import read_class_boxes
 from pipeline.boxes.config import BoxRounds
 from pipeline.boxes.labels import ClassBoxes
-from pipeline.core import formats, ranks
+from pipeline.core import formats
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
@@ -30,7 +32,6 @@ SLICES: dict[str, _run.Slices] = {
     }
     for name in BOX_ROUNDS
 }
-SHARED = True
 
 
 def run(
@@ -53,56 +54,50 @@ def run(
     with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
         folder = work.root / "probability"  # no output: removed when the stage is done
         title = f"relabel {supervision}: predict"
-        _write_probabilities(folder, model, samples, boxes, predict, title=title)
-        write = partial(
-            _write_label,
-            supervision=supervision,
-            first=first,
-            probabilities=folder,
-            boxes=boxes,
-            rounds=rounds,
-            crf=crf,
-        )
-        _resume.process_unfinished(layout, work, write, samples, outs=outs)
+        predictor = partial(Probabilities, model, predict, boxes, folder)
+        _resume.compute_images(predictor, samples, folders=[folder], title=title)
+        make = partial(NextLabels, supervision, first, folder, boxes, rounds, crf)
+        _resume.process_unfinished(layout, work, make, samples, outs=outs)
 
 
-def _write_probabilities(
-    folder: Path,
-    model: Path,
-    samples: list[Sample],
-    boxes: dict[str, ClassBoxes],
-    predict: Predict,
-    *,
-    title: str,
-) -> None:
-    """Write the probabilities (C, h, w) that the last segmenter gives the labels of each image."""
-    folder.mkdir(exist_ok=True)
-    net, _ = checkpoint.load(model, DeepLab.from_spec)
-    done = _resume.finished_ids(folder)
-    for sample, outputs in infer.run(net, samples, predict, title=title, done=done):
-        probability = infer.merge([o[None].softmax(1) for o in outputs])[0].numpy()
-        kept = probability[box_rounds.boxed_classes(boxes[sample.id])]
-        formats.write_logits(folder / f"{sample.id}.npz", kept)
-    ranks.barrier()
+class Probabilities:
+    """Writes the probabilities (C, h, w) of images' labels, by a segmenter, to a folder."""
+
+    def __init__(
+        self, model: Path, predict: Predict, boxes: dict[str, ClassBoxes], folder: Path
+    ) -> None:
+        net, _ = checkpoint.load(model, DeepLab.from_spec)
+        self.network, self.boxes, self.folder = infer.Pass(net, predict), boxes, folder
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the probabilities of a chunk."""
+        for sample, outputs in self.network(chunk):
+            probability = infer.merge([o[None].softmax(1) for o in outputs])[0].numpy()
+            kept = probability[box_rounds.boxed_classes(self.boxes[sample.id])]
+            formats.write_logits(self.folder / f"{sample.id}.npz", kept)
 
 
-def _write_label(
-    sample: Sample,
-    *,
-    work: Layout,
-    supervision: str,
-    first: Path,
-    probabilities: Path,
-    boxes: dict[str, ClassBoxes],
-    rounds: BoxRounds,
-    crf: Crf,
-) -> None:
-    label = box_rounds.next_label(
-        formats.read_image(sample.image),
-        formats.read_logits(probabilities / f"{sample.id}.npz"),
-        formats.read_label(first / f"{sample.id}.png"),
-        boxes[sample.id],
-        rounds,
-        crf,
-    )
-    formats.write_label(work.labels(supervision) / f"{sample.id}.png", label)
+@dataclass(frozen=True)
+class NextLabels:
+    """Writes the labels of a later round to `work`."""
+
+    supervision: str
+    first: Path
+    probabilities: Path
+    boxes: dict[str, ClassBoxes]
+    rounds: BoxRounds
+    crf: Crf
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the labels of a chunk."""
+        for sample in chunk:
+            label = box_rounds.next_label(
+                formats.read_image(sample.image),
+                formats.read_logits(self.probabilities / f"{sample.id}.npz"),
+                formats.read_label(self.first / f"{sample.id}.png"),
+                self.boxes[sample.id],
+                self.rounds,
+                self.crf,
+            )
+            formats.write_label(self.work.labels(self.supervision) / f"{sample.id}.png", label)

@@ -6,6 +6,7 @@ Also write panels of the best, worst and random images for `dvc plots`, and the 
 import functools
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -63,13 +64,26 @@ def _draw_all(inputs: images.Inputs, shown: Sequence[Sample]) -> None:
                here.labels("full"), here.refined(inputs.supervision)]  # fmt: skip
     _resume.process_images(
         here,
-        functools.partial(images.draw, inputs=inputs),
+        functools.partial(Drawer, inputs),
         shown,
         outs=[here.report / name for name in images.FOLDERS],
         inputs=[here.truth, *(f for f in folders if f.exists())],
         params_key=fingerprint(inputs.source, inputs.supervision, str([s.id for s in shown])),
         shard=0,
     )
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """Draws the pictures of images in `work`."""
+
+    inputs: images.Inputs
+    work: Layout
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Draw the pictures of a chunk."""
+        for sample in chunk:
+            images.draw(sample, inputs=self.inputs, work=self.work)
 
 
 def _judge_all(inputs: images.Inputs, shown: Sequence[Sample]) -> list[gallery.Shown]:

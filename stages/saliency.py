@@ -3,14 +3,15 @@
 For the source `net`, the stage is saliency_net.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline.core import formats, ranks, runtime
+from pipeline.core import formats
 from pipeline.core.arrays import VOID, Float
 from pipeline.core.config import NoOptions
 from pipeline.core.errors import UserError
@@ -29,49 +30,39 @@ from pipeline.saliency.geodesic import geodesic
 from pipeline.saliency.onnx import onnx_model
 from stages import _resume, _run
 
-Maps = Iterator[tuple[Sample, Float]]
+MapOf = Callable[[Sample], Float]
 
 
-def _onnx(layout: Layout, samples: list[Sample], options: SaliencyOnnx) -> Maps:
+def _onnx(layout: Layout, options: SaliencyOnnx) -> MapOf:
     model = onnx_model(options)
-    for sample in runtime.track(samples, total=len(samples), title="saliency"):
-        yield sample, model(formats.read_image(sample.image))
+    return lambda sample: model(formats.read_image(sample.image))
 
 
-def _classical_map(job: tuple[Sample, SaliencyClassical]) -> Float:
-    return geodesic(formats.read_image(job[0].image), job[1])
+def _classical(layout: Layout, options: SaliencyClassical) -> MapOf:
+    return lambda sample: geodesic(formats.read_image(sample.image), options)
 
 
-def _classical(layout: Layout, samples: list[Sample], options: SaliencyClassical) -> Maps:
-    maps = runtime.pool_map(_classical_map, [(s, options) for s in samples], title="saliency")
-    yield from zip(samples, maps, strict=True)
+def _folder(layout: Layout, options: SaliencyFolder) -> MapOf:
+    return lambda sample: read_map(
+        options.root / f"{sample.id}.png", height_px=sample.height_px, width_px=sample.width_px
+    )
 
 
-def _folder(layout: Layout, samples: list[Sample], options: SaliencyFolder) -> Maps:
-    require_maps(options.root, [sample.id for sample in samples])
-    for sample in runtime.track(samples, total=len(samples), title="saliency"):
-        path = options.root / f"{sample.id}.png"
-        yield sample, read_map(path, height_px=sample.height_px, width_px=sample.width_px)
-
-
-def _oracle(layout: Layout, samples: list[Sample], options: NoOptions) -> Maps:
+def _oracle(layout: Layout, options: NoOptions) -> MapOf:
     truth = read_truth(layout.truth)
-    if without := [s.id for s in samples if s.id not in truth]:
-        raise UserError(
-            f"image {without[0]} has no mask, and the oracle needs a mask of every image; choose "
-            "another saliency.source, or remove oracle from segment.supervision"
-        )
-    for sample in runtime.track(samples, total=len(samples), title="saliency"):
+
+    def foreground(sample: Sample) -> Float:
         label = formats.read_label(truth[sample.id])
-        yield sample, ((label > 0) & (label != VOID)).astype(np.float32)
+        return ((label > 0) & (label != VOID)).astype(np.float32)
+
+    return foreground
 
 
-def _none(layout: Layout, samples: list[Sample], options: NoOptions) -> Maps:
-    for sample in samples:
-        yield sample, np.zeros((sample.height_px, sample.width_px), np.float32)
+def _none(layout: Layout, options: NoOptions) -> MapOf:
+    return lambda sample: np.zeros((sample.height_px, sample.width_px), np.float32)
 
 
-MAKERS: dict[str, Callable[[Layout, list[Sample], Any], Maps]] = {
+SOURCES: dict[str, Callable[[Layout, Any], MapOf]] = {
     "onnx": _onnx,
     "folder": _folder,
     "classical": _classical,
@@ -83,9 +74,36 @@ SLICES: dict[str, _run.Slices] = {
         "options": (f"saliency.options.{name}", SALIENCY_OPTIONS[name]),
         "shard": _run.SHARD,
     }
-    for name in MAKERS
+    for name in SOURCES
 }
-SHARED = True
+
+
+class Maker:
+    """Writes the saliency maps of images to `work`."""
+
+    def __init__(self, layout: Layout, source: str, options: BaseModel, work: Layout) -> None:
+        self.map_of, self.folder = SOURCES[source](layout, options), work.saliency(source)
+
+    def __call__(self, chunk: Sequence[Sample]) -> None:
+        """Write the map of each image, divided by its own maximum."""
+        for sample in chunk:
+            formats.write_grey(self.folder / f"{sample.id}.png", normalise(self.map_of(sample)))
+
+
+def _check(layout: Layout, source: str, options: BaseModel, samples: Sequence[Sample]) -> None:
+    """Check that the source has a map of every image.
+
+    Raises:
+        UserError: it lacks one.
+    """
+    if isinstance(options, SaliencyFolder):
+        require_maps(options.root, [sample.id for sample in samples])
+    truth = read_truth(layout.truth) if source == "oracle" else None
+    if truth is not None and (without := [s.id for s in samples if s.id not in truth]):
+        raise UserError(
+            f"image {without[0]} has no mask, and the oracle needs a mask of every image; choose "
+            "another saliency.source, or remove oracle from segment.supervision"
+        )
 
 
 def _reads(layout: Layout, source: str, options: BaseModel) -> list[Path]:
@@ -102,8 +120,10 @@ def run(layout: Layout, source: str, *, options: BaseModel, shard: int) -> None:
     samples, inputs = read_samples(layout.samples), [layout.samples]
     inputs += [path for path in _reads(layout, source, options) if path.exists()]
     key, out = fingerprint(options), layout.saliency(source)
-    with _resume.outputs(layout, [out], inputs=inputs, params_key=key, shard=shard) as work:
-        done = _resume.finished_ids(work.saliency(source))
-        left = [s for s in ranks.mine(samples) if s.id not in done]
-        for sample, salient in MAKERS[source](layout, left, options):
-            formats.write_grey(work.saliency(source) / f"{sample.id}.png", normalise(salient))
+    network = source == "onnx"
+    _check(layout, source, options, samples)
+    with _resume.outputs(
+        layout, [out], inputs=inputs, params_key=key, shard=shard, network=network
+    ) as work:
+        make = partial(Maker, layout, source, options)
+        _resume.process_unfinished(layout, work, make, samples, outs=[out], network=network)

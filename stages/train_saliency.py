@@ -88,8 +88,10 @@ def _write_next_labels(
     number: int,
 ) -> None:
     """Replace the labels by those of round `number`; `model` was trained on them."""
-    photos = [_photo(b) for b in train_set]
-    outputs = infer.run(model, photos, net.infer, title="denoise: predict")
+    network = infer.Pass(model, net.infer)
+    batches = ranks.mine(network.batches([_photo(b) for b in train_set]))
+    photos = [photo for batch in batches for photo in batch]
+    outputs = runtime.track(network(photos), total=len(photos), title="denoise: predict")
     maps = {photo.id: infer.foreground(logits).numpy() for photo, logits in outputs}
     pairs = [(b, maps[b.image.stem]) for b in train_set if b.image.stem in maps]  # this rank's
     write = partial(_write_next_label, net=net, folder=folder, crf=crf, number=number)

@@ -7,8 +7,7 @@ import torch
 from pipeline.core import runtime
 from pipeline.core.errors import UserError
 from pipeline.nets import checkpoint
-from pipeline.saliency import training_set
-from pipeline.saliency.onnx import onnx_model
+from pipeline.saliency.onnx import _providers, onnx_model
 from pipeline.segment import deeplab
 from tests import tiny_nets
 from tests.pipeline.saliency.test_sources import onnx_options, red_model
@@ -86,7 +85,7 @@ def test_an_onnx_model_runs_on_cuda_if_onnxruntime_can(tmp_path):
 
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime is built without CUDA")
-    assert training_set._providers(onnxruntime)[0][0] == "CUDAExecutionProvider"
+    assert _providers(onnxruntime)[0] == "CUDAExecutionProvider"
     red_model(tmp_path / "m.onnx")
     image = np.zeros((32, 32, 3), np.uint8)
     image[:16, :, 0] = 204

@@ -1,4 +1,4 @@
-"""Two processes share a stage: they make what one process makes, and end when one of them dies."""
+"""Two processes share a training: they learn what one learns, and end when one of them dies."""
 
 import contextlib
 import os
@@ -23,27 +23,6 @@ from pipeline.nets.weights import read_weights
 from tests.conftest import photo
 from tests.project import ROOT
 
-PER_IMAGE = {
-    "seed": ["data/maps", "data/tag_scores.csv"],
-    "saliency_net": ["data/saliency/net"],
-    "component_scores": ["data/component_scores"],
-    "fuse": ["data/fused/seeds", "data/fused/labels"],
-    "diffuse": ["data/labels/guide"],
-    "relabel round2": ["data/labels/round2"],
-    "predict guide": ["data/logits/guide", "data/predictions/guide"],
-    "refine guide": ["data/refined/guide"],
-    "predict_maps": ["data/map_labels"],
-}
-QUICK, SLOW = ("fuse",), ("seed", "predict guide")
-
-
-def marks(stage):
-    """Return the marks of a per-image stage: one is quick, two are slow, the others are soak."""
-    if stage in QUICK:
-        return ()
-    return pytest.mark.slow if stage in SLOW else (pytest.mark.slow, pytest.mark.soak)
-
-
 ONE = {"OMP_NUM_THREADS": "1", "GUIDELABEL_WORKERS": "1", "GUIDELABEL_DEVICE": "cpu"}
 TWO = {**ONE, "GUIDELABEL_NPROC": "2"}
 
@@ -56,15 +35,6 @@ def run_single(project, text):
 def run_pair(project, text, check=True):
     """Run a stage as two processes."""
     return project.python("-m", "stages", *text.split(), check=check, **TWO)
-
-
-@pytest.mark.parametrize("text", [pytest.param(stage, marks=marks(stage)) for stage in PER_IMAGE])
-def test_two_ranks_write_the_files_that_one_process_writes(project, text):
-    outs = [project.root / out for out in PER_IMAGE[text]]
-    run_single(project, text)
-    single = formats.digest(*outs)
-    run_pair(project, text)
-    assert formats.digest(*outs) == single
 
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
@@ -128,34 +98,15 @@ def test_losses_of_two_ranks_agree_with_those_of_one_process(project, text):
     assert losses() == pytest.approx(single, rel=0.15) and len(single) >= 1
 
 
-@pytest.mark.slow
-def test_ranks_pack_archives_together(project):
-    outs = [project.root / out for out in PER_IMAGE["fuse"]]
-    project.change({"shard": 5})
-    run_single(project, "fuse")
-    single = formats.digest(*outs)
-    run_pair(project, "fuse")
-    assert formats.digest(*outs) == single
-    assert {p.suffix for p in outs[0].iterdir()} == {".zip"}
-
-
-def test_a_rank_that_fails_is_named_and_the_next_run_resumes(project):
-    outs = [project.root / out for out in PER_IMAGE["refine guide"]]
-    run_single(project, "refine guide")
-    single = formats.digest(*outs)
-    first = next(s for s in read_samples(Layout().samples) if s.split == "val")
-    content = first.image.read_bytes()
-    first.image.write_bytes(b"no image")
-    done = run_pair(project, "refine guide", check=False)
+def test_a_rank_that_fails_is_named(project):
+    bad = next(s for s in read_samples(Layout().samples) if s.split == "train")
+    bad.image.write_bytes(b"no image")
+    done = run_pair(project, "train_segment guide", check=False)
     assert done.returncode != 0
-    assert "rank 0: " in done.stderr  # it refines the first image
-    assert first.image.name in done.stderr
+    assert re.search(rf"error: train_segment_guide, rank [01]: .*{bad.image.name}", done.stderr)
     last = done.stderr.splitlines()[-1]
     assert re.fullmatch("error: rank . ended with exit code 1; the others were stopped", last)
     assert "Traceback" not in done.stderr and "torch.distributed" not in done.stderr
-    first.image.write_bytes(content)
-    run_pair(project, "refine guide")
-    assert formats.digest(*outs) == single
 
 
 WAITS = """
@@ -177,9 +128,9 @@ def run(layout, **_):
 def test_a_signal_ends_all_ranks_with_one_line_at_most(
     copy, signal_number, receiver, code, message
 ):
-    (copy.root / "stages/fuse.py").write_text(WAITS)
+    (copy.root / "stages/train_seed.py").write_text(WAITS)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal
-    run = subprocess.Popen([sys.executable, "-m", "stages", "fuse"], cwd=copy.root, text=True,
+    run = subprocess.Popen([sys.executable, "-m", "stages", "train_seed"], cwd=copy.root, text=True,
                            env={**os.environ, **TWO}, stderr=subprocess.PIPE,
                            start_new_session=True)  # fmt: skip
     signal.signal(signal.SIGINT, before)
@@ -206,25 +157,23 @@ def test_batches_that_ranks_cannot_share_are_named(project):
 
 
 @pytest.mark.slow
-def test_two_launchers_that_meet_at_a_port_share_a_stage(project):
+def test_two_launchers_that_meet_at_a_port_share_a_training(tmp_path):
     """Each launcher starts one process, as on two machines that share a file system."""
-    outs = [project.root / out for out in PER_IMAGE["fuse"]]
-    run_single(project, "fuse")
-    single = formats.digest(*outs)
+    write_set(tmp_path)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1",
                "--master-addr=127.0.0.1", f"--master-port={port}"]  # fmt: skip
-    env = {**os.environ, **ONE}
     nodes = [
-        subprocess.Popen([*command, f"--node-rank={i}", "-m", "stages", "fuse"], cwd=project.root,
-                         env=env, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, f"--node-rank={i}", "-m", "tests.small_fit", tmp_path],
+                         cwd=ROOT, env={**os.environ, **ONE}, stderr=subprocess.PIPE, text=True)
         for i in range(2)
     ]  # fmt: skip
     errors = [node.communicate(timeout=120)[1] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], errors
-    assert formats.digest(*outs) == single
+    zero, one = (read_weights(tmp_path / f"weights-{i}-of-2.safetensors") for i in range(2))
+    assert all((one[name] == weights).all() for name, weights in zero.items())
 
 
 def test_nproc_reaches_the_stages_unless_a_launcher_is_set(monkeypatch):

@@ -73,23 +73,6 @@ def test_a_killed_packing_resumes(folder, monkeypatch, at):
     assert labels(folder) == list(range(50)) and len(list(folder.iterdir())) == 5
 
 
-def test_ranks_pack_together(folder, monkeypatch):
-    shards.pack(folder, per_shard=10)
-    single = formats.digest(folder)
-    for i in range(50):
-        formats.write_label(folder / f"{i}.png", np.full((2, 3), i, np.uint8))
-    for archive in folder.glob("*.zip"):
-        archive.unlink()
-    plan = shards._plan(folder, 10)
-    monkeypatch.setattr(shards.ranks, "agreed", lambda make: plan)
-    monkeypatch.setattr(shards.ranks, "world", lambda: 2)
-    for rank in range(2):
-        monkeypatch.setattr(shards.ranks, "rank", lambda rank=rank: rank)
-        shards.pack(folder, per_shard=10)
-        assert len(list(folder.glob("*.zip"))) == (3, 5)[rank]
-    assert formats.digest(folder) == single
-
-
 def test_a_damaged_archive_is_named(folder):
     shards.pack(folder, per_shard=10)
     for archive in folder.iterdir():

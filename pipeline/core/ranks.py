@@ -1,8 +1,8 @@
-"""Ranks: processes, on one machine or several, that share the work of a stage.
+"""Ranks: processes, on one machine or several, that share a training.
 
-`torchrun` starts the ranks. Without it, one process does everything. Each rank takes its share of
-the images, or of each training batch, and writes its own files to a file system that all ranks
-see. Only gradients, barriers and a few short values go over the network.
+`torchrun` starts the ranks. Without it, one process trains. Each rank takes its share of each
+batch. All ranks see the same file system. Only gradients, barriers and a few short values go over
+the network. Stages that work image by image have no ranks: `engine` runs them.
 """
 
 import contextlib

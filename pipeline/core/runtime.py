@@ -175,17 +175,24 @@ def say(line: str) -> None:
         tqdm.write(printable(line), file=sys.stderr)
 
 
+def progress(*, total: int, title: str) -> Any:
+    """Return tqdm's display of progress: a bar in a terminal, elsewhere a line every 30 s."""
+    seconds = 0.1 if sys.stderr.isatty() else 30.0
+    return tqdm(total=total, desc=title, mininterval=seconds, disable=not ranks.first())
+
+
 def track(items: Iterable[T], *, total: int, title: str) -> Iterator[T]:
-    """Yield `items` and show progress: a bar in a terminal, elsewhere a line every 30 s.
+    """Yield `items` and show progress.
 
     Args:
         items: what to yield.
         total: the number of items.
         title: the title of the bar.
     """
-    seconds = 0.1 if sys.stderr.isatty() else 30.0
-    bar = tqdm(items, total=total, desc=title, mininterval=seconds, disable=not ranks.first())
-    yield from bar
+    with progress(total=total, title=title) as bar:
+        for item in items:
+            yield item
+            bar.update()
 
 
 def leave_with_parent(parent: int | None = None) -> None:
@@ -244,14 +251,10 @@ def forgive_pool(failed: threading.ExceptHookArgs) -> None:
 
 
 def pool_map(work: Callable[[T], R], items: list[T], *, title: str) -> Iterator[R]:
-    """Map `work` over `items` in a process pool, in order and with progress.
+    """Map `work` over `items` in several processes, in order and with progress.
 
     `work` must not use torch.
     """
-    count = min(workers(), len(items))
-    if count <= 1:
-        yield from track(map(work, items), total=len(items), title=title)
-        return
-    with processes(count) as pool:
-        results = pool.map(work, items, chunksize=max(1, min(8, len(items) // (4 * count))))
-        yield from track(results, total=len(items), title=title)
+    from pipeline.core import engine
+
+    return engine.each(work, items, title=title)

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.core import ranks
 from pipeline.core.errors import UserError
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal content gives equal bytes
@@ -31,19 +30,14 @@ NO_FILES = (".part", ".zip")  # suffixes of unfinished files and of the archives
 
 
 def pack(folder: Path, *, per_shard: int) -> None:
-    """Move the files of `folder` into archives of about `per_shard` files. Ranks share the work.
+    """Move the files of `folder` into archives of about `per_shard` files.
 
     If a call is killed, the next call continues: an archive is either complete or not there.
     """
-    for each, count, files in ranks.agreed(lambda: _plan(folder, per_shard)):
-        _pack(each, count, files)
+    for each in _folders(folder):
+        _pack(each, *_listed(each, per_shard))
     _counted.cache_clear()
     _archive.cache_clear()
-
-
-def _plan(folder: Path, per_shard: int) -> list[tuple[Path, int, list[str]]]:
-    """Return a folder and its sub-folders, each with what `_listed` says of it."""
-    return [(each, *_listed(each, per_shard)) for each in _folders(folder)]
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -56,7 +50,7 @@ def _pack(folder: Path, count: int, files: list[str]) -> None:
     groups: dict[int, list[str]] = {number: [] for number in range(count)}
     for name in files:
         groups[_number(name, count)].append(name)
-    for number, names in ranks.mine([*groups.items()]):
+    for number, names in groups.items():
         archive = folder / ARCHIVE.format(number, count)
         if not archive.exists():
             _write(archive, [folder / name for name in names])

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.core import formats, ranks, runtime
+from pipeline.core import formats, runtime
 from pipeline.core.config import Infer
 from pipeline.inference.sizes import Size, base_size, views
 
@@ -65,32 +66,37 @@ class WholeImages(Dataset[list[Tensor]]):
         return [torch.from_numpy(view.transpose(2, 0, 1)) for view in resized]
 
 
-def whole_batches(
+def batches(
     pictures: Sequence[P], infer: Infer, *, stride: int, done: Container[str] = ()
-) -> tuple[int, Iterator[tuple[list[P], list[Tensor]]]]:
-    """Batch this rank's images by size, without padding.
+) -> list[list[P]]:
+    """Group pictures of one size into batches. A batch is left out if all its ids are `done`."""
+    by_size: dict[Size, list[P]] = defaultdict(list)
+    for picture in pictures:
+        by_size[_size(picture, infer, stride=stride)].append(picture)
+    groups = [
+        g[k : k + INFER_BATCH] for g in by_size.values() for k in range(0, len(g), INFER_BATCH)
+    ]
+    return [group for group in groups if any(p.id not in done for p in group)]
 
-    Each side is rounded to a multiple of `stride`, so that a map covers the whole image. A batch
-    is skipped if all its ids are `done`.
+
+def whole_batches(
+    pictures: Sequence[P], infer: Infer, *, stride: int
+) -> tuple[int, Iterator[tuple[list[P], list[Tensor]]]]:
+    """Load images in batches of one size, without padding.
+
+    Each side is rounded to a multiple of `stride`, so that a map covers the whole image.
 
     Returns:
         The number of images, and an iterator over batches: pictures, and their images
         (N, 3, H, W) uint8 at each scale.
     """
-    sizes = [_size(p, infer, stride=stride) for p in pictures]
-    by_size: dict[Size, list[int]] = defaultdict(list)
-    for i, size in enumerate(sizes):
-        by_size[size].append(i)
-    chunks = [
-        g[k : k + INFER_BATCH] for g in by_size.values() for k in range(0, len(g), INFER_BATCH)
-    ]
-    batches = [b for b in ranks.mine(chunks) if any(pictures[i].id not in done for i in b)]
+    groups = batches(pictures, infer, stride=stride)
+    ordered, numbers = [picture for group in groups for picture in group], count()
+    sizes = [_size(picture, infer, stride=stride) for picture in ordered]
     loader = DataLoader(
-        WholeImages(pictures, sizes, infer.scales, stride),
-        batch_sampler=batches,
-        num_workers=min(runtime.loader_processes(), math.ceil(len(batches) / 2)),
+        WholeImages(ordered, sizes, infer.scales, stride),
+        batch_sampler=[[next(numbers) for _ in group] for group in groups],
+        num_workers=min(runtime.loader_processes(), math.ceil(len(groups) / 2)),
         worker_init_fn=runtime.one_thread,
     )
-    pairs = zip(batches, loader, strict=True)
-    count = sum(map(len, batches))
-    return count, (([pictures[i] for i in batch], views) for batch, views in pairs)
+    return len(ordered), zip(groups, loader, strict=True)

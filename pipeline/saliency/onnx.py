@@ -9,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pipeline.core import ranks
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.errors import UserError
 from pipeline.core.maps import resize
@@ -107,8 +106,8 @@ def _one_map(options: SaliencyOnnx, out: Any) -> Float:
     return saliency.astype(np.float32)
 
 
-def _providers(onnxruntime: object) -> list[tuple[str, dict[str, int]]]:
-    """The execution providers to use: this rank's GPU if there is one, then the CPU."""
+def _providers(onnxruntime: object) -> list[str]:
+    """The execution providers to use: the GPU if there is one, then the CPU."""
     available = onnxruntime.get_available_providers()  # type: ignore[attr-defined]
-    wanted = {"CUDAExecutionProvider": {"device_id": ranks.local()}, "CPUExecutionProvider": {}}
-    return [(name, options) for name, options in wanted.items() if name in available]
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    return [name for name in wanted if name in available]

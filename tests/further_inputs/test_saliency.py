@@ -68,8 +68,7 @@ def give_map(image):
     Path("maps").mkdir(exist_ok=True)
     image.save("maps/a.png")
     options = SaliencyFolder(root=Path("maps"))
-    ((_, found),) = saliency_stage._folder(Layout(), [sample()], options)
-    return found
+    return saliency_stage._folder(Layout(), options)(sample())
 
 
 @pytest.mark.parametrize("image, match", [

@@ -112,7 +112,7 @@ def test_a_segmenter_that_was_not_chosen_names_the_param(copy, folder_params):
     copy.stages("prepare")
     done = copy.here("-m", "stages", "predict", "full", check=False)
     assert done.stderr.strip().endswith(
-        "data/models/segment/full/net.json: not found; add full to segment.supervision in "
+        "data/models/segment/full: not found; add full to segment.supervision in "
         "params.yaml, then run `python cli.py run train_segment` first"
     )
 

@@ -42,5 +42,6 @@ def test_the_stage_names_missing_maps_before_it_reads_one(tmp_path, monkeypatch)
     write_maps(tmp_path, IDS[:1])
     monkeypatch.setattr(formats, "read_grey", lambda _: 1 / 0)
     samples = [Sample(key, tmp_path / "x.png", "train", (), 3, 4, "") for key in IDS[:3]]
+    monkeypatch.setattr(saliency, "read_samples", lambda _: samples)
     with pytest.raises(UserError, match="2 of 3 images have no map"):
-        next(saliency._folder(Layout(tmp_path), samples, SaliencyFolder(root=tmp_path)))
+        saliency.run(Layout(tmp_path), "folder", options=SaliencyFolder(root=tmp_path), shard=0)

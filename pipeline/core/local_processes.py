@@ -1,0 +1,56 @@
+"""Processes of this machine as workers of `engine`."""
+
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from pipeline.core import runtime
+from pipeline.core.engine import Chunk, Place, Work, compute
+
+
+class _Here:
+    """This process as a worker."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def submit(self, chunk: Chunk) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(compute(self.work, chunk))
+        except Exception as e:
+            future.set_exception(e)
+        return future
+
+    def stop(self) -> None:
+        pass
+
+
+class _Process:
+    """A process on this machine as a worker. Its work must not use torch."""
+
+    work: Work  # in that process
+
+    def __init__(self, work: Work) -> None:
+        self.pool = ProcessPoolExecutor(1, initializer=self._begin, initargs=(work,))
+
+    @classmethod
+    def _begin(cls, work: Work) -> None:
+        runtime.leave_with_parent()
+        cls.work = work
+
+    @classmethod
+    def _compute(cls, chunk: Chunk) -> Any:
+        return compute(cls.work, chunk)
+
+    def submit(self, chunk: Chunk) -> "Future[Any]":
+        return self.pool.submit(self._compute, chunk)
+
+    def stop(self) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+
+def place(network: bool, units: int) -> Place:
+    """Choose this process for a network, and otherwise as many processes as may work."""
+    count = 1 if network else min(runtime.workers(), units)
+    return Place(_Process, count, (BrokenProcessPool,)) if count > 1 else Place(_Here, 1)
