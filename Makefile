@@ -85,10 +85,10 @@ audit:
 
 lowest: system
 	@$(call tool,lowest,uv)
-	$(TOOLS)/lowest/bin/uv pip compile --quiet pyproject.toml --extra all --group test --resolution lowest-direct \
+	$(TOOLS)/lowest/bin/uv pip compile --quiet pyproject.toml --extra all --resolution lowest-direct \
 	  --python-version $(VERSION) --output-file $(TOOLS)/lowest.txt
 	$(PYTHON) -m venv --clear $(TOOLS)/oldest
-	$(TOOLS)/lowest/bin/uv pip install --quiet --python $(TOOLS)/oldest/bin/python -r $(TOOLS)/lowest.txt
+	$(TOOLS)/lowest/bin/uv pip install --quiet --python $(TOOLS)/oldest/bin/python -r $(TOOLS)/lowest.txt --group test
 	PATH=$(CURDIR)/$(TOOLS)/oldest/bin:$$PATH $(TOOLS)/oldest/bin/python -m pytest -m "not slow" $(TESTS)
 
 release: test
