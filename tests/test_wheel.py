@@ -224,7 +224,7 @@ def test_every_package_that_our_code_imports_is_declared():
     distributions = importlib.metadata.packages_distributions()
     for path in (p for part in (*hatch_build.CODE, "stages/*.py") for p in ROOT.glob(part)):
         for name in imported(path) if path.suffix == ".py" else ():
-            known = {canonical(d) for d in distributions.get(name, ())}
+            known = {canonical(d) for d in distributions.get(name, [name])}  # Ray is not installed
             assert name in {*sys.stdlib_module_names, *OURS, "dvc_data"} or known & declared, (
                 path,
                 name,
