@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.core import formats, runtime
-from pipeline.core.arrays import Int, Mask
+from pipeline.core.arrays import Float, Int, Mask
 from pipeline.core.layout import Layout
 from pipeline.core.maps import normalise, resize, strongest
 from pipeline.core.samples import Sample, read_samples, read_tag_scores
 from pipeline.scores.calibration import calibrated, reliability
 from pipeline.scores.seed import localise, seed_curve, seed_scores
-from pipeline.scores.shared.percent import Row, mean, percent
+from pipeline.scores.shared.percent import Row, Score, mean, percent
 from pipeline.scores.shared.scored import read_scored
 from stages import _run
 
@@ -46,6 +46,24 @@ def _read_difficult(layout: Layout) -> dict[str, list[str]]:
     return {r["id"]: r["tags"].split() for r in rows}
 
 
+def _score_maps(counted: list[Counted], classes: list[str]) -> tuple[Score, list[Row]]:
+    """Score the class maps of images, and return the rows of their curve."""
+    return seed_scores.maps([rows for _, rows, _ in counted], classes=1 + len(classes))
+
+
+def _score_boxes(counted: list[Counted], probability: dict[str, Float]) -> tuple[Score, Float]:
+    """Score the boxes and highest points of images; also return the AP of each class's points."""
+    return seed_scores.localisation(
+        np.stack([probability[sample.id] for sample, _, _ in counted]),
+        np.stack([marks for _, _, marks in counted]),
+    )
+
+
+def _of_several_tags(scores: Score) -> Score:
+    """Name the scores of the images with two or more tags."""
+    return {f"several_tags_{name}": value for name, value in scores.items()}
+
+
 def run(layout: Layout) -> None:
     """Write seed.json, a table of the classes, and the curve of the maps of val.
 
@@ -67,13 +85,11 @@ def run(layout: Layout) -> None:
             scores["no_class"][split] = no_class
         point_ap = np.full(len(classes), np.nan)
         if with_mask := [c for c in counted if c[0].split == split]:
-            scores["maps"][split], curve = seed_scores.maps(
-                [rows for _, rows, _ in with_mask], classes=1 + len(classes)
-            )
-            scores["localisation"][split], point_ap = seed_scores.localisation(
-                np.stack([probability[sample.id] for sample, _, _ in with_mask]),
-                np.stack([marks for _, _, marks in with_mask]),
-            )
+            scores["maps"][split], curve = _score_maps(with_mask, classes)
+            scores["localisation"][split], point_ap = _score_boxes(with_mask, probability)
+        if several := [c for c in with_mask if len(c[0].tags) > 1]:
+            scores["maps"][split] |= _of_several_tags(_score_maps(several, classes)[0])
+            scores["localisation"][split] |= _of_several_tags(_score_boxes(several, probability)[0])
         table += seed_scores.per_class_ap(split, classes, ap, point_ap)
     folder = layout.score_tables("seed")
     formats.write_table(folder / "curve.tsv", curve, columns=seed_scores.CURVE, sep="\t")

@@ -73,6 +73,7 @@ LABELS_AGREE = tuple(
 MORE = (
     *LABELS_AGREE,
     *((link, "several_tags_mIoU", name) for link, score, name in LINES if score == "mIoU"),
+    ("maps", "several_tags_best_mIoU", "class maps, threshold chosen on truth"),
     ("classifier", "ECE", "classifier, calibration error"),
     ("classifier", "ECE_scaled", "classifier, calibration error after temperature scaling"),
     ("no_class", "AUROC", "classifier, images without a class of the list"),

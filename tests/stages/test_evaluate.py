@@ -217,6 +217,20 @@ def test_images_with_several_tags(project):
         assert counts[f"{link}.val.several_tags_mIoU.ids"].tolist() == ["p3"]
 
 
+def test_class_maps_of_images_with_several_tags(project):
+    """p1 alone has a second tag, and its map is right; that of p0 shows its class nowhere."""
+    layout = Layout(project.root)
+    samples = layout.samples.read_text()
+    layout.samples.write_text(re.sub(r"(?m)^(p1,.*,train,)\w+,", r"\1cat dog,", samples))
+    formats.write_maps(layout.maps / "p0.npz", np.zeros((1, 30, 40), np.float32), np.uint8([1]))
+    found = evaluate(project, "seed")
+    maps, localisation = found["maps"]["train"], found["localisation"]["train"]
+    assert maps["several_tags_best_mIoU"] == 100 > maps["best_mIoU"]
+    assert localisation["several_tags_point_mAP"] == 100 > localisation["point_mAP"]
+    assert not [name for name in found["maps"]["val"] if "several" in name]
+    assert len((project.root / "data/scores/seed/curve.tsv").read_text().splitlines()) == 101
+
+
 @pytest.mark.parametrize("group", STAGES)
 def test_one_worker_and_three_write_the_same_scores(project, group):
     folder = project.root / "data/scores"
