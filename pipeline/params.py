@@ -14,7 +14,7 @@ from pipeline.core.config import Frozen, Net
 from pipeline.core.params import read_yaml, validate
 from pipeline.crf.config import CrfSets, Refine
 from pipeline.dataset.config import Data
-from pipeline.guide.config import Diffuse, Fuse, Relabel
+from pipeline.guide.config import Diffuse, Fuse, Relabel, Rounds
 from pipeline.pretext.config import Pretext
 from pipeline.report.config import Report
 from pipeline.saliency.config import Saliency, SaliencyNet
@@ -34,6 +34,7 @@ class Params(Frozen):
     fuse: Fuse
     diffuse: Diffuse
     relabel: Relabel
+    rounds: Rounds
     boxes: Boxes
     brought: Brought
     segment: Segment
@@ -45,6 +46,7 @@ class Params(Frozen):
     def _check_crf(self) -> Self:
         options = self.saliency.option()
         crf_names = {"diffuse.crf": self.diffuse.crf, "refine.crf": self.refine.crf}
+        crf_names["rounds.crf"] = self.rounds.crf
         crf_names["boxes.rounds.crf"] = self.boxes.rounds.crf
         if isinstance(options, SaliencyNet):
             crf_names["saliency.options.net.denoise.crf"] = options.denoise.crf

@@ -200,7 +200,8 @@ def test_a_pretext_task_is_another_edge_of_both_trainings(project):
 def test_full_masks_and_a_second_round_add_their_segmenters_and_scores(project):
     project.change({"segment": {"supervision": ["guide", "full", "round2"]}})
     assert sorted(project.repro()) == sorted([
-        "optional/dvc.yaml:relabel@round2", "score_labels@guide", "evaluate_segment", "report",
+        "optional/dvc.yaml:relabel_round@round2", "score_labels@guide", "evaluate_segment",
+        "report",
         *(f"{stage}@{name}" for name in ("full", "round2")
           for stage in ("train_segment", "predict", "refine", "score_labels")),
     ])  # fmt: skip
@@ -212,7 +213,7 @@ def test_full_masks_and_a_second_round_add_their_segmenters_and_scores(project):
         assert full["mIoU_minus_guide"] == pytest.approx(full["mIoU"] - guide["mIoU"], abs=0.011)
     assert {"segmenter_round2", "refined_round2"} <= set(scores)
     status = project.python("cli.py", "status").stdout
-    assert status.count("up to date") == len(CHAIN) + 9 and "relabel@round2" in status
+    assert status.count("up to date") == len(CHAIN) + 9 and "relabel_round@round2" in status
     assert "segmenter + CRF, round 2" in status
     layout = Layout(project.root)
     classes = formats.read_json(layout.classes)

@@ -260,7 +260,8 @@ def test_supervisions(project, chosen):
     if chosen == ["oracle"]:
         project.stages("saliency oracle")
     for name in chosen:
-        project.stages(f"relabel {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
+        stage = "relabel_round" if name in ROUNDS else "relabel"
+        project.stages(f"{stage} {name}", *(s.replace("guide", name) for s in SEGMENT[:3]))
         check_losses(Layout().segmenter(name), 3)
         project.stages(f"score_labels {name}")
     project.stages("evaluate_segment", "report")

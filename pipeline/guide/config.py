@@ -1,4 +1,4 @@
-"""Sections `fuse`, `diffuse` and `relabel` of params.yaml: how to make guide labels."""
+"""Sections `fuse`, `diffuse`, `relabel` and `rounds` of params.yaml: how to make guide labels."""
 
 from typing import Annotated, Literal, Self
 
@@ -47,3 +47,17 @@ class Relabel(Frozen):
     """SEC's cues: which share of an image's pixels becomes a cue for background."""
 
     background_fraction: Fraction
+
+
+class Rounds(Frozen):
+    """How the segmenter of the last round makes the labels of `round2` to `round4`.
+
+    `fuse` makes guide labels again, with the segmenter's foreground as a part of saliency.
+    `posterior` takes the segmenter's own output, restricted to the image's tags, after the CRF
+    `crf`, the name of a set in section `crf`. `changed` decides the label of pixels that differ
+    from the last round's labels: the new label (`keep`) or void (`ignore`).
+    """
+
+    labels: Literal["fuse", "posterior"]
+    crf: str
+    changed: Literal["keep", "ignore"]

@@ -1,4 +1,4 @@
-"""Fuse class maps and a saliency map; make the saliency of a later round.
+"""Fuse class maps and a saliency map.
 
 Shapes: K tags of one image, R saliency components, H, W image size in px, h, w map size.
 """
@@ -8,7 +8,6 @@ import zlib
 import numpy as np
 
 from pipeline.core.arrays import Float, UInt8
-from pipeline.core.maps import normalise, resize
 from pipeline.guide import graph_cut, rules, seed_rule
 from pipeline.guide.config import Fuse
 
@@ -71,18 +70,3 @@ def fused_by_scores(
         rng=np.random.default_rng(0),  # G1 draws nothing
         changes_RK=changes_RK,
     )
-
-
-def next_saliency(foreground_hw: Float, saliency_HW: Float) -> Float:
-    """Average a segmenter's foreground probability and the saliency map; scale the maximum to 1.
-
-    Source: the recursion of Khoreva et al., Simple Does It, CVPR 2017, with tags in place of boxes.
-    Departure: the segmenter's output is not the next round's label, but a part of its saliency.
-    The seeds and the guide rule keep the classes to the image's tags, as boxes do in the paper.
-
-    Returns:
-        Saliency (H, W) in [0, 1].
-    """
-    height, width = saliency_HW.shape
-    foreground = resize(foreground_hw, height_px=height, width_px=width)
-    return normalise((foreground + saliency_HW) / 2)

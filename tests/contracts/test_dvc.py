@@ -41,6 +41,7 @@ from stages import (
     relabel_boxes,
     relabel_boxes_round,
     relabel_brought,
+    relabel_round,
     train_segment,
 )
 from tests.contracts.dvc_files import FILES, PARAMS, STAGES, command, entries, filled, slices, value
@@ -224,10 +225,10 @@ def test_every_supervision_has_its_labels():
     made = {p for n in STAGES for p in entries(n, "outs")}
     assert {Layout().labels(s).as_posix() for s in SUPERVISIONS} <= made
     optional = read_yaml(FILES["optional/dvc.yaml"])["stages"]
-    assert optional["relabel"]["foreach"] == ROUNDS
+    assert optional["relabel_round"]["foreach"] == ROUNDS
     rounds = optional["relabel_boxes_round"]["foreach"]
     assert {name: item["last"] for name, item in rounds.items()} == BOX_ROUNDS
-    modules = (relabel, relabel_boxes, relabel_boxes_round, relabel_brought)
+    modules = (relabel, relabel_boxes, relabel_boxes_round, relabel_brought, relabel_round)
     slices = [name for module in modules for name in module.SLICES]
     assert sorted(slices) == sorted(set(SUPERVISIONS) - {"guide", "full"})
 

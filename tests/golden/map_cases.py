@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.core.maps import normalise, resize, strongest
 from pipeline.dataset import shapes
-from pipeline.guide import labels
+from pipeline.guide import rounds
 from pipeline.inference import infer
 from pipeline.nets.trunk import Trunk
 from pipeline.saliency import boxes, training_set
@@ -133,7 +133,7 @@ def compute_maps() -> dict[str, Any]:
         "upsampled": large,
         "strongest": {"value": value, "class": label.astype(int)},
         "in superpixels": roi_pooling.flatten(maps[:1], photo, SUPERPIXELS)[0],
-        "next saliency": labels.next_saliency(foreground, large[0]),
+        "next saliency": rounds.next_saliency(foreground, large[0]),
     }
 
 

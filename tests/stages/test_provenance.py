@@ -110,8 +110,8 @@ def test_the_stages_are_those_that_dvc_has():
     ({}, {"generate", "train_saliency", "predict@guide"}, {"saliency_oracle", "predict@full"}),
     ({"saliency": {"source": "oracle"}}, {"saliency_oracle"}, {"saliency_net", "train_saliency"}),
     ({"fuse": {"evidence": "component_scores"}}, {"component_scores", "train_seed"}, {"seed"}),
-    ({"segment": {"supervision": ["guide", "round2"]}}, {"relabel@round2", "predict@round2"},
-     {"relabel@round3"}),
+    ({"segment": {"supervision": ["guide", "round2"]}}, {"relabel_round@round2", "predict@round2"},
+     {"relabel_round@round3"}),
     ({"segment": {"supervision": ["full"]}}, {"predict@full"}, {"predict@guide", "fuse"}),
 ])  # fmt: skip
 def test_params_choose_the_stages_upstream(copy, changes, present, absent):

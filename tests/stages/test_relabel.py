@@ -13,7 +13,7 @@ from pipeline.core.supervision import ROUNDS
 from pipeline.nets import checkpoint
 from pipeline.segment import deeplab
 from pipeline.segment.deeplab import DeepLab
-from stages import relabel
+from stages import relabel, relabel_round
 from tests.conftest import photo
 
 TAGS = {"a": ("cat",), "b": ("cat", "dog"), "v": ("dog",)}
@@ -28,7 +28,7 @@ def slices(params):
     params["fuse"] |= {"min_seed_area_px": 4}
     return {
         name: {key: section(params, dotted, model) for key, (dotted, model) in variant.items()}
-        for name, variant in relabel.SLICES.items()
+        for name, variant in (relabel.SLICES | relabel_round.SLICES).items()
     }
 
 
@@ -56,8 +56,9 @@ def layout(tmp_path):
 
 def relabelled(layout, name, slices, monkeypatch):
     """The labels that the variant `name` writes, by image id."""
-    monkeypatch.setattr("sys.argv", ["stages", "relabel", name])
-    relabel.run(layout, name, **slices[name])
+    module = relabel_round if name in ROUNDS else relabel
+    monkeypatch.setattr("sys.argv", ["stages", module.__name__.partition(".")[2], name])
+    module.run(layout, name, **slices[name])
     folder = layout.labels(name)
     return {p.stem: formats.read_label(p) for p in folder.iterdir()}
 
@@ -75,7 +76,7 @@ def test_saliency_without_component_scores_cannot_use_g1(layout, slices, name):
     rule = {"rule": "g1", "evidence": "component_scores"}
     slices[name]["fuse"] = slices[name]["fuse"].model_copy(update=rule)
     with pytest.raises(UserError, match=f"supervision: {name} cannot use fuse.rule g1"):
-        relabel.run(layout, name, **slices[name])
+        relabelled(layout, name, slices, pytest.MonkeyPatch())
 
 
 def test_seed_has_cues_and_void(layout, slices, monkeypatch):
@@ -91,17 +92,55 @@ def test_seed_has_cues_and_void(layout, slices, monkeypatch):
     assert by_id["b"][14, 6] == 1 and by_id["b"][14, 26] == 3
 
 
-@pytest.mark.parametrize("name, before", ROUNDS.items())
-def test_a_round_adds_the_last_segmenter_to_the_saliency(layout, slices, monkeypatch, name, before):
-    """The segmenter is sure of foreground everywhere, so both seeds are in one component."""
+def write_segmenter(layout, name):
+    """Write one that sees a cow everywhere, which is no tag, then a cat, a dog, background."""
     spec = {"kind": "deeplab", "backbone": "efficientnet_lite0", "output_stride": 16,
             "head": "v1", "classes": CLASSES}  # fmt: skip
     net = DeepLab.from_spec(spec)
     assert isinstance(net.head, deeplab.LargeFov)
     torch.nn.init.zeros_(net.head.score.weight)
-    net.head.score.bias.data = torch.tensor([-9.0, 0, 9, 0])  # cow, which is not a tag
-    checkpoint.save(layout.segmenter(before), net, spec, [])
+    net.head.score.bias.data = torch.tensor([-9.0, 3, 9, 0])
+    checkpoint.save(layout.segmenter(name), net, spec, [])
+    for key in "ab":
+        formats.write_label(layout.labels(name) / f"{key}.png", np.zeros((32, 32), np.uint8))
+
+
+@pytest.mark.parametrize("name, before", ROUNDS.items())
+def test_a_round_adds_the_last_segmenter_to_the_saliency(layout, slices, monkeypatch, name, before):
+    """The segmenter is sure of foreground everywhere, so both seeds are in one component."""
+    write_segmenter(layout, before)
     by_id = relabelled(layout, name, slices, monkeypatch)
     assert set(by_id) == {"a", "b"}
     assert (by_id["a"] == 1).all()
     assert set(np.unique(by_id["b"])) == {1, 3}  # the CRF divides it between the tags
+
+
+def posterior(slices, changed="keep"):
+    for name in ROUNDS:
+        rounds = {"labels": "posterior", "crf": "none", "changed": changed}
+        slices[name]["rounds"] = slices[name]["rounds"].model_copy(update=rounds)
+    return slices
+
+
+@pytest.mark.parametrize("name, before", ROUNDS.items())
+def test_a_round_of_the_segmenters_own_output_keeps_to_the_tags(
+    layout, slices, monkeypatch, name, before
+):
+    """It takes the most probable tag, here a cat, and not the more probable cow."""
+    write_segmenter(layout, before)
+    slices[name]["fuse"] = slices[name]["fuse"].model_copy(
+        update={"rule": "g1", "evidence": "component_scores"}  # which this round does not need
+    )
+    by_id = relabelled(layout, name, posterior(slices), monkeypatch)
+    assert set(by_id) == {"a", "b"}
+    assert (by_id["a"] == 1).all() and (by_id["b"] == 1).all()
+
+
+def test_pixels_that_differ_from_the_last_round_become_void(layout, slices, monkeypatch):
+    write_segmenter(layout, "guide")
+    last = np.ones((32, 32), np.uint8)
+    last[:, :10], last[:, 20:] = 0, VOID
+    for key in "ab":
+        formats.write_label(layout.labels("guide") / f"{key}.png", last)
+    label = relabelled(layout, "round2", posterior(slices, "ignore"), monkeypatch)["a"]
+    assert (label[:, :10] == VOID).all() and (label[:, 10:] == 1).all()

@@ -29,7 +29,7 @@ PER_IMAGE = {
     "fuse": ["data/fused/seeds", "data/fused/labels"],
     "diffuse": ["data/labels/guide"],
     "relabel seed": ["data/labels/seed"],
-    "relabel round2": ["data/labels/round2"],
+    "relabel_round round2": ["data/labels/round2"],
     "relabel_boxes grabcut_plus": ["data/labels/grabcut_plus"],
     "predict guide": ["data/logits/guide", "data/predictions/guide"],
     "refine guide": ["data/refined/guide"],

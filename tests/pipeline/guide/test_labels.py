@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pipeline.core.arrays import CONTESTED, VOID
-from pipeline.guide import graph_cut, labels, seed_rule
+from pipeline.guide import graph_cut, labels, rounds, seed_rule
 from pipeline.guide.config import Fuse
 
 RULE = Fuse(
@@ -103,12 +103,12 @@ def test_g1_takes_saliency_from_the_threshold_on_and_has_no_seeds():
 
 
 def test_next_saliency_is_the_mean_with_maximum_one():
-    found = labels.next_saliency(row(0.5, 0.9, 0.1, 0), row(1, 0.1, 0.1, 0))
+    found = rounds.next_saliency(row(0.5, 0.9, 0.1, 0), row(1, 0.1, 0.1, 0))
     np.testing.assert_allclose(found, row(1, 1 / 1.5, 0.2 / 1.5, 0), rtol=1e-6)
 
 
 def test_next_saliency_is_at_the_image_size():
-    found = labels.next_saliency(np.ones((2, 3), np.float32), np.zeros((8, 12), np.float32))
+    found = rounds.next_saliency(np.ones((2, 3), np.float32), np.zeros((8, 12), np.float32))
     assert found.shape == (8, 12) and (found == 1).all()
 
 
@@ -118,7 +118,7 @@ def test_a_sure_segmenter_mends_what_saliency_missed():
     assert labels.fused(maps, CLASSES, saliency, RULE, chance=CHANCE).label_HW.tolist() == [
         [3, 0, 0, 0]
     ]
-    mean = labels.next_saliency(row(0.9, 0.9, 0.1, 0), saliency)
+    mean = rounds.next_saliency(row(0.9, 0.9, 0.1, 0), saliency)
     assert labels.fused(maps, CLASSES, mean, RULE, chance=CHANCE).label_HW.tolist() == [
         [3, 3, 0, 0]
     ]
@@ -172,7 +172,7 @@ any_map = hnp.arrays(np.float32, (12, 15), elements=st.floats(0, 1, width=16))
 def test_every_kind_of_label_keeps_to_the_tags(maps, saliency, foreground):
     tags = np.array([2, 7], np.uint8)
     found = labels.fused(
-        maps, tags, labels.next_saliency(foreground, saliency), RULE, chance=(0, "a")
+        maps, tags, rounds.next_saliency(foreground, saliency), RULE, chance=(0, "a")
     )
     assert set(np.unique(found.label_HW)) <= {0, 2, 7, CONTESTED}
     cue = seed_rule.cues(maps, tags, seed_threshold=0.2, background_fraction=0.1,
