@@ -17,6 +17,7 @@ NO_MEMORY = (  # parts of messages of torch, OpenCV, CUDA, fork, threads and the
     "can't start new thread",
     "failed to map segment",
 )
+NO_REASON = ("without exception set", "without setting an exception")  # messages of Python
 AGAIN = "run the same command again: finished work is kept"
 
 
@@ -38,7 +39,9 @@ def explain(error: Exception) -> str:
         )
     if any(map(_is_no_memory, causes(error))):
         return f"memory ran out; {less_memory()}"
-    return ""
+    no_reason = isinstance(error, SystemError) and any(part in str(error) for part in NO_REASON)
+    line = f"Python failed without a reason, perhaps because memory ran out; {less_memory()}"
+    return line if no_reason else ""
 
 
 def less_memory() -> str:

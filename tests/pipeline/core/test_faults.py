@@ -108,3 +108,9 @@ def test_memory_that_ran_out_is_seen_behind_the_error_of_a_library():
     error = ValueError("functions should be defined in a file")
     error.__cause__ = MemoryError()
     assert faults.explain(error).startswith("memory ran out")
+
+
+def test_python_fails_without_a_reason_when_memory_runs_out_while_it_imports():
+    line = faults.explain(SystemError("error return without exception set"))
+    assert line.startswith("Python failed without a reason, perhaps because memory ran out; set")
+    assert faults.explain(SystemError("Negative size passed to PyUnicode_New")) == ""
