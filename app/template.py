@@ -17,7 +17,8 @@ from pipeline.core.errors import UserError, unwritable
 PARTS = (
     ".dvc/.gitignore", ".dvc/config", ".dvcignore", ".gitignore", "CONTRIBUTING.md", "LICENSE",
     "ablation/*.yaml", "app/**/*.py", "app/**/templates/*", "cli.py", "data/lists/**/*.txt",
-    "data/pretext/none/README.md", "docs/*.md", "docs/scale.png", "dvc.yaml", "optional/dvc.yaml",
+    "data/pretext/none/README.md", "docs/*.md", "docs/recipes/*", "docs/scale.png",
+    "dvc.yaml", "optional/dvc.yaml",
     "pipeline/**/*.py", "pipeline/**/templates/*", "presets/*.yaml", "requirements.lock",
     "stages/**/*.py",
 )  # fmt: skip

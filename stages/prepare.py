@@ -1,38 +1,114 @@
 """Check every image and mask once; write what training may see and what only scoring may see."""
 
+import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from pipeline.core import formats, runtime, shards
+from pipeline.core import formats, runtime
 from pipeline.core.errors import MAX_NAMED, UserError, listing
 from pipeline.core.layout import Layout
+from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, write_samples
 from pipeline.dataset import checks, sources
 from pipeline.dataset.config import Data
-from pipeline.dataset.entries import Entry
-from stages import _run
+from pipeline.dataset.entries import Entry, Read
+from stages import _resume, _run
 
 SLICES: _run.Slices = {
     "data": ("data", Data),
     "shard": _run.SHARD,
 }
+CHECKED = "checked.jsonl"  # in the folder of unfinished work: a line for each good image
 
-Ready = tuple[Sample, Path | None, tuple[str, ...]]  # sample, path of its label, notes
+
+class Finding(NamedTuple):
+    """What the check of a good image found. `state` is that of its files, from `_state`."""
+
+    id: str
+    state: str
+    height_px: int
+    width_px: int
+    digest: str
+    notes: Sequence[str]
 
 
-def _check(job: tuple[Layout, Entry, Sequence[str]]) -> Ready | str:
+def _check(job: tuple[Layout, Entry, Sequence[str]]) -> Finding | str:
     """Check one image, and write its label if it has a mask. An error is returned as text."""
-    layout, entry, classes = job
+    work, entry, classes = job
+    state = _state(entry)
     try:
         checked = checks.check(entry, classes)
     except UserError as e:
         return str(e)
-    if checked.label is None:
-        return checked.sample, None, checked.notes
-    path = layout.labels("full") / f"{entry.id}.png"
-    formats.write_label(path, checked.label)
-    return checked.sample, path, checked.notes
+    if checked.label is not None:
+        formats.write_label(work.labels("full") / f"{entry.id}.png", checked.label)
+    sample = checked.sample
+    return Finding(entry.id, state, sample.height_px, sample.width_px, sample.digest, checked.notes)
+
+
+def _state(entry: Entry) -> str:
+    """Hash an entry and the size and time of its files; "" if a file has none of its own."""
+    try:
+        states = [path.stat() for path in (entry.image, entry.mask) if path]
+    except OSError:
+        return ""
+    return fingerprint(repr((entry, [(s.st_size, s.st_mtime_ns) for s in states])))
+
+
+def _check_all(work: Layout, dataset: Read) -> dict[str, Finding]:
+    """Check each image that a killed run has not found good. Return the findings by image id.
+
+    Raises:
+        UserError: some images are bad. The next run checks these again, and not the good ones.
+    """
+    log, findings = work.root / CHECKED, _kept(work, dataset.entries)
+    lines = "".join(f"{json.dumps(f)}\n" for f in findings.values())
+    formats.replace_file(log, lambda file: file.write(lines.encode()))
+    jobs = [(work, e, dataset.classes) for e in dataset.entries if e.id not in findings]
+    errors: list[str] = []
+    with log.open("a", buffering=1) as file:
+        for result in runtime.pool_map(_check, jobs, title="prepare"):
+            if isinstance(result, str):
+                errors.append(result)
+            else:
+                findings[result.id] = result
+                file.write(f"{json.dumps(result)}\n")
+    _raise_errors(errors)
+    return findings
+
+
+def _kept(work: Layout, entries: Sequence[Entry]) -> dict[str, Finding]:
+    """Return what a killed run found, where it still holds; remove the labels of other images."""
+    folder = work.labels("full")
+    labels = _resume.finished_ids(folder)
+    found = {
+        f.id: f for f in (Finding(*row) for row in formats.read_json_lines(work.root / CHECKED))
+    }
+    kept = {e.id: found[e.id] for e in entries if e.id in found and _holds(found[e.id], e, labels)}
+    stale = labels - {e.id for e in entries if e.mask and e.id in kept}
+    if not stale and len(kept) == len(entries):
+        return kept
+    if _in_archives(folder):  # it was killed when all was checked; archives cannot be changed
+        shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        return {}
+    for key in stale:
+        (folder / f"{key}.png").unlink()
+    return kept
+
+
+def _holds(finding: Finding, entry: Entry, labels: set[str]) -> bool:
+    """Whether an image has not changed since it was checked, and its label is there."""
+    has_label = not entry.mask or entry.id in labels
+    return has_label and bool(finding.state) and finding.state == _state(entry)
+
+
+def _in_archives(folder: Path) -> bool:
+    suffixes = {Path(name).suffix for _, _, names in os.walk(folder) for name in names}
+    return not suffixes <= {".png", ".part"}
 
 
 def _raise_errors(errors: list[str]) -> None:
@@ -47,20 +123,17 @@ def _raise_errors(errors: list[str]) -> None:
 
 def run(layout: Layout, *, data: Data, shard: int) -> None:
     """Write the samples, the truth, the difficult tags, the class list and the counts."""
-    dataset = sources.read(data)
-    shutil.rmtree(layout.labels("full"), ignore_errors=True)  # only if run without DVC
-    layout.labels("full").mkdir(parents=True)
-    jobs = [(layout, entry, dataset.classes) for entry in dataset.entries]
-    results = list(runtime.pool_map(_check, jobs, title="prepare"))
-    _raise_errors([result for result in results if isinstance(result, str)])
-    checked = [result for result in results if not isinstance(result, str)]
-    samples = [sample for sample, _, _ in checked]
-    truth = [(sample.id, path.as_posix()) for sample, path, _ in checked if path]
-    ids_by_note = checks.group((sample.id, notes) for sample, _, notes in checked)
+    dataset, full = sources.read(data), layout.labels("full")
+    with _resume.outputs(
+        layout, [full], inputs=[], params_key=fingerprint(*dataset.classes), shard=shard,
+        network=False,
+    ) as work:  # fmt: skip
+        findings = _check_all(work, dataset)
+    samples = [_sample(entry, findings[entry.id]) for entry in dataset.entries]
+    truth = [(e.id, (full / f"{e.id}.png").as_posix()) for e in dataset.entries if e.mask]
+    ids_by_note = checks.group((s.id, tuple(findings[s.id].notes)) for s in samples)
     if not truth:  # at every stage, DVC would warn of an empty output
-        (layout.labels("full") / "no_masks.txt").touch()
-    elif shard:
-        shards.pack(layout.labels("full"), per_shard=shard)
+        (full / "no_masks.txt").touch()
     write_samples(layout.samples, samples)
     formats.write_table(layout.truth, truth, columns=("id", "mask"))
     difficult = [(e.id, " ".join(e.difficult)) for e in dataset.entries if e.difficult]
@@ -78,3 +151,8 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
             f"warning: train holds the same picture as val, so val scores are too high: {named}; "
             "remove one of the two"
         )
+
+
+def _sample(entry: Entry, finding: Finding) -> Sample:
+    size = finding.height_px, finding.width_px
+    return Sample(entry.id, entry.image, entry.split, entry.tags, *size, finding.digest)

@@ -191,6 +191,15 @@ def write_json(path: Path, value: Any) -> None:
     replace_file(path, lambda f: f.write(text.encode()))
 
 
+def read_json_lines(path: Path) -> list[Any]:
+    """Read a JSON value from each line. A line that a killed run left incomplete is left out."""
+    values: list[Any] = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            values.append(json.loads(line))
+    return values
+
+
 def read_table(path: Path, *, columns: Sequence[str], sep: str = ",") -> list[dict[str, str]]:
     """Read the rows of a table that the chain wrote (`tables.read`). All values are text."""
     return tables.read(path, columns=columns, sep=sep).rows

@@ -1,4 +1,4 @@
-"""The actors of a Ray cluster as workers of `engine`. Ray is the extra `ray`.
+"""The actors of a Ray cluster as workers of `engine`, and its machines. Ray is the extra `ray`.
 
 RAY_ADDRESS names the cluster. Without it, Ray starts on this machine alone. All machines see the
 project at the same path.
@@ -6,8 +6,9 @@ project at the same path.
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,16 @@ from pipeline.core.engine import Chunk, Place, Work, compute
 from pipeline.core.errors import UserError
 
 NET_CORES = 16  # of an actor that runs a network without a GPU; more would gain little
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine of the cluster."""
+
+    id: str
+    address: str
+    cores: int
+    gpus: int
 
 
 class _Actor:
@@ -52,15 +63,53 @@ def place(network: bool) -> Place:
     Raises:
         UserError: Ray is not installed, or the cluster does not answer.
     """
-    ray = _connected()
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    with_gpu = [n for n in nodes if network and n.get("GPU")]
-    nodes = with_gpu or [n for n in nodes if n.get("CPU")]
-    cores = _cores(nodes, gpu=bool(with_gpu)) if network else 1
-    count = sum(int(n["GPU"] if with_gpu else n["CPU"] // cores) for n in nodes)
-    options = {"num_cpus": cores, "num_gpus": int(bool(with_gpu))}
-    gone = (ray.exceptions.RayError,)
+    on = machines(network=network)
+    gpu = network and any(machine.gpus for machine in on)
+    cores = _cores(on, gpu=gpu) if network else 1
+    count = sum(m.gpus if gpu else m.cores // cores for m in on)
+    options = {"num_cpus": cores, "num_gpus": int(gpu)}
+    gone = (_ray().exceptions.RayError,)
     return Place(functools.partial(_Worker, options=options), max(1, count), gone)
+
+
+def machines(*, network: bool, show_output: bool = False) -> list[Machine]:
+    """Return the machines that may work: those with a GPU, if a network needs it and any has one.
+
+    A machine that only manages the cluster has no cores.
+    """
+    listed = _connected(show_output=show_output).nodes()
+    nodes = [(n, n["Resources"]) for n in listed if n["Alive"] and n["Resources"].get("CPU")]
+    on = [Machine(n["NodeID"], n["NodeManagerAddress"], int(r["CPU"]), int(r.get("GPU", 0)))
+          for n, r in nodes]  # fmt: skip
+    return [machine for machine in on if network and machine.gpus] or on
+
+
+def at_once(works: Sequence[tuple[Machine, Callable[[], str]]]) -> str:
+    """Call a function on each machine at the same time, with all its GPUs and cores.
+
+    Return what went wrong, as the first of them says it. The others end when this process does.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    ray, running = _ray(), []
+    call = ray.remote(_call)
+    for machine, work in works:
+        here = NodeAffinitySchedulingStrategy(machine.id, soft=False)
+        options = {"num_cpus": machine.cores, "num_gpus": machine.gpus, "max_retries": 0}
+        running.append(call.options(**options, scheduling_strategy=here).remote(work))
+    while running:
+        done, running = ray.wait(running)
+        try:
+            failure = ray.get(done[0])
+        except ray.exceptions.RayError as e:
+            failure = f"error: a process or a machine is gone: {str(e).splitlines()[0]}"
+        if failure:
+            return failure
+    return ""
+
+
+def _call(work: Callable[[], str]) -> str:
+    return work()
 
 
 def hardware() -> str:
@@ -69,16 +118,16 @@ def hardware() -> str:
     return " ".join(sorted(n for n in names if n.startswith("accelerator_type:")))
 
 
-def _cores(nodes: Sequence[Mapping[str, float]], *, gpu: bool) -> int:
+def _cores(on: Sequence[Machine], *, gpu: bool) -> int:
     """The cores of an actor with a network, GUIDELABEL_WORKERS at most. Every machine has them."""
-    share = min((n.get("CPU", 1) // (n["GPU"] if gpu else 1) for n in nodes), default=1)
+    share = min((m.cores // (m.gpus if gpu else 1) for m in on), default=1)
     asked = os.environ.get("GUIDELABEL_WORKERS")
     most = runtime.workers() if asked else share if gpu else NET_CORES
-    return max(1, int(min(share, most)))
+    return max(1, min(share, most))
 
 
-def _connected() -> ModuleType:
-    """Return Ray, connected to the cluster.
+def _connected(*, show_output: bool = False) -> ModuleType:
+    """Return Ray, connected to the cluster. It may show what its processes print.
 
     Raises:
         UserError: Ray is not installed, or the cluster does not answer.
@@ -93,7 +142,7 @@ def _connected() -> ModuleType:
         ) from e
     if not ray.is_initialized():
         try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            ray.init(include_dashboard=False, log_to_driver=show_output, logging_level="ERROR")
         except ConnectionError as e:
             address = os.environ.get("RAY_ADDRESS", "")
             raise UserError(

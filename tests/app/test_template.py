@@ -38,7 +38,7 @@ def test_a_project_has_every_tracked_file_that_it_needs_and_no_other():
 def test_a_project_has_no_files_of_developers(tmp_path):
     names = {path.relative_to(tmp_path).as_posix() for path in template.lay_out(tmp_path)}
     documents = {name for name in names if name.startswith("docs/")}
-    assert all(name.endswith((".md", ".png")) for name in documents)
+    assert all(name.endswith((".md", ".png", ".sh", ".yaml")) for name in documents)
     assert not [n for n in names - documents - {"params.yaml"} if n.startswith(NO_PART)]
 
 

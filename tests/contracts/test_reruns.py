@@ -46,7 +46,7 @@ FILES = {
     "stages/fuse.py": {"fuse"},
     "stages/_run.py": CHAIN,
     "stages/_resume.py": {
-        *NETWORKS, "fuse", "diffuse", "refine", "report"
+        "prepare", *NETWORKS, "fuse", "diffuse", "refine", "report"
     },
     "app/doctor.py": set(),
     "cli.py": set(),
