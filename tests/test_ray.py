@@ -78,11 +78,11 @@ def train_on_two_nodes():
     subprocess.run(command, env=env, check=True)
     Path("stages/train_seed.py").write_text(WAITS)
     done = subprocess.run([*command[:3], "train_seed"], env=env, stderr=subprocess.PIPE, text=True,
-                          check=False, timeout=120)  # fmt: skip
+                          check=False, timeout=500)  # fmt: skip
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last == "error: rank 1 was killed by SIGKILL; the others were stopped"
-    wait_for(lambda: not Path(f"/proc/{Path('pid-0').read_text()}").exists())
+    wait_for(lambda: not Path(f"/proc/{Path('pid-0').read_text()}").exists(), seconds=60)
     cluster.shutdown()
 
 
