@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.core import engine, formats, ranks, runtime, shards
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
-from pipeline.core.samples import Sample
+from pipeline.core.samples import Sample, read_samples
 from stages import _run
 
 
@@ -63,7 +63,7 @@ def outputs(
         outs: the folders that the stage makes.
         inputs: files and folders that it reads.
         params_key: the fingerprint of its params.
-        shard: if above 0, the files are packed into archives of about this many files.
+        shard: if above 0, the files are packed into tars of about this many images.
         network: whether a network makes the files, so that they depend on the device.
     """
     weights, hardware = ("", engine.hardware()) if network else (None, "")
@@ -73,8 +73,9 @@ def outputs(
     for path in unfinished:
         path.mkdir(parents=True, exist_ok=True)
     yield work
+    ids = [sample.id for sample in read_samples(layout.samples)] if shard else []
     for path in unfinished if shard else ():
-        shards.pack(path, per_shard=shard)
+        shards.pack(path, ids, per_shard=shard)
     for path, out in zip(unfinished, outs, strict=True):
         _replace(path, out)
 

@@ -60,7 +60,7 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
     if not truth:  # at every stage, DVC would warn of an empty output
         (layout.labels("full") / "no_masks.txt").touch()
     elif shard:
-        shards.pack(layout.labels("full"), per_shard=shard)
+        shards.pack(layout.labels("full"), [s.id for s in samples], per_shard=shard)
     write_samples(layout.samples, samples)
     formats.write_table(layout.truth, truth, columns=("id", "mask"))
     difficult = [(e.id, " ".join(e.difficult)) for e in dataset.entries if e.difficult]
