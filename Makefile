@@ -23,6 +23,7 @@ help:
 	@echo "make release  build the archives of a release and check them; publishes nothing"
 	@echo "make formats  install the libraries of annotation tools in .formats, where slow tests use them"
 	@echo "make ray      install Ray in .tools/ray, where a slow test of a cluster uses it"
+	@echo "make readers  install webdataset and Ray Data in .tools/readers, where a slow test of shards uses them"
 	@echo "make clean    remove what runs made; keep the environment"
 
 demo: install
@@ -128,6 +129,10 @@ formats: .formats/.installed
 # The slow test of a cluster. Ray is not in requirements.lock, as hardly anybody needs it.
 ray: install
 	@$(call tool,ray,"ray>=2.40")
+
+# The slow test of what reads our shards. These packages bring their own numpy, so they stay apart from .tools/ray.
+readers: | system
+	@$(call tool,readers,"ray[data]>=2.40" "webdataset>=1.0")
 
 # Check the machine before the installation starts, not in the middle of it.
 system:
