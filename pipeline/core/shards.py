@@ -10,15 +10,18 @@ FOLDER/00007.tar/NAME names a file of a tar, too. The tar may then be anybody's.
 import bisect
 import functools
 import io
+import itertools
 import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from pipeline.core import tars
 from pipeline.core.errors import UserError
+
+T = TypeVar("T")
 
 TAR = "{:05d}" + tars.SUFFIX
 RANGES = "shards" + tars.INDEX
@@ -34,7 +37,7 @@ def pack(folder: Path, ids: Sequence[str], *, per_shard: int) -> None:
     Args:
         folder: a folder of results.
         ids: the ids of all images, also of those without a file. They decide what is in which tar.
-        per_shard: about how many ids a tar holds.
+        per_shard: how many ids a tar holds at most.
     """
     first_ids = _ranges(folder) or _divide(folder, sorted(ids), per_shard)
     groups: defaultdict[int, list[str]] = defaultdict(list)
@@ -53,10 +56,16 @@ def pack(folder: Path, ids: Sequence[str], *, per_shard: int) -> None:
             Path(empty).rmdir()
 
 
+def divided(items: Sequence[T], per_shard: int) -> list[Sequence[T]]:
+    """Divide items as evenly as can be into the fewest groups of at most `per_shard`."""
+    count = -(-len(items) // per_shard)
+    ends = [k * len(items) // count for k in range(count + 1)] if count else []
+    return [items[start:end] for start, end in itertools.pairwise(ends)]
+
+
 def _divide(folder: Path, ids: Sequence[str], per_shard: int) -> list[str]:
     """Divide ids into ranges of nearly equal length, and write the first id of each."""
-    count = max(1, -(-len(ids) // per_shard))
-    first_ids = [ids[k * len(ids) // count] for k in range(count)] if ids else [""]
+    first_ids = [group[0] for group in divided(ids, per_shard)] or [""]
     part = folder / f"{RANGES}.part"
     part.write_text(json.dumps(first_ids) + "\n", encoding="utf-8")
     part.replace(folder / RANGES)
@@ -87,6 +96,12 @@ def exists(path: Path) -> bool:
         return True
     place = _place(path)
     return place is not None and place[0].exists() and place[1] in tars.index(place[0])
+
+
+def holder(path: Path) -> Path:
+    """Return the tar that should hold `path`, or `path` itself if it is in no tar."""
+    place = None if path.exists() else _place(path)
+    return place[0] if place else path
 
 
 def ids(folder: Path) -> set[str]:

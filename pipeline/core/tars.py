@@ -9,7 +9,9 @@ no index: then its headers are read. No file is ever unpacked, and links are not
 """
 
 import functools
+import io
 import json
+import operator
 import tarfile
 import zlib
 from collections.abc import Iterable
@@ -46,32 +48,32 @@ def parts(member: str) -> tuple[str, str]:
     return folder + slash + stem, suffix
 
 
-def write(tar: Path, files: Iterable[tuple[str, Path]]) -> None:
+def write(tar: Path, files: Iterable[tuple[str, Path | bytes]]) -> None:
     """Write a tar and its index. The tar is complete or not there.
 
     Equal content gives equal bytes: files are sorted by name, and have no time and no owner.
 
     Args:
         tar: the path of the tar.
-        files: the name in the tar and the path of each file.
+        files: the name in the tar of each file, and its path or its content. A name comes once.
     """
     part, places = tar.with_suffix(".part"), dict[str, Place]()
     with tarfile.open(part, "w", format=tarfile.GNU_FORMAT, encoding="utf-8") as t:
-        for name, path in sorted(files):
-            places[name] = _append(t, name, path)
+        for name, source in sorted(files, key=operator.itemgetter(0)):
+            content = source.read_bytes() if isinstance(source, Path) else source
+            places[name] = _append(t, name, content)
     index = tar.with_suffix(INDEX + ".part")
     index.write_text(json.dumps(places) + "\n", encoding="utf-8")
     index.replace(tar.with_suffix(INDEX))
     part.replace(tar)
 
 
-def _append(tar: tarfile.TarFile, name: str, path: Path) -> Place:
+def _append(tar: tarfile.TarFile, name: str, content: bytes) -> Place:
     header = tarfile.TarInfo(name)
-    header.size = path.stat().st_size
-    start = tar.offset + len(header.tobuf(tar.format, tar.encoding or "utf-8", tar.errors or ""))
-    with path.open("rb") as file:
-        tar.addfile(header, file)
-    return start, header.size, zlib.crc32(path.read_bytes())
+    header.size = len(content)
+    start = tar.offset + len(header.tobuf(tar.format, "utf-8", "surrogateescape"))
+    tar.addfile(header, io.BytesIO(content))
+    return start, header.size, zlib.crc32(content)
 
 
 def read(tar: Path, name: str) -> bytes:
