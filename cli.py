@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": chain.check_machine,
     "fetch": data.download,
     "convert": data.convert,
+    "pack": data.pack,
     "thresholds": results.choose_thresholds,
     "show": results.show_image,
     "compare": results.compare,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import decoding, formats, runtime
+from pipeline.core import decoding, formats, runtime, shards
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.dataset import checks, masks
@@ -41,7 +41,7 @@ def _key(kind: str, path: Path) -> str:
 def _identity(path: Path) -> list[int] | str:
     """Return what changes when a file does: its size and time."""
     try:
-        stat = path.stat()
+        stat = shards.holder(path).stat()
     except OSError as e:  # a broken link
         return str(e)
     return [stat.st_size, stat.st_mtime_ns]

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.core import engine, formats, ranks, runtime, shards
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
-from pipeline.core.samples import Sample
+from pipeline.core.samples import Sample, read_samples
 from stages import _run
 
 
@@ -52,6 +52,7 @@ def outputs(
     params_key: str,
     shard: int,
     network: bool = True,
+    ids: Sequence[str] | None = None,
 ) -> Iterator[Layout]:
     """Yield a temporary layout for per-image files, and move or link them to `outs` at the end.
 
@@ -63,8 +64,9 @@ def outputs(
         outs: the folders that the stage makes.
         inputs: files and folders that it reads.
         params_key: the fingerprint of its params.
-        shard: if above 0, the files are packed into archives of about this many files.
+        shard: if above 0, the files are packed into tars of about this many images.
         network: whether a network makes the files, so that they depend on the device.
+        ids: the ids of all images; None: those of samples.csv.
     """
     weights, hardware = ("", engine.hardware()) if network else (None, "")
     params_key = fingerprint(params_key, str(shard), hardware)
@@ -73,8 +75,10 @@ def outputs(
     for path in unfinished:
         path.mkdir(parents=True, exist_ok=True)
     yield work
+    if shard and ids is None:
+        ids = [sample.id for sample in read_samples(layout.samples)]
     for path in unfinished if shard else ():
-        shards.pack(path, per_shard=shard)
+        shards.pack(path, ids or (), per_shard=shard)
     for path, out in zip(unfinished, outs, strict=True):
         _replace(path, out)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.core import formats, runtime
+from pipeline.core import formats, runtime, shards
 from pipeline.core.errors import MAX_NAMED, UserError, listing
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
@@ -50,9 +50,9 @@ def _check(job: tuple[Layout, Entry, Sequence[str]]) -> Finding | str:
 
 
 def _state(entry: Entry) -> str:
-    """Hash an entry and the size and time of its files; "" if a file has none of its own."""
+    """Hash an entry, and the size and time of its files or their tars; "" if one is missing."""
     try:
-        states = [path.stat() for path in (entry.image, entry.mask) if path]
+        states = [shards.holder(p).stat() for p in (entry.image, entry.mask) if p]
     except OSError:
         return ""
     return fingerprint(repr((entry, [(s.st_size, s.st_mtime_ns) for s in states])))
@@ -91,7 +91,7 @@ def _kept(work: Layout, entries: Sequence[Entry]) -> dict[str, Finding]:
     stale = labels - {e.id for e in entries if e.mask and e.id in kept}
     if not stale and len(kept) == len(entries):
         return kept
-    if _in_archives(folder):  # it was killed when all was checked; archives cannot be changed
+    if _in_tars(folder):  # it was killed when all was checked; tars cannot be changed
         shutil.rmtree(folder)
         folder.mkdir(parents=True)
         return {}
@@ -106,7 +106,7 @@ def _holds(finding: Finding, entry: Entry, labels: set[str]) -> bool:
     return has_label and bool(finding.state) and finding.state == _state(entry)
 
 
-def _in_archives(folder: Path) -> bool:
+def _in_tars(folder: Path) -> bool:
     suffixes = {Path(name).suffix for _, _, names in os.walk(folder) for name in names}
     return not suffixes <= {".png", ".part"}
 
@@ -124,9 +124,10 @@ def _raise_errors(errors: list[str]) -> None:
 def run(layout: Layout, *, data: Data, shard: int) -> None:
     """Write the samples, the truth, the difficult tags, the class list and the counts."""
     dataset, full = sources.read(data), layout.labels("full")
+    has_masks = any(entry.mask for entry in dataset.entries)
     with _resume.outputs(
-        layout, [full], inputs=[], params_key=fingerprint(*dataset.classes), shard=shard,
-        network=False,
+        layout, [full], inputs=[], params_key=fingerprint(*dataset.classes), shard=shard * has_masks,
+        network=False, ids=[entry.id for entry in dataset.entries],
     ) as work:  # fmt: skip
         findings = _check_all(work, dataset)
     samples = [_sample(entry, findings[entry.id]) for entry in dataset.entries]

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import nn
 
 from app import chain
 from pipeline.boxes import annotations
-from pipeline.core import formats, shards
+from pipeline.core import formats, shards, tars
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.markup import read_xml
@@ -151,24 +152,52 @@ def test_an_npz_bomb_is_refused_before_it_is_unpacked(monkeypatch):
     refuses(formats.read_arrays, path, match="its arrays have 8000128 bytes")
 
 
-def test_an_archive_that_pack_did_not_write_is_refused(monkeypatch):
-    """Ours are not compressed, so reading a file of one takes no more memory than the archive."""
-    with zipfile.ZipFile("00000-of-00001.zip", "w", zipfile.ZIP_DEFLATED) as z:
-        z.writestr("a.npz", bytes(10**7))
-    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))
-    refuses(formats.read_arrays, Path("a.npz").absolute(), match=r"00001\.zip: is damaged")
+def test_a_compressed_tar_is_refused():
+    """Ours are not compressed, so reading a file of one takes no more memory than the tar."""
+    with tarfile.open("00000.tar", "w:gz") as t:
+        add(t, "a.npz", bytes(10**6))
+    refuses(
+        formats.read_arrays, Path("00000.tar/a.npz").absolute(), match=r"00000\.tar: is damaged"
+    )
 
 
-def test_an_entry_of_an_archive_is_never_written_to_disk():
+def test_a_tar_that_claims_a_huge_file_is_refused_before_it_is_read(monkeypatch):
+    with tarfile.open("00000.tar", "w") as t:
+        header = tarfile.TarInfo("a.npz")
+        header.size = 8 << 30
+        t.fileobj.write(header.tobuf())
+    with Path("00000.tar").open("r+b") as f:
+        f.truncate((8 << 30) + 2048)  # a file with a hole
+    monkeypatch.setattr(tars, "_bytes", lambda *_: pytest.fail("read"))
+    refuses(formats.read_arrays, Path("00000.tar/a.npz"), match="a.npz has 8589934592 bytes")
+
+
+def add(tar, name, content=b"x", **header):
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    for key, value in header.items():
+        setattr(info, key, value)
+    tar.addfile(info, io.BytesIO(content))
+
+
+def test_a_file_of_a_tar_is_never_written_to_disk_and_no_link_is_followed():
     folder = Path("folder").absolute()
     folder.mkdir()
-    with zipfile.ZipFile(folder / "00000-of-00001.zip", "w") as z:
-        z.writestr("../RAN", "x")
-        z.writestr("/RAN", "x")
-    assert shards.ids(folder) == {"RAN"}
-    with pytest.raises(FileNotFoundError):
-        shards.open_file(folder / "RAN")
-    assert [p.name for p in folder.parent.rglob("*") if p.is_file()] == ["00000-of-00001.zip"]
+    Path("secret.png").write_bytes(b"x")
+    (folder / shards.RANGES).write_text('["a"]')
+    with tarfile.open(folder / "00000.tar", "w") as t:
+        add(t, "../RAN.png")
+        add(t, "/RAN.png")
+        add(t, "a.png", b"", type=tarfile.SYMTYPE, linkname="../secret.png")
+        add(t, "b.png", b"", type=tarfile.LNKTYPE, linkname="../secret.png")
+        add(t, "c.png", b"", type=tarfile.FIFOTYPE)
+        add(t, "d.png", pax_headers={"GNU.sparse.map": "0,1", "GNU.sparse.size": "9"})
+    assert not {"a", "b", "c", "d"} & shards.ids(folder)
+    for name in ("RAN.png", "a.png", "b.png", "c.png", "d.png"):
+        with pytest.raises(FileNotFoundError):
+            shards.open_file(folder / name)
+    files = {p.name for p in folder.parent.rglob("*") if p.is_file()}
+    assert files == {"00000.tar", shards.RANGES, "secret.png"}
 
 
 @pytest.mark.parametrize(

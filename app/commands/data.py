@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands.new import show_gathered
 from app.console import out
 from pipeline.core.errors import UserError
 
@@ -43,3 +44,40 @@ def convert(
     message = msra.convert(annotations, root)
     out.print(message)
     out.give({"message": message})
+
+
+def pack(
+    images: Annotated[Path, typer.Argument(help="Folder of photographs; sub-folders are read.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the tars.")],
+    tags: Annotated[Path | None, typer.Option(help="File with the tags, as for `new`.")] = None,
+    tags_from: Annotated[
+        str | None, typer.Option(help="csv, coco, labelstudio, cvat or folders, as for `new`.")
+    ] = None,
+    masks: Annotated[Path | None, typer.Option(help="Folder of masks ID.png.")] = None,
+    per_tar: Annotated[int, typer.Option(min=1, help="Photographs in a tar, at most.")] = 1000,
+) -> None:
+    """Pack tagged photographs into tars in the layout of WebDataset, for `data.source: shards`.
+
+    Print what cannot be used and why.
+    """
+    from app import packing
+
+    packed = packing.pack(
+        images, folder, tags=tags, tags_from=tags_from, masks_from=masks, per_shard=per_tar
+    )
+    gathered = packed.gathered
+    count = len(gathered.photographs)
+    out.print(f"{folder}: {count} photographs and {packed.masks} masks in {packed.tars} tars")
+    show_gathered(gathered)
+    out.print(f"set data.source to shards, and data.root and data.tags to {folder}")
+    out.give(
+        {
+            "folder": str(folder),
+            "images": count,
+            "masks": packed.masks,
+            "tars": packed.tars,
+            "left_out": gathered.left_out,
+            "counts": gathered.counts,
+            "notes": gathered.notes,
+        }
+    )

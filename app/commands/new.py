@@ -12,6 +12,7 @@ from pipeline.core.errors import MAX_NAMED
 if TYPE_CHECKING:
     from app.estimate import Estimate
     from app.new_project import NewProject
+    from app.photographs import Gathered
 
 NAMED = 5  # of the files that are left out for one reason
 
@@ -100,12 +101,7 @@ def _show(project: "NewProject", estimate: "Estimate | None") -> None:
     out.print(table)
     smallest, middle, largest = (f"{width}x{height}" for height, width in project.sizes_px)
     out.print(f"sizes: {smallest} to {largest} px, the middle one {middle} px")
-    for reason, names in gathered.left_out.items():
-        out.print(f"left out: {reason}: {len(names)} ({_list(names)})")
-    for reason, count in gathered.counts.items():
-        out.print(f"note: {reason}: {count}")
-    for note, names in gathered.notes.items():
-        out.print(f"note: {note}: {len(names)} ({_list(names)})")
+    show_gathered(gathered)
     _show_advice(project)
     if estimate:
         out.print(_time(estimate))
@@ -113,6 +109,16 @@ def _show(project: "NewProject", estimate: "Estimate | None") -> None:
         out.print("note: a run needs further packages; type `pip install 'guidelabel[train]'`")
     out.print("\nNext:")
     out.say(project.next)
+
+
+def show_gathered(gathered: "Gathered") -> None:
+    """Print which files are left out and why, and what is odd about others."""
+    for reason, names in gathered.left_out.items():
+        out.print(f"left out: {reason}: {len(names)} ({_list(names)})")
+    for reason, count in gathered.counts.items():
+        out.print(f"note: {reason}: {count}")
+    for note, names in gathered.notes.items():
+        out.print(f"note: {note}: {len(names)} ({_list(names)})")
 
 
 def _list(names: list[str]) -> str:

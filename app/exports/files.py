@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.exports.source import Masked, Source
-from pipeline.core import decoding, formats
+from pipeline.core import decoding, formats, shards
 from pipeline.core.arrays import UInt8
 from pipeline.core.errors import UserError, unwritable
 from pipeline.dataset.names import MAX_ID_BYTES
@@ -85,7 +85,8 @@ def place_image(image: Masked, label_HW: UInt8, folder: Path, *, jpeg: bool = Fa
         )
     if not header.turned and (not jpeg or image.image.suffix.lower() in JPEG):
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(image.image, target)  # no link: ultralytics repairs JPEG files in place
+        with shards.open_file(image.image) as file, target.open("wb") as copy:
+            shutil.copyfileobj(file, copy)  # no link: ultralytics repairs JPEG files in place
     else:
         formats.write_image(target, formats.read_image(image.image))
     return f"{image.id}{suffix}"

@@ -53,7 +53,7 @@ def read_source(source: str, *, layout: Layout, supervision: str) -> Source:
         chosen = _of_run(layout, layout.refined(supervision))
     else:
         chosen = _of_folder(Path(source))
-    if missing := [str(image.image) for image in chosen.images if not image.image.is_file()]:
+    if missing := [str(image.image) for image in chosen.images if not shards.exists(image.image)]:
         raise UserError(
             f"{source}: {len(missing)} of {len(chosen.images)} images are not where they were when "
             f"their masks were made, such as {missing[0]}; move them back, or make the masks again"

@@ -144,8 +144,8 @@ def _open(path: Path) -> Iterator[Image.Image]:
 
 
 def _check_file(path: Path) -> None:
-    """Check a file that lies in its folder and not in an archive."""
-    with contextlib.suppress(FileNotFoundError):
+    """Check a file that lies in its folder and not in a tar."""
+    with contextlib.suppress(*shards.ABSENT):
         files.check(path, max_bytes=max(MIN_BYTES, BYTES_PER_PX * max_megapixels() * 10**6))
 
 

@@ -1,169 +1,169 @@
-"""Store many small files in a few archives, for file systems that cannot hold millions of files.
+"""Store many small files in a few tars, for file systems that cannot hold millions of files.
 
-FOLDER/00007-of-00100.zip holds the files of FOLDER whose names hash to 7. A reader still asks for
-FOLDER/NAME and does not need to know of the archives. Each sub-folder has archives of its own.
+FOLDER/00007.tar holds the files of one range of ids (`tars`), and FOLDER/shards.idx the first id of
+each range. All folders of results have the same ranges, so an id is in the same tar of each. A
+reader still asks for FOLDER/ID.png and does not need to know of the tars.
+
+FOLDER/00007.tar/NAME names a file of a tar, too. The tar may then be anybody's.
 """
 
+import bisect
 import functools
-import hashlib
 import io
-import lzma
-import math
+import itertools
+import json
 import os
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+from pipeline.core import tars
 from pipeline.core.errors import UserError
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all files, so that equal content gives equal bytes
-ARCHIVE = "{:05d}-of-{:05d}.zip"
-ANY_ARCHIVE = "[0-9]" * 5 + "-of-" + "[0-9]" * 5 + ".zip"
-DAMAGE = (  # what zipfile raises for damaged bytes: it has no common class for them
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, RuntimeError,
-    OSError, EOFError, ValueError, OverflowError, IndexError,
-)  # fmt: skip
-NO_FILES = (".part", ".zip")  # suffixes of unfinished files and of the archives themselves
+T = TypeVar("T")
+
+TAR = "{:05d}" + tars.SUFFIX
+RANGES = "shards" + tars.INDEX
+NO_FILES = (".part", tars.SUFFIX, tars.INDEX)  # suffixes of what is no file of results
+ABSENT = (FileNotFoundError, NotADirectoryError)  # the second one: a path that goes into a tar
 
 
-def pack(folder: Path, *, per_shard: int) -> None:
-    """Move the files of `folder` into archives of about `per_shard` files.
+def pack(folder: Path, ids: Sequence[str], *, per_shard: int) -> None:
+    """Move the files of a folder and its sub-folders into tars.
 
-    If a call is killed, the next call continues: an archive is either complete or not there.
+    If a call is killed, the next call continues: a tar is either complete or not there.
+
+    Args:
+        folder: a folder of results.
+        ids: the ids of all images, also of those without a file. They decide what is in which tar.
+        per_shard: how many ids a tar holds at most.
     """
-    for each in _folders(folder):
-        _pack(each, *_listed(each, per_shard))
-    _counted.cache_clear()
-    _archive.cache_clear()
+    first_ids = _ranges(folder) or _divide(folder, sorted(ids), per_shard)
+    groups: defaultdict[int, list[str]] = defaultdict(list)
+    for file in _files(folder):
+        groups[_number(first_ids, _id(file))].append(file)
+    for number, files in sorted(groups.items()):
+        tar = folder / TAR.format(number)
+        if not tar.exists():
+            tars.write(tar, [(tars.member(file), folder / file) for file in files])
+        packed = tars.index(tar)
+        for file in files:
+            if tars.member(file) in packed:
+                (folder / file).unlink()
+    for empty, below, names in os.walk(folder, topdown=False):
+        if not names and not any((Path(empty) / name).exists() for name in below):
+            Path(empty).rmdir()
 
 
-def _folders(folder: Path) -> list[Path]:
-    """Return a folder and its sub-folders."""
-    return sorted(Path(each) for each, _, _ in os.walk(folder))
+def divided(items: Sequence[T], per_shard: int) -> list[Sequence[T]]:
+    """Divide items as evenly as can be into the fewest groups of at most `per_shard`."""
+    count = -(-len(items) // per_shard)
+    ends = [k * len(items) // count for k in range(count + 1)] if count else []
+    return [items[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def _pack(folder: Path, count: int, files: list[str]) -> None:
-    """Move the files of one folder, but not those of its sub-folders, into archives."""
-    groups: dict[int, list[str]] = {number: [] for number in range(count)}
-    for name in files:
-        groups[_number(name, count)].append(name)
-    for number, names in groups.items():
-        archive = folder / ARCHIVE.format(number, count)
-        if not archive.exists():
-            _write(archive, [folder / name for name in names])
-        for name in names:
-            (folder / name).unlink()
-
-
-def _listed(folder: Path, per_shard: int) -> tuple[int, list[str]]:
-    """Return the number of archives, existing or planned, and the files that are in none yet."""
-    files = sorted(name for name in _files(folder) if Path(name).suffix not in NO_FILES)
-    return _count(folder) or math.ceil(len(files) / per_shard), files
+def _divide(folder: Path, ids: Sequence[str], per_shard: int) -> list[str]:
+    """Divide ids into ranges of nearly equal length, and write the first id of each."""
+    first_ids = [group[0] for group in divided(ids, per_shard)] or [""]
+    part = folder / f"{RANGES}.part"
+    part.write_text(json.dumps(first_ids) + "\n", encoding="utf-8")
+    part.replace(folder / RANGES)
+    return first_ids
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file for reading: the file itself, or else its copy in an archive of its folder.
+    """Open a file for reading: the file itself, or else its copy in a tar.
 
     Raises:
-        FileNotFoundError: there is no such file, and it is in no archive.
-        UserError: the archive is damaged, or `pack` did not write it.
+        FileNotFoundError: there is no such file, and it is in no tar.
+        UserError: the tar or an index is damaged.
     """
     try:
         return path.open("rb")
-    except FileNotFoundError:
-        if (count := _count(path.parent)) == 0:
-            raise
-    archive = _path(path, count)
-    opened = _archive(archive, os.getpid())
-    if path.name not in opened.NameToInfo:
-        raise FileNotFoundError(path)
+    except ABSENT:
+        if not (place := _place(path)):
+            raise FileNotFoundError(path) from None
     try:
-        if opened.getinfo(path.name).compress_type != zipfile.ZIP_STORED:  # could be a zip bomb
-            raise _damaged(archive)
-        return io.BytesIO(opened.read(path.name))
-    except DAMAGE as e:
-        raise _damaged(archive) from e
+        return io.BytesIO(tars.read(*place))
+    except FileNotFoundError as e:
+        raise FileNotFoundError(path) from e
 
 
 def exists(path: Path) -> bool:
     """Whether `open_file` would find the file."""
-    if path.exists() or (count := _count(path.parent)) == 0:
-        return path.exists()
-    archive = _path(path, count)
-    return archive.exists() and path.name in _archive(archive, os.getpid()).NameToInfo
+    if path.exists():
+        return True
+    place = _place(path)
+    return place is not None and place[0].exists() and place[1] in tars.index(place[0])
+
+
+def holder(path: Path) -> Path:
+    """Return the tar that should hold `path`, or `path` itself if it is in no tar."""
+    place = None if path.exists() else _place(path)
+    return place[0] if place else path
 
 
 def ids(folder: Path) -> set[str]:
-    """Return the ids of all finished files in `folder`, its sub-folders and their archives.
+    """Return the ids of all finished files in `folder`, its sub-folders and its tars.
 
     The id of a file is its path below `folder`, without the suffix.
     """
-    return {
-        (each.relative_to(folder) / Path(name).stem).as_posix()
-        for each in _folders(folder)
-        for name in _names(each)
-    }
+    found = {_id(file) for file in _files(folder)}
+    for number in range(len(_ranges(folder))):
+        if (tar := folder / TAR.format(number)).exists():
+            found.update(tars.parts(name)[0] for name in tars.index(tar))
+    return found
 
 
-def _names(folder: Path) -> Iterator[str]:
-    """Yield the names of the finished files in one folder and its archives."""
-    yield from (name for name in _files(folder) if Path(name).suffix not in NO_FILES)
-    for archive in folder.glob(ANY_ARCHIVE):
-        with _open(archive) as z:
-            yield from z.namelist()
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the paths below `folder` of the finished files that are in no tar."""
+    for each, _, names in os.walk(folder):
+        inside = Path(each).relative_to(folder)
+        yield from (
+            (inside / name).as_posix() for name in names if Path(name).suffix not in NO_FILES
+        )
 
 
-def _files(folder: Path) -> list[str]:
-    """Return the names of the files in one folder."""
-    return next(os.walk(folder))[2]
+def _id(file: str) -> str:
+    return Path(file).with_suffix("").as_posix()
 
 
-def _write(archive: Path, files: list[Path]) -> None:
-    part = archive.with_suffix(".part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as z:
-        for file in files:
-            z.writestr(zipfile.ZipInfo(file.name, EPOCH), file.read_bytes())
-    part.replace(archive)
+def _place(path: Path) -> tuple[Path, str] | None:
+    """Return the tar that should hold `path`, and its name there; None if there is no such tar."""
+    for folder in path.parents:
+        if folder.suffix == tars.SUFFIX and folder.is_file():
+            return folder, path.relative_to(folder).as_posix()
+        if first_ids := _ranges(folder):
+            file = path.relative_to(folder).as_posix()
+            return folder / TAR.format(_number(first_ids, _id(file))), tars.member(file)
+    return None
 
 
-def _path(file: Path, count: int) -> Path:
-    """Path of the archive that holds `file`, if its folder has `count` archives."""
-    return file.parent / ARCHIVE.format(_number(file.name, count), count)
+def _number(first_ids: Sequence[str], key: str) -> int:
+    """The number of the tar that holds an id."""
+    return max(0, bisect.bisect_right(first_ids, key) - 1)
 
 
-def _number(name: str, count: int) -> int:
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) % count
-
-
-def _count(folder: Path) -> int:
-    """Number of archives in `folder`; 0 if its files are not in archives."""
-    return _counted(folder, folder.stat().st_mtime_ns) if folder.is_dir() else 0
+def _ranges(folder: Path) -> list[str]:
+    """Return the first id of each tar of a folder; [] if its files are not in tars."""
+    try:
+        return _read_ranges(folder / RANGES, (folder / RANGES).stat().st_mtime_ns)
+    except ABSENT:
+        return []
 
 
 @functools.lru_cache(maxsize=64)
-def _counted(folder: Path, _changed: int) -> int:
-    """Number of archives. `_changed`, the folder's time, makes the cache notice changes."""
-    archive = next(folder.glob(ANY_ARCHIVE), None)
-    return int(archive.stem.rpartition("-")[2]) if archive else 0
-
-
-@functools.lru_cache(maxsize=256)
-def _archive(path: Path, _process: int) -> zipfile.ZipFile:
-    """Return an open archive. Each process opens its own, as a shared one has one read position."""
-    return _open(path)
-
-
-def _open(path: Path) -> zipfile.ZipFile:
+def _read_ranges(path: Path, _changed: int) -> list[str]:
+    """Read the first ids. `_changed`, the file's time, makes the cache notice changes."""
     try:
-        return zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise
-    except DAMAGE as e:
-        raise _damaged(path) from e
+        first_ids = json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError) as e:
+        raise UserError(f"{path}: {tars.FIX} ({e})") from e
+    if not first_ids or not isinstance(first_ids, list) or not all(map(_is_text, first_ids)):
+        raise UserError(f"{path}: {tars.FIX} (is not a list of ids)")
+    return first_ids
 
 
-def _damaged(archive: Path) -> UserError:
-    return UserError(f"{archive}: is damaged; delete its folder and run the chain again")
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

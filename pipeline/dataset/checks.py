@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import decoding, formats
+from pipeline.core import decoding, formats, shards
 from pipeline.core.arrays import UInt8
 from pipeline.core.errors import UserError
 from pipeline.core.samples import Sample
@@ -43,7 +43,8 @@ def check(entry: Entry, classes: Sequence[str]) -> Checked:
         values = masks.values_of(mask)
         table = masks.index_table(entry, classes, values)
         label, notes = table[mask], notes + masks.notes(entry, classes, values, table)
-    digest = hashlib.blake2b(entry.image.read_bytes(), digest_size=8).hexdigest()  # not the name
+    with shards.open_file(entry.image) as file:
+        digest = hashlib.blake2b(file.read(), digest_size=8).hexdigest()  # not the name
     sample = Sample(entry.id, entry.image, entry.split, entry.tags, height, width, digest)
     return Checked(sample, label, notes)
 

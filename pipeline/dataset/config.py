@@ -39,10 +39,22 @@ class FolderData(Frozen):
     val_fraction: Fraction
 
 
+class ShardsData(Frozen):
+    """Tars in the layout of WebDataset.
+
+    `tars` is the pattern of their names below data.root. `val_fraction` is the share of val images.
+    It applies where the tags of an image name no split.
+    """
+
+    tars: str
+    val_fraction: Fraction
+
+
 DATA_OPTIONS: dict[str, type[Frozen]] = {
     "shapes": ShapesData,
     "voc": VocData,
     "folder": FolderData,
+    "shards": ShardsData,
 }
 
 

@@ -32,7 +32,7 @@ def read_folder(data: Data) -> Read:
     images = _by_id(data.root / "images", SUFFIXES)
     mask_of = masks.find(data.root, images)
     paths = _images_of(data, rows, images)
-    val = _val_ids([row.id for row in rows], getattr(data.option(), "val_fraction", 0.0))
+    val = val_ids([row.id for row in rows], getattr(data.option(), "val_fraction", 0.0))
     entries = []
     for row, path in zip(rows, paths, strict=True):
         split = row.split or ("val" if row.id in val else "train")
@@ -40,7 +40,7 @@ def read_folder(data: Data) -> Read:
         key = id_of(name)
         repairs["ids that differ from their file names"] += row.id != without_suffix(name)
         entries.append(Entry(key, path, split, row.tags, mask_of.get(matched(key)), classes))
-    _check_train(data, rows, entries)
+    check_train(data, rows, entries)
     used = sum(entry.mask is not None for entry in entries)
     left_out = {
         "images without a line in tags.csv": len(images) - len(rows),
@@ -89,7 +89,7 @@ def _images_of(data: Data, rows: Sequence[Row], images: Mapping[str, Path]) -> l
     return [path for path in paths if path]
 
 
-def _check_train(data: Data, rows: Sequence[Row], entries: Sequence[Entry]) -> None:
+def check_train(data: Data, rows: Sequence[Row], entries: Sequence[Entry]) -> None:
     """Check that train has images, and that one of them has a tag.
 
     Raises:
@@ -98,20 +98,18 @@ def _check_train(data: Data, rows: Sequence[Row], entries: Sequence[Entry]) -> N
     train = [entry for entry in entries if entry.split == "train"]
     if not train and all(row.split for row in rows):
         raise UserError(
-            f"{data.tags}: split 'train' has no image, as each line says val; write train in some"
+            f"{data.tags}: split 'train' has no image, as all of them say val; write train in some"
         )
     if not train:
         raise UserError(
-            f"params.yaml: data.options.folder.val_fraction: split 'train' has no image, as all "
-            f"{len(entries)} are drawn for val; lower the fraction"
+            f"params.yaml: data.options.{data.source}.val_fraction: split 'train' has no image, as "
+            f"all {len(entries)} are drawn for val; lower the fraction"
         )
     if not any(entry.tags for entry in train):
-        raise UserError(
-            f"{data.tags}: no image of split 'train' has a tag; write them in column tags"
-        )
+        raise UserError(f"{data.tags}: no image of split 'train' has a tag; write tags")
 
 
-def _val_ids(ids: Sequence[str], fraction: float) -> set[str]:
+def val_ids(ids: Sequence[str], fraction: float) -> set[str]:
     """Draw the ids of the val split; the draw does not depend on the order of the lines."""
     order = np.random.default_rng(0).permutation(len(ids))
     return {sorted(ids)[i] for i in order[: round(fraction * len(ids))]}

@@ -11,12 +11,14 @@ from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Read
 from pipeline.dataset.folder import read_folder
 from pipeline.dataset.names import MAX_ID_BYTES, id_fault, is_too_long
+from pipeline.dataset.packed import read_packed
 from pipeline.dataset.voc import read_voc
 
 SOURCES: dict[str, Callable[[Data], Read]] = {
     "shapes": read_folder,
     "folder": read_folder,
     "voc": read_voc,
+    "shards": read_packed,
 }
 
 
@@ -46,7 +48,7 @@ def read(data: Data) -> Read:
             "names of the results are longer"
         )
     splits = Counter(e.split for e in dataset.entries)
-    for split in () if data.source == "folder" else ("train", "val"):
+    for split in () if data.source in ("folder", "shards") else ("train", "val"):
         if not splits[split]:
             raise UserError(
                 f"split '{split}' has no image with any of the classes {list(dataset.classes)}; "

@@ -19,7 +19,7 @@ PACKAGES = ["app", "pipeline"]
 with atheris.instrument_imports(include=PACKAGES, enable_loader_override=False):
     from app import fetch
     from pipeline.boxes import annotations
-    from pipeline.core import formats, shards
+    from pipeline.core import formats, shards, tars
     from pipeline.core.arrays import CONTESTED, VOID
     from pipeline.core.errors import UserError
     from pipeline.core.params import read_yaml, validate
@@ -68,11 +68,11 @@ def read_net(path: Path) -> None:
 
 
 def read_archive(path: Path) -> None:
-    shards._archive.cache_clear()
-    shards._counted.cache_clear()
+    tars._index.cache_clear()
+    (path.parent / shards.RANGES).write_text('["a"]')
     shards.ids(path.parent)
     with contextlib.suppress(FileNotFoundError):
-        shards.open_file(path.parent / "a")
+        shards.open_file(path.parent / "a.png")
 
 
 def unpack(path: Path) -> None:
@@ -120,7 +120,7 @@ TARGETS = {
     "weights": reader("w.pt", read_weights),
     "safetensors": reader("w.safetensors", read_weights),
     "arrays": reader("a.npz", formats.read_arrays),
-    "archive": reader("folder/00000-of-00001.zip", read_archive),
+    "archive": reader("folder/00000.tar", read_archive),
     "unpack": reader("a.tar", unpack),
     "fuse": fuse,
 }

@@ -60,8 +60,8 @@ def archive() -> bytes:
     with TemporaryDirectory() as folder:
         for name in "ab":
             formats.write_label(Path(folder) / f"{name}.png", LABEL)
-        shards.pack(Path(folder), per_shard=2)
-        return next(Path(folder).glob("*.zip")).read_bytes()
+        shards.pack(Path(folder), ["a", "b"], per_shard=2)
+        return next(Path(folder).glob("*.tar")).read_bytes()
 
 
 def tar() -> bytes:

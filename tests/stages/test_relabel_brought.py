@@ -72,10 +72,10 @@ def test_a_guide_label_that_nobody_corrected_keeps_its_bytes(here, monkeypatch):
 
 
 def test_guide_labels_in_archives_are_read_and_labels_packed(here, monkeypatch):
-    shards.pack(here.labels("guide"), per_shard=2)
+    shards.pack(here.labels("guide"), list(SPLITS), per_shard=2)
     bring(here, b=full(2))
     assert set(make(here, "corrected", monkeypatch, shard=2)) == set(SPLITS)
-    assert list(here.labels("corrected").glob("*.zip"))
+    assert list(here.labels("corrected").glob("*.tar"))
 
 
 def test_all_refused_masks_are_in_one_line_and_no_label_is_left(here, monkeypatch):

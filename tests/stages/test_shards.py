@@ -19,6 +19,6 @@ def test_a_chain_of_archives_gives_the_same_scores(project):
         layout.maps, layout.saliency("net"), layout.seeds, layout.fused, layout.labels("full"),
         layout.labels("guide"), layout.logits("guide"), layout.refined("guide"),
     ):  # fmt: skip
-        assert {p.suffix for p in folder.iterdir()} == {".zip"}
+        assert {p.suffix for p in folder.iterdir()} == {".tar", ".idx"}
     assert formats.digest(layout.segmenter("guide")) == model
     assert project.scores() == before

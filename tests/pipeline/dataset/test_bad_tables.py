@@ -73,7 +73,7 @@ REFUSED = {
     "header only": ("id,tags\n", r"tags\.csv: has no line below the first; write a line for each"),
     "all val": (
         "id,tags,split\np0,dog,val\np1,cat,val\n",
-        r"tags\.csv: split 'train' has no image, as each line says val; write train in some",
+        r"tags\.csv: split 'train' has no image, as all of them say val; write train in some",
     ),
     "unknown split": (
         "id,tags,split\np0,dog,train\np1,dog,test\n", r"split 'test' \(line 3\): must be train or",

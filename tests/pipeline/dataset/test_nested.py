@@ -96,9 +96,10 @@ def test_results_of_nested_ids_are_listed_and_packed(tmp_path, per_shard):
         formats.write_label(tmp_path / f"out/{key}.png", np.full((2, 3), i, np.uint8))
     (tmp_path / "out/a/p9.png.part").write_bytes(b"unfinished")
     assert shards.ids(tmp_path / "out") == {*ids}
-    shards.pack(tmp_path / "out", per_shard=per_shard)
+    shards.pack(tmp_path / "out", ids, per_shard=per_shard)
     left = [name for _, _, files in os.walk(tmp_path / "out") for name in files]
-    assert {name.rpartition(".")[2] for name in left} == {"zip", "part"}
+    assert {name.rpartition(".")[2] for name in left} == {"tar", "idx", "part"}
+    assert not (tmp_path / "out/a/b").exists()
     assert shards.ids(tmp_path / "out") == {*ids}
     for i, key in enumerate(ids):
         assert shards.exists(tmp_path / f"out/{key}.png")

@@ -32,7 +32,7 @@ def test_of_many_missing_maps_twenty_are_named(tmp_path):
 
 def test_maps_in_archives_are_found(tmp_path):
     write_maps(tmp_path, IDS)
-    shards.pack(tmp_path, per_shard=10)
+    shards.pack(tmp_path, IDS, per_shard=10)
     require_maps(tmp_path, IDS)
     with pytest.raises(UserError, match="1 of 1 images have no map"):
         require_maps(tmp_path, ["q"])
