@@ -126,8 +126,8 @@ def run(layout: Layout, *, data: Data, shard: int) -> None:
     dataset, full = sources.read(data), layout.labels("full")
     has_masks = any(entry.mask for entry in dataset.entries)
     with _resume.outputs(
-        layout, [full], inputs=[], params_key=fingerprint(*dataset.classes), shard=shard * has_masks,
-        network=False, ids=[entry.id for entry in dataset.entries],
+        layout, [full], inputs=[], params_key=fingerprint(*dataset.classes),
+        shard=shard * has_masks, network=False, ids=[entry.id for entry in dataset.entries],
     ) as work:  # fmt: skip
         findings = _check_all(work, dataset)
     samples = [_sample(entry, findings[entry.id]) for entry in dataset.entries]
