@@ -12,11 +12,20 @@ from pipeline.params import load_params
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: its name in DVC, its state, and what its last run took, if it ran."""
+    """A stage: its name in DVC, its state, and what its last run took, if it ran.
+
+    Attributes:
+        name: Its name in DVC.
+        state: Its state.
+        seconds: The time of all calls that did its work; several, if some were killed.
+        last_call_seconds: The time of the last call.
+        peak_mib: The peak memory of the last call.
+    """
 
     name: str
     state: str
     seconds: float | None
+    last_call_seconds: float | None
     peak_mib: int | None
 
 
@@ -35,8 +44,8 @@ def read(layout: Layout) -> list[Stage]:
     ]
 
 
-def _log(layout: Layout, name: str) -> tuple[float | None, int | None]:
-    """Seconds and peak memory in MiB of a stage's last run.
+def _log(layout: Layout, name: str) -> tuple[float | None, float | None, int | None]:
+    """Seconds of all calls and of the last one, and peak memory in MiB, of a stage's last run.
 
     Raises:
         UserError: somebody changed the log.
@@ -45,4 +54,6 @@ def _log(layout: Layout, name: str) -> tuple[float | None, int | None]:
     log = formats.read_json(path) if path.exists() else {}
     if not isinstance(log, dict):
         raise UserError(f"{path}: is not the log of a stage; delete it")
-    return log.get("seconds"), log.get("peak_mib")
+    last = log.get("seconds")
+    total = None if last is None else round(last + log.get("earlier_seconds", 0), 1)
+    return total, last, log.get("peak_mib")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core import engine, formats, ranks, runtime, shards
+from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
@@ -29,7 +30,26 @@ def folder(layout: Layout, *, weights: str | None, inputs: Sequence[Path], param
         inputs: files and folders that the stage reads.
         params_key: the fingerprint of its params.
     """
-    return layout.resume / ranks.agreed(lambda: _folder_name(weights, inputs, params_key))
+    work = layout.resume / ranks.agreed(lambda: _folder_name(weights, inputs, params_key))
+    if ranks.first():
+        _note_call(layout, work)
+    return work
+
+
+def _note_call(layout: Layout, work: Path) -> None:
+    """Note that a call of this stage starts, and what the earlier calls for the same work took.
+
+    A killed call cannot note when it ended. It counts until the last file that it finished: what
+    it computed after that is lost, and computed again. A finished file changes its folder's time.
+    """
+    note, earlier = layout.call(_run.run_name()), 0.0
+    if work.exists() and note.exists():
+        with contextlib.suppress(UserError):  # it was cut off
+            last = formats.read_json(note)
+            ended = max(os.stat(folder).st_mtime for folder, _, _ in os.walk(work))
+            if last["work"] == work.name:
+                earlier = last["earlier_seconds"] + max(0.0, ended - note.stat().st_mtime)
+    formats.write_json(note, {"work": work.name, "earlier_seconds": round(earlier, 1)})
 
 
 def _folder_name(weights: str | None, inputs: Sequence[Path], params_key: str) -> str:

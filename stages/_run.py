@@ -222,10 +222,16 @@ def _missing_choice(entry: Mapping[str, Any], *item: str) -> str:
 
 
 def _log(layout: Layout, seconds: float) -> None:
-    """Write time, peak memory of the largest process, and a network's device; no output of DVC."""
+    """Write time, peak memory of the largest process, and a network's device; no output of DVC.
+
+    If the stage continued the work of calls that were killed, write their time, too.
+    """
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / MAXRSS_PER_KIB
     peak = max(_peak_kib(), children)
     record: dict[str, Any] = {"seconds": round(seconds, 1), "peak_mib": round(peak / 1024)}
+    note = layout.call(run_name())
+    if note.exists() and (earlier := formats.read_json(note)["earlier_seconds"]):
+        record["earlier_seconds"] = earlier
     if "torch" in sys.modules:
         record["run_on"] = runtime.describe()
     formats.write_json(layout.log / f"{run_name()}.json", record)

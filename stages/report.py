@@ -16,7 +16,7 @@ from pipeline.core.layout import SCORED, Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples, read_tag_scores, read_truth
 from pipeline.core.supervision import Supervision
-from pipeline.report import content, gallery, headline, images, links, page, picks
+from pipeline.report import content, gallery, headline, images, layers, links, page, picks
 from pipeline.report.config import Report
 from stages import _resume, _run
 
@@ -42,7 +42,10 @@ def run(
     samples = read_samples(layout.samples)
     _run.require(*map(layout.scores, SCORED))
     scores = links.read_scores(map(layout.scores, SCORED))
-    inputs = images.Inputs(layout, source, supervision[0], read_truth(layout.truth), threshold)
+    inputs = images.Inputs(
+        layout, source, supervision[0], read_truth(layout.truth), threshold,
+        layers.of_page(supervision),
+    )  # fmt: skip
     shown = picks.choose(samples, report.images, random_seed=random_seed)
     _draw_all(inputs, shown)
     judged = _judge_all(inputs, shown)
@@ -58,17 +61,24 @@ def run(
 
 
 def _draw_all(inputs: images.Inputs, shown: Sequence[Sample]) -> None:
-    """Write the pictures of the gallery. A killed run continues after the last finished image."""
+    """Write the pictures of the gallery. A killed run continues after the last finished image.
+
+    Only some runs have brought masks. So dvc.yaml cannot name them as a dependency of the page, but
+    the segmenter that learned from them is one.
+    """
     here = inputs.layout
     folders = [here.maps, here.saliency(inputs.source), here.seeds, here.labels("guide"),
                here.labels("full"), here.refined(inputs.supervision)]  # fmt: skip
+    folders += [here.labels("brought")] if "brought" in inputs.layer_names else []
     _resume.process_images(
         here,
         functools.partial(Drawer, inputs),
         shown,
         outs=[here.report / name for name in images.FOLDERS],
         inputs=[here.truth, *(f for f in folders if f.exists())],
-        params_key=fingerprint(inputs.source, inputs.supervision, str([s.id for s in shown])),
+        params_key=fingerprint(
+            inputs.source, inputs.supervision, str([s.id for s in shown]), *inputs.layer_names
+        ),
         shard=0,
     )
 

@@ -109,6 +109,8 @@ def show_status() -> None:
     table = make_table("stage", "state", "time", "memory")
     for stage in stages:
         seconds = f"{stage.seconds:.0f} s" if stage.seconds else ""
+        if stage.seconds != stage.last_call_seconds:
+            seconds += f" (last call {stage.last_call_seconds:.0f} s)"
         memory = f"{stage.peak_mib} MiB" if stage.peak_mib else ""
         table.add_row(stage.name, stage.state, seconds, memory)
     out.print(table)

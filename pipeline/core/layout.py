@@ -226,7 +226,11 @@ class Layout:
         """The last valid copy of a lock file."""
         return self.resume / "locks" / lock.relative_to(self.root)
 
+    def call(self, run: str) -> Path:
+        """Which work the last call of a stage did or continued, and what the calls before took."""
+        return self.resume / "calls" / f"{run}.json"
+
     @property
     def log(self) -> Path:
-        """Time, memory and device of each stage's last run."""
+        """Time, memory and device of each stage's last run, a file for each stage."""
         return self.root / "data/log"

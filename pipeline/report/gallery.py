@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.core.samples import Sample
 from pipeline.report.drawing import COLOURS
 from pipeline.report.judging import KINDS, LINKS, Facts
-from pipeline.report.layers import FALSE_NEGATIVE, FALSE_POSITIVE, LAYERS, RIGHT, WRONG_CLASS
+from pipeline.report.layers import FALSE_NEGATIVE, FALSE_POSITIVE, RIGHT, WRONG_CLASS
 
 LEGEND = (
     ("false positive: an object that is not there", FALSE_POSITIVE),
@@ -24,7 +24,7 @@ class Shown:
     Attributes:
         sample: The image.
         facts: The judgement on it.
-        present: Whether each of LAYERS was made.
+        present: Whether each of the page's layers was made.
         probable: The most probable classes (index from 1) with their probabilities.
     """
 
@@ -34,12 +34,15 @@ class Shown:
     probable: tuple[tuple[int, float], ...]
 
 
-def data(shown: Sequence[Shown], classes: Sequence[str], run: Mapping[str, Any]) -> dict[str, Any]:
+def data(
+    shown: Sequence[Shown], classes: Sequence[str], layers: Sequence[str], run: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what page.js reads.
 
     Args:
         shown: The images.
         classes: The names of the classes 1, 2, ...
+        layers: The names of the layers.
         run: What the page says when another page compares itself with this one.
     """
     place = {name: i for i, name in enumerate(classes, 1)}
@@ -48,7 +51,7 @@ def data(shown: Sequence[Shown], classes: Sequence[str], run: Mapping[str, Any])
         "colours": [hex_colour(c) for c in COLOURS[: len(classes) + 1].tolist()],
         "images": [_record(s, place) for s in shown],
         "kinds": KINDS,
-        "layers": LAYERS,
+        "layers": layers,
         "legend": [(text, hex_colour(colour)) for text, colour in LEGEND],
         "links": LINKS,
         "run": run,
@@ -71,6 +74,7 @@ def _record(shown: Shown, place: Mapping[str, int]) -> list[Any]:
         shown.probable,
         [int(p) for p in shown.present],
         round(s.width_px / s.height_px, 3),
+        facts.apart,
     ]
 
 

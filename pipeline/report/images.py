@@ -1,8 +1,9 @@
 """Read what the links made of an image, draw it, and judge it: the files of the gallery."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,7 @@ from pipeline.core.maps import normalise
 from pipeline.core.samples import Sample
 from pipeline.report import drawing, gallery, judging, layers, picks
 
+T = TypeVar("T")
 FOLDERS = ("photos", "layers", "thumbs")  # of the report; each image has a file in each
 PHOTO_PX, THUMB_PX = 400, 168  # the long side
 PANEL_PX = 150  # the height of a panel for `dvc plots`
@@ -21,17 +23,19 @@ PANEL_PX = 150  # the height of a panel for `dvc plots`
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where the files of an image are, and how to judge its saliency map."""
+    """Where the files of an image are, how to judge its saliency map, and the page's layers."""
 
     layout: Layout
     source: str
     supervision: str
     truth: dict[str, Path]
     threshold: float
+    layer_names: tuple[str, ...]
 
     def chain(self, sample: Sample) -> layers.Chain:
         """Read what the links of the chain made of one image."""
         here, name = self.layout, f"{sample.id}.png"
+        brought = here.labels("brought") / name if "brought" in self.layer_names else None
         maps, tags = formats.read_maps(here.maps / f"{sample.id}.npz")
         return layers.Chain(
             image_HW3=formats.read_image(sample.image, least_px=PHOTO_PX),
@@ -42,12 +46,18 @@ class Inputs:
             guide_HW=_read_label(here.labels("guide") / name),
             prediction_HW=_read_label(here.refined(self.supervision) / name),
             truth_HW=_read_label(self.truth[sample.id]) if sample.id in self.truth else None,
+            brought_HW=_read_label(brought) if brought else None,
         )
+
+    def of_page(self, values: Iterable[T]) -> list[T]:
+        """Choose, of one value for each of LAYERS, those of the page's layers."""
+        return [v for n, v in zip(layers.LAYERS, values, strict=True) if n in self.layer_names]
 
 
 def draw(sample: Sample, *, work: Layout, inputs: Inputs) -> None:
     """Write the photograph, its layers below each other, and a thumbnail with all of them."""
-    photo, drawn = layers.draw(inputs.chain(sample), side_px=PHOTO_PX)
+    photo, every = layers.draw(inputs.chain(sample), side_px=PHOTO_PX)
+    drawn = inputs.of_page(every)
     name, folder = f"{sample.id}.webp", work.report
     _write_webp(folder / "photos" / name, photo, quality=72)
     _write_webp(folder / "layers" / name, layers.strip(drawn, size=photo.shape[:2]))
@@ -77,10 +87,12 @@ def judge(job: tuple[Sample, Float, list[int]], *, inputs: Inputs) -> gallery.Sh
         guide=chain.guide_HW,
         prediction=chain.prediction_HW,
         truth=chain.truth_HW,
+        brought=chain.brought_HW,
     )
     probable = [(int(k) + 1, round(float(probability_K[k]), 3))
                 for k in picks.most_probable(probability_K)]  # fmt: skip
-    return gallery.Shown(sample, judging.judge(labels), layers.present(chain), tuple(probable))
+    present = tuple(inputs.of_page(layers.present(chain)))
+    return gallery.Shown(sample, judging.judge(labels), present, tuple(probable))
 
 
 def write_panels(inputs: Inputs, picked: Sequence[tuple[str, Sample]]) -> None:

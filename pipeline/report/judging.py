@@ -34,6 +34,7 @@ class Labels:
     guide: UInt8 | None
     prediction: UInt8 | None
     truth: UInt8 | None
+    brought: UInt8 | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,15 @@ class Facts:
             false negative, and of a wrong class; empty without a mask.
         kind: One of KINDS.
         classes: The classes in the last label.
+        apart: The share of the pixels on which the guide label and a mask that the user brought
+            disagree; None if one of them is missing.
     """
 
     values: tuple[float | None, ...]
     parts: tuple[float, ...]
     kind: str
     classes: tuple[int, ...]
+    apart: float | None = None
 
     @property
     def score(self) -> float | None:
@@ -83,7 +87,8 @@ def judge(labels: Labels) -> Facts:
     kind = "not labelled" if last is None else _tag_kind(last, labels) if by_tags else _kind(parts)
     rounded = tuple(None if v is None else round(v, 1) for v in values)
     shown = () if last is None else tuple(sorted(classes_in(last)))
-    return Facts(rounded, tuple(round(p, 1) for p in parts), kind, shown)
+    apart = disagreement(labels.guide, labels.brought)
+    return Facts(rounded, tuple(round(p, 1) for p in parts), kind, shown, apart)
 
 
 def shares(label_HW: UInt8, truth_HW: UInt8) -> tuple[float, ...]:
@@ -100,6 +105,15 @@ def shares(label_HW: UInt8, truth_HW: UInt8) -> tuple[float, ...]:
     ]
     total = sum(counts)
     return tuple(100 * n / total for n in counts) if total else (100.0, 0.0, 0.0, 0.0)
+
+
+def disagreement(label_HW: UInt8 | None, other_HW: UInt8 | None) -> float | None:
+    """Return the share of the pixels that have two classes. Pixels void in one do not count."""
+    if label_HW is None or other_HW is None:
+        return None
+    known = (label_HW != VOID) & (other_HW != VOID)
+    apart = np.count_nonzero(known & (label_HW != other_HW))
+    return round(100 * apart / total, 1) if (total := np.count_nonzero(known)) else None
 
 
 def label_value(label_HW: UInt8 | None, labels: Labels) -> float | None:

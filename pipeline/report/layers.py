@@ -14,7 +14,9 @@ from pipeline.core.arrays import CONTESTED, VOID, Float, UInt8
 from pipeline.core.maps import normalise, resize, strongest
 from pipeline.report.drawing import COLOURS
 
-LAYERS = ("class maps", "seed", "saliency", "guide", "prediction", "truth", "errors")
+LAYERS = (
+    "class maps", "seed", "saliency", "guide", "brought", "prediction", "truth", "errors",
+)  # fmt: skip
 STEPS = 12  # shades of a map
 TINT = 165  # opacity of a label, of 255
 # Orange, blue and reddish purple of Okabe and Ito: colour-blind eyes tell them apart.
@@ -34,6 +36,18 @@ class Chain:
     guide_HW: UInt8 | None
     prediction_HW: UInt8 | None
     truth_HW: UInt8 | None
+    brought_HW: UInt8 | None = None
+
+    def labels(self) -> tuple[UInt8 | None, ...]:
+        """Return the labels in the order of LAYERS."""
+        return (
+            self.seed_HW, self.guide_HW, self.brought_HW, self.prediction_HW, self.truth_HW,
+        )  # fmt: skip
+
+
+def of_page(supervision: Sequence[str]) -> tuple[str, ...]:
+    """Return those of LAYERS that a page has: masks that the user brought only if one learned."""
+    return tuple(n for n in LAYERS if n != "brought" or n in supervision)
 
 
 def photo(image_HW3: UInt8, *, side_px: int) -> UInt8:
@@ -45,10 +59,9 @@ def photo(image_HW3: UInt8, *, side_px: int) -> UInt8:
 
 def present(chain: Chain) -> tuple[bool, ...]:
     """Return whether each of LAYERS can be drawn."""
-    labels = (chain.seed_HW, chain.guide_HW, chain.prediction_HW, chain.truth_HW)
-    seed, guide, prediction, truth = (label is not None for label in labels)
-    judged = truth and (guide or prediction)
-    return (len(chain.tags_K) > 0, seed, True, guide, prediction, truth, judged)
+    seed, *labels = (label is not None for label in chain.labels())
+    guide, _, prediction, truth = labels
+    return (len(chain.tags_K) > 0, seed, True, *labels, truth and (guide or prediction))
 
 
 def draw(chain: Chain, *, side_px: int) -> tuple[UInt8, list[UInt8 | None]]:
@@ -65,9 +78,9 @@ def layers(chain: Chain, *, size: tuple[int, int]) -> list[UInt8 | None]:
     """
     labels = [
         None if label is None else cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST)
-        for label in (chain.seed_HW, chain.guide_HW, chain.prediction_HW, chain.truth_HW)
+        for label in chain.labels()
     ]
-    _, guide, prediction, truth = labels
+    _, guide, _, prediction, truth = labels
     last = guide if prediction is None else prediction
     maps = resize(normalise(chain.maps_Khw), height_px=size[0], width_px=size[1])
     saliency = resize(normalise(chain.saliency_HW), height_px=size[0], width_px=size[1])

@@ -5,13 +5,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from statistics import median
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from pipeline.core.samples import Sample
-from pipeline.report import gallery, picture, tallies
+from pipeline.report import gallery, layers, picture, tallies
 from pipeline.report.charts import Chart
 from pipeline.report.gallery import Shown
 from pipeline.report.headline import split_of
@@ -58,6 +59,7 @@ def render(content: Content) -> str:
     balance = tallies.class_balance(content.samples, content.classes)
     kinds = ("wide", "narrow")
     pictures = [picture.draw(scores, content.supervision[0], failed, kind=k) for k in kinds]
+    shown_layers, run = layers.of_page(content.supervision), _run(pictures[0], content.class_iou)
     return env.get_template("report.html").render(
         content=content,
         about=scores["about"],
@@ -75,7 +77,8 @@ def render(content: Content) -> str:
         params=flat(content.made_of.get("params", {})),
         kinds=_used(KINDS, [s.facts.kind for s in content.shown]),
         fails=_used(LINKS, failed),
-        data=gallery.data(content.shown, content.classes, _run(pictures[0], content.class_iou)),
+        brought=_brought(content.shown, shown_layers),
+        data=gallery.data(content.shown, content.classes, shown_layers, run),
         script=Markup(script),
         style=Markup(style),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -86,6 +89,15 @@ def _run(drawn: picture.Picture, class_iou: Sequence[ClassIou]) -> dict[str, Any
     """Return the scores that another page can compare itself with."""
     scores = {box.title: box.value for box in drawn.boxes if box.value is not None}
     return {"scores": scores, "classes": {c.name: c.iou for c in class_iou}}
+
+
+def _brought(shown: Sequence[Shown], shown_layers: Sequence[str]) -> dict[str, Any]:
+    """Say how far guide labels and brought masks disagree; {} without images that have both."""
+    apart = [s.facts.apart for s in shown if s.facts.apart is not None]
+    if not apart:
+        return {}
+    return {"images": len(apart), "median": median(apart), "most": max(apart),
+            "layer": shown_layers.index("brought") + 1}  # fmt: skip
 
 
 def score_table(scores: dict[str, Any]) -> list[list[str]]:

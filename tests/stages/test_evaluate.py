@@ -317,6 +317,27 @@ def test_each_image_of_the_report_has_three_pictures_of_one_shape(project):
         assert ((tint[..., 3] > 0) == (label > 0)).all()
 
 
+def test_brought_masks_are_a_layer_of_the_report(project):
+    for group in STAGES:
+        evaluate(project, group)
+    before, _ = report(project)
+    folder = project.root / "data/report"
+    plain = {key: picture(folder / f"layers/{key}.webp") for key in ("p0", "p1")}
+    mask = formats.read_label(project.root / "data/labels/guide/p0.png").copy()
+    mask[:3] = 3 - mask.max()  # a tenth of the pixels
+    formats.write_label(project.root / "data/labels/brought/p0.png", mask)
+    project.change({"segment": {"supervision": ["guide", "brought"]}})
+    html, data = report(project)
+    assert "a brought mask and a guide label" in html and "brought mask and" not in before
+    tiles = {key: np.split(picture(folder / f"layers/{key}.webp"), 8) for key in plain}
+    assert ((tiles["p0"][4][..., 3] > 0) == (mask > 0)).all()
+    assert tiles["p1"][4].max() == 0  # this image has none
+    for key, layers in plain.items():
+        assert (np.concatenate([*tiles[key][:4], *tiles[key][5:]]) == layers).all()
+    assert [row[10][4] for row in data["images"]] == [1, 0, 0, 0]
+    assert [row[-1] for row in data["images"]] == [10.0, None, None, None]
+
+
 def test_the_report_without_its_optional_tables(project):
     """A run whose tables of details were removed still has its scores and pictures."""
     for group in STAGES:

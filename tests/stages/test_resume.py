@@ -15,9 +15,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from app import status
 from pipeline.core import formats
 from pipeline.core.layout import Layout
-from stages import _run
+from stages import _resume, _run
 from tests.conftest import SOAK
 from tests.project import ONE_WORKER, ROOT, wait_for
 
@@ -91,7 +92,7 @@ def test_a_killed_stage_continues_and_its_outputs_have_the_same_bytes(project, s
     project.stages(stage)
     whole = formats.digest(*outs)
     remove(outs)
-    killed(project, stage, at="write", after=7)
+    killed(project, stage, at="write", after=8)  # 7 files, after the note of this call
     files = [p for p in (project.root / ".resume").glob("*-*/**/*")
              if p.is_file() and p.suffix != ".part"]  # fmt: skip
     assert len(files) == 7
@@ -121,6 +122,32 @@ def test_a_killed_training_continues_and_its_model_has_the_same_bytes(project):
     said = project.here("-m", "stages", "train_segment", "guide").stderr
     assert re.search(r"resumes after \d/3 steps", said)
     assert formats.digest(model) == whole
+
+
+def test_the_time_of_killed_calls_is_shown_with_that_of_the_last(tmp_path, monkeypatch):
+    """The first call saves its last file after 300 s and is killed, the second after 20 s."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["stages", "fuse"])
+    layout, now = Layout(), time.time()
+
+    def call(*, age, params_key="a", save=0):
+        """Start a call `age` seconds ago that saves its last file after `save` seconds."""
+        work = _resume.folder(layout, weights=None, inputs=[], params_key=params_key)
+        os.utime(layout.call("fuse"), (now - age,) * 2)
+        if save:
+            formats.write_json(work / "a/b.json", {})
+            os.utime(work / "a", (now - age + save,) * 2)
+            os.utime(work, (now - age,) * 2)
+        _run._log(layout, 12.0)
+        return status._log(layout, "fuse")[:2]
+
+    assert call(age=1000, save=300) == (12, 12)
+    assert call(age=500, save=20) == (312, 12)
+    assert call(age=100) == (332, 12)
+    layout.call("fuse").write_text("")  # a power cut
+    os.utime(layout.call("fuse"))
+    (tmp_path / "data/log/fuse.json").unlink()
+    assert call(age=50, params_key="b") == (12, 12)  # other work starts at 0
 
 
 def test_a_stage_killed_between_two_moves_can_run_again(project):

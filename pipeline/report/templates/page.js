@@ -1,12 +1,12 @@
 "use strict";
 // The gallery, the viewer, and the comparison with other reports. All names are set as text.
 const data = JSON.parse(document.getElementById("data").textContent);
-const FIELDS = ["id", "split", "tags", "score", "kind", "failed", "values", "parts", "classes", "probable", "present", "aspect"];
+const FIELDS = ["id", "split", "tags", "score", "kind", "failed", "values", "parts", "classes", "probable", "present", "aspect", "apart"];
 const images = data.images.map((row) => Object.fromEntries(FIELDS.map((f, i) => [f, row[i]])));
 const $ = (selector, root = document) => root.querySelector(selector);
 const form = $("#filter"), fields = form.elements, grid = $("#grid"), viewer = $("#viewer"), slider = $("#slider");
 const layers = data.layers.map((name, i) => ({ name, i })).filter(({ i }) => images.some((m) => m.present[i]));
-const GAP = 10, TEXT = 47, CLASSES = ["seed", "guide", "prediction", "truth"];
+const GAP = 10, TEXT = 47, CLASSES = ["seed", "guide", "brought", "prediction", "truth"];
 const SIGNS = { "false positive": "fp", "false negative": "fn", "wrong class": "mixed", "right": "good",
   "agrees with its tags": "good", "tag without pixels": "fn", "class without its tag": "fp" };
 let found = [], cells = new Map(), shape = {}, current = 0, later = 0;
@@ -173,6 +173,7 @@ function facts(m) {
     text("p", `Image of ${m.split}, score ${shown(m.score)}: ${data.kinds[m.kind]}${m.failed < 0 ? "" : `; fails first: ${data.links[m.failed]}`}`),
     line("tags", classes(m.tags), "none"),
     line("labelled", classes(m.classes), "nothing"),
+    ...(m.apart === null ? [] : [text("p", `guide label and brought mask disagree on ${shown(m.apart)} % of the pixels`)]),
     ...(errors.length ? [line("errors", swatches(errors.map(([name, colour]) => [name.split(":")[0], colour])))] : []),
     ...bars("Each link on this image", data.links.map((name, i) => [name, m.values[i]]).filter(([, v]) => v !== null)),
     ...bars("Object pixels of truth and label", m.parts.map((v, i) => [parts[i][0], v, parts[i][1]])),

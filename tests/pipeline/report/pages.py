@@ -1,5 +1,6 @@
 """Pages on made-up images, with pictures beside them, for tests."""
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -20,8 +21,11 @@ ABOUT = {
 }  # fmt: skip
 
 
-def image(i: int, *, key: str = "", classes=CLASSES, masked: bool = True) -> Shown:
-    """Make image `i` up. Every third is of val; the prediction is missing on train."""
+def image(i: int, *, key: str = "", classes=CLASSES, masked=True, brought=False) -> Shown:
+    """Make image `i` up. Every third is of val; the prediction is missing on train.
+
+    If the page has brought masks, every second image has one.
+    """
     rng = random.Random(i)
     tags = tuple(sorted(rng.sample(classes, rng.choice((1, 1, 2)))))
     split = "val" if i % 3 == 0 else "train"
@@ -30,14 +34,19 @@ def image(i: int, *, key: str = "", classes=CLASSES, masked: bool = True) -> Sho
     parts = (right, round(100 - right, 1), 0.0, 0.0) if masked else ()
     kind = rng.choice(KINDS[:4] if masked else KINDS[4:7])
     facts = Facts((*values, right if split == "val" else None), parts, kind, (1,))
-    present = (True, True, True, True, split == "val", masked, masked)
+    present = [True, True, True, True, split == "val", masked, masked]
+    if brought:
+        present.insert(layers.LAYERS.index("brought"), i % 2 == 0)
+        apart = i * 37 % 101 / 2 if i % 2 == 0 else None
+        facts = dataclasses.replace(facts, apart=apart)
     sample = Sample(key or f"img_{i:05d}", Path("x"), split, tags, 300, (400, 225)[i % 7 == 0], "")
-    return Shown(sample, facts, present, ((1, 0.9), (2, 0.1)))
+    return Shown(sample, facts, tuple(present), ((1, 0.9), (2, 0.1)))
 
 
 def content(count: int = 12, **changes) -> page.Content:
-    """Make the content of a page up."""
-    shown = [image(i) for i in range(count)]
+    """Make the content of a page up. It has brought masks if a segmenter learns from them."""
+    brought = "brought" in changes.get("supervision", ())
+    shown = [image(i, brought=brought) for i in range(count)]
     curve = [(x, 100 - x / 2) for x in range(101)]
     by_class = dict(zip(("background", *CLASSES), (90, 60, 40, 20), strict=True))
     ious = [tallies.ClassIou(name, v, v - 5, v + 5) for name, v in by_class.items()]
@@ -58,7 +67,7 @@ def content(count: int = 12, **changes) -> page.Content:
 
 def write(folder: Path, made: page.Content) -> Path:
     """Write the page and the pictures of its images; equal pictures are hard links."""
-    tiles = len(layers.LAYERS)
+    tiles = len(layers.of_page(made.supervision))
     sizes = {"photos": (1, 3), "layers": (tiles, 4), "thumbs": (tiles + 1, 3)}
     for name, (rows, channels) in sizes.items():
         (folder / name).mkdir(parents=True)

@@ -150,6 +150,20 @@ def test_sorting(visit, small):
     assert shown(tab)[0] == most.sample.id
 
 
+def test_a_link_shows_where_brought_masks_disagree_most_with_guide_labels(visit, tmp_path):
+    made = pages.content(60, supervision=("guide", "brought"))
+    tab = visit(pages.write(tmp_path / "report", made))
+    tab.get_by_role("link", name="most disagreement first").click()
+    most = max(made.shown, key=lambda s: s.facts.apart or 0)
+    wait_for(tab, f"document.querySelector('.cell .name').textContent === '{most.sample.id}'")
+    assert count(tab) == (60, 60)  # those without such a mask come last
+    assert tab.locator("[name=layer]").evaluate("f => f.selectedOptions[0].text") == "brought"
+    tab.locator(".cell").first.click()
+    tab.get_by_role("button", name="brought", exact=True).click()
+    assert tab.locator("#stops [aria-pressed=true]").inner_text() == "brought"
+    assert f"disagree on {most.facts.apart} % of" in tab.locator("#facts").inner_text()
+
+
 def test_a_box_of_the_chain_selects_the_images_that_fail_there_first(visit, small):
     tab = visit(small)
     tab.locator(".chain.wide a").nth(4).click()

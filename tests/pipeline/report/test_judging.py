@@ -53,6 +53,15 @@ def test_the_first_link_below_50_has_failed():
     assert judge(labels(probability_K=weak, guide=bad, prediction=bad)).failed == "classifier"
 
 
+def test_a_brought_mask_disagrees_on_the_pixels_that_have_two_classes():
+    """6 of the 7 pixels that are void in neither; without one of the two there is no answer."""
+    guide, mask = row(0, 0, 1, 1, 1, 1, VOID, 2, VOID), row(1, 2, 0, 2, 1, 1, 1, 1, VOID)
+    assert judging.disagreement(guide, mask) == 71.4
+    assert judge(labels(guide=guide[:, :8], brought=mask[:, :8])).apart == 71.4
+    assert judge(labels()).apart is None and judge(labels(guide=None, brought=mask)).apart is None
+    assert judging.disagreement(row(VOID), row(1)) is None
+
+
 def test_an_image_that_came_out_well_has_no_failed_link():
     bad = row(0, 0, 0, 0, 0, 0, 2, 0)
     assert judge(labels(guide=bad, probability_K=np.array([0.1, 0.1]))).failed is None

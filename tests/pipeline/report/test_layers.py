@@ -105,10 +105,11 @@ def test_maps_go_from_clear_over_blue_to_red():
 
 
 def test_layers_come_in_the_order_of_their_names():
-    seen = drawn(seed_HW=label(1), guide_HW=label(2), prediction_HW=label(3), truth_HW=label(3))
+    labels = {"seed": 1, "guide": 2, "brought": 4, "prediction": 3, "truth": 3}
+    seen = drawn(**{f"{name}_HW": label(value) for name, value in labels.items()})
     assert (seen["class maps"] == layers.heat(np.ones((4, 6)))).all()
     assert (seen["saliency"] == layers.veil(np.zeros((4, 6)))).all()
-    for name, value in (("seed", 1), ("guide", 2), ("prediction", 3), ("truth", 3)):
+    for name, value in labels.items():
         assert (seen[name] == layers.tint(label(value))).all()
     assert (seen["errors"][..., :3] == layers.RIGHT).all()
 
@@ -122,7 +123,7 @@ def test_what_a_link_did_not_make_is_missing_and_present_says_so():
         np.zeros((4, 6, 3), np.uint8), np.zeros((0, 2, 3), np.float32), np.zeros(0, np.uint8),
         np.zeros((4, 6), np.float32), None, None, None, label(1),
     )  # fmt: skip
-    assert layers.present(without_tags) == (False, False, True, False, False, True, False)
+    assert layers.present(without_tags) == (False, False, True, False, False, False, True, False)
     assert layers.draw(without_tags, side_px=6)[1][0] is None
 
 

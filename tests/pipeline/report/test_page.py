@@ -131,6 +131,22 @@ def test_images_are_short_lists_with_the_fields_that_the_script_names(seen):
     assert seen.data["colours"][1] == "#800000"
 
 
+def test_brought_masks_are_a_layer_and_their_disagreement_is_a_choice_of_the_page():
+    seen = Seen(page.render(pages.content(supervision=("guide", "brought"))))
+    assert seen.data["layers"][3:6] == ["guide", "brought", "prediction"]
+    sort = {a["value"] for t, a in seen.tags if t == "option" and "value" in a}
+    link = next(a["href"] for t, a in seen.tags if t == "a" and "sort=" in a["href"])
+    assert link == "#sort=-apart&layer=5" and "-apart" in sort
+    assert "6 of the 12 images of the gallery have a brought mask and a guide" in seen.text
+    assert seen.data["images"][2][-1] == 37.0 and seen.data["images"][3][-1] is None
+    assert "28.5 % of the pixels of the median image, and on at most 47.0 %" in seen.text
+
+
+def test_a_page_without_brought_masks_does_not_speak_of_them(seen):
+    assert "brought" not in seen.data["layers"] and "brought" not in seen.text
+    assert seen.data["images"][0][-1] is None
+
+
 def test_a_page_on_nothing_has_no_empty_part():
     about = {"saliency": "none", "saliency_trained_on": "nothing", "images_scored": 0, "run_on": {}}
     html = page.render(pages.content(
