@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Write the trunk's weights, under the names of a weights file of its backbone, and losses."""
     images = [s.image for s in read_samples(layout.samples) if s.split == "train"]
-    runtime.say(f"pretext {task}: {len(images)} images, {runtime.describe()}")
+    runtime.say(f"pretext {task}: {len(images)} images, {runtime.summary()}")
     runtime.seed_all(random_seed)
     trunk = backbones.build(backbone, output_stride=STRIDE, weights="none", classify=True)
     net = PretextNet(trunk, TASKS[task].head(trunk.channels[trunk.strides[-1]], options))

@@ -27,7 +27,7 @@ def run(layout: Layout, *, seed: SeedModel, task: str, random_seed: int) -> None
     """Write the classifier's weights, its description and its losses."""
     classes, samples = formats.read_json(layout.classes), read_samples(layout.samples)
     train, val = ([s for s in samples if s.split == name] for name in ("train", "val"))
-    runtime.say(f"train_seed: {len(train)} images, {len(classes)} classes, {runtime.describe()}")
+    runtime.say(f"train_seed: {len(train)} images, {len(classes)} classes, {runtime.summary()}")
     runtime.seed_all(random_seed)
     spec = classifier.classifier_spec(seed, classes)
     weights = _run.trunk_weights(layout, seed.weights, task=task)

@@ -61,7 +61,7 @@ def run(
             f"{labels}: no train image has a label; add masks of train images, or remove "
             f"{supervision} from segment.supervision"
         )
-    runtime.say(f"train_segment: {len(train)} images, labels {labels}, {runtime.describe()}")
+    runtime.say(f"train_segment: {len(train)} images, labels {labels}, {runtime.summary()}")
     runtime.seed_all(random_seed)
     spec = deeplab.deeplab_spec(segment, head=segment.head, classes=classes)
     spec["learned_from"] = LEARNED_FROM[supervision]

@@ -12,7 +12,11 @@ import psutil
 import pytest
 
 import cli
-from app import dvc_process
+from app import dvc_process, fetch, review
+from app.commands import choices
+from app.exports import masks, model_files, voc_server
+from app.imports import masks as imported
+from app.tag_sources import readers
 from pipeline.core.params import read_yaml
 from tests.project import ROOT, Project, wait_for
 
@@ -56,12 +60,34 @@ def test_each_verb_has_help_quiet_and_json_and_code_2_for_wrong_usage(words, cap
     ("guidelabel im", ["import"]),
     ("guidelabel export ", ["masks", "model", "voc-server"]),
     ("guidelabel predict --ma", ["--maps"]),
+    ("guidelabel export masks guide --format ", ["coco", "cvat", "labelstudio", "yolo", "voc"]),
+    ("guidelabel export masks guide --format c", ["coco", "cvat"]),
+    ("guidelabel export model --format t", ["torchscript"]),
+    ("guidelabel export voc-server --competition ", ["comp5", "comp6"]),
+    ("guidelabel import masks --format l", ["labelstudio"]),
+    ("guidelabel review --format ", ["labelstudio", "cvat"]),
+    ("guidelabel review --split ", ["train", "val"]),
+    ("guidelabel new here --tags-from f", ["folders"]),
+    ("guidelabel fetch u", ["u2netp"]),
+    ("guidelabel convert ", ["msra"]),
+    ("guidelabel use voc_a", ["voc_animals"]),
 ])  # fmt: skip
-def test_the_shell_completes_commands_and_options(words, names, capsys, monkeypatch):
+def test_the_shell_completes_commands_options_and_values(words, names, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
     monkeypatch.setenv("_GUIDELABEL_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", words)
     monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
     assert code_of() == 0 and capsys.readouterr().out.split() == names
+
+
+def test_the_values_to_choose_from_are_those_that_the_code_takes():
+    assert [*masks.FORMATS] == [*choices.EXPORTED]
+    assert [*imported.READERS] == [*choices.IMPORTED]
+    assert set(review.TOOLS) == {*choices.REVIEWED}
+    assert set(model_files.FORMATS) == {*choices.MODELS}
+    assert set(fetch.DATASETS) == {*choices.DATASETS}
+    assert set(voc_server.COMPETITIONS) == {*choices.COMPETITIONS}
+    assert set(readers.KINDS) == {*choices.TAGS}
 
 
 @pytest.mark.parametrize("words, fits", [

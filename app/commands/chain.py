@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.commands import choices
 from app.console import LAYOUT, STOPPED, make_table, out, run_dvc
 from pipeline.core.errors import UserError
 from pipeline.core.layout import SCORED
@@ -87,7 +88,12 @@ def _print_scores(groups: Sequence[str]) -> dict[str, Any]:
 
 
 def use(
-    preset: Annotated[str, typer.Argument(help="Name of a file in presets/, without .yaml.")],
+    preset: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a file in presets/, without .yaml.", autocompletion=choices.presets
+        ),
+    ],
 ) -> None:
     """Replace params.yaml by a preset, and print each value that changes. Keep the old file."""
     from app import presets

@@ -5,15 +5,14 @@ from typing import Annotated
 
 import typer
 
+from app.commands.choices import DATASETS, TAGS, among, one_of
 from app.commands.new import show_gathered
 from app.console import out
 from pipeline.core.errors import UserError
 
-DATASETS = "voc2012, sbd, u2netp"  # the keys of app.fetch.DATASETS, which loads slowly
-
 
 def download(
-    dataset: Annotated[str, typer.Argument(help=f"One of {DATASETS}.")],
+    dataset: Annotated[str, typer.Argument(help=one_of(DATASETS), autocompletion=among(DATASETS))],
     root: Annotated[Path, typer.Option(help="Folder for the download.")] = Path("data/raw"),
 ) -> None:
     """Download a data set or a saliency network, and verify its checksum.
@@ -23,14 +22,14 @@ def download(
     from app import fetch
 
     if dataset not in fetch.DATASETS:
-        raise UserError(f"no data set '{dataset}'; choose one of {DATASETS}")
+        raise UserError(f"no data set '{dataset}'; choose one of {', '.join(DATASETS)}")
     message = fetch.fetch(dataset, root)
     out.print(message)
     out.give({"message": message})
 
 
 def convert(
-    dataset: Annotated[str, typer.Argument(help="msra")],
+    dataset: Annotated[str, typer.Argument(help="msra", autocompletion=among(["msra"]))],
     annotations: Annotated[list[Path], typer.Argument(help="The data set's text files of boxes.")],
     root: Annotated[Path, typer.Option(help="The folder that holds images/.")] = Path(
         "data/raw/msra_boxes"
@@ -51,7 +50,11 @@ def pack(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the tars.")],
     tags: Annotated[Path | None, typer.Option(help="File with the tags, as for `new`.")] = None,
     tags_from: Annotated[
-        str | None, typer.Option(help="csv, coco, labelstudio, cvat or folders, as for `new`.")
+        str | None,
+        typer.Option(
+            help="csv, coco, labelstudio, cvat or folders, as for `new`.",
+            autocompletion=among(TAGS),
+        ),
     ] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of masks ID.png.")] = None,
     per_tar: Annotated[int, typer.Option(min=1, help="Photographs in a tar, at most.")] = 1000,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands.choices import COMPETITIONS, EXPORTED, MODELS, among, one_of
 from app.console import LAYOUT, out
 
 
@@ -18,7 +19,8 @@ def masks(
         ),
     ],
     name: Annotated[
-        str, typer.Option("--format", help="One of coco, cvat, labelstudio, yolo, voc.")
+        str,
+        typer.Option("--format", help=one_of(EXPORTED), autocompletion=among(EXPORTED)),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="A new folder.")],
     polygons: Annotated[
@@ -60,7 +62,7 @@ def model(
         ),
     ] = None,
     name: Annotated[
-        str, typer.Option("--format", help="One of onnx, torchscript, safetensors.")
+        str, typer.Option("--format", help=one_of(MODELS), autocompletion=among(MODELS))
     ] = "onnx",
     output: Annotated[Path, typer.Option("-o", "--output", help="A new folder.")] = Path("model"),
     push: Annotated[
@@ -100,7 +102,11 @@ def voc_server(
         "results.tgz"
     ),
     competition: Annotated[
-        str, typer.Option(help="comp6: trained with other data too, such as ImageNet; or comp5.")
+        str,
+        typer.Option(
+            help="comp6: trained with other data too, such as ImageNet; or comp5.",
+            autocompletion=among(COMPETITIONS),
+        ),
     ] = "comp6",
 ) -> None:
     """Pack predictions of VOC 2012's test images into the archive that its server takes."""

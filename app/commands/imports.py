@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands.choices import IMPORTED, among, one_of
 from app.console import LAYOUT, out
 from pipeline.core.errors import COMMAND
 
@@ -19,7 +20,9 @@ def masks(
             metavar="SOURCE", help="The file or the unpacked folder that the tool exported."
         ),
     ],
-    name: Annotated[str, typer.Option("--format", help="One of coco, cvat, labelstudio, voc.")],
+    name: Annotated[
+        str, typer.Option("--format", help=one_of(IMPORTED), autocompletion=among(IMPORTED))
+    ],
     output: Annotated[
         Path | None,
         typer.Option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.commands.choices import TAGS, among
 from app.console import make_table, out
 from pipeline.core.errors import MAX_NAMED
 
@@ -31,7 +32,10 @@ def create_project(
     ] = None,
     tags_from: Annotated[
         str | None,
-        typer.Option(help="csv, coco, labelstudio, cvat or folders. By default, it is detected."),
+        typer.Option(
+            help="csv, coco, labelstudio, cvat or folders. By default, it is detected.",
+            autocompletion=among(TAGS),
+        ),
     ] = None,
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy the photographs. By default, link to them.")

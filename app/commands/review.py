@@ -5,19 +5,27 @@ from typing import Annotated
 
 import typer
 
+from app.commands.choices import REVIEWED, SPLITS, among
 from app.console import LAYOUT, make_table, out
 
 
 def rank_images(
     top: Annotated[int, typer.Option(min=1, help="How many images to show or to export.")] = 20,
-    split: Annotated[str, typer.Option(help="Only train or only val; by default both.")] = "",
+    split: Annotated[
+        str,
+        typer.Option(help="Only train or only val; by default both.", autocompletion=among(SPLITS)),
+    ] = "",
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="FILE.csv or FILE.json; with --format, a new folder."),
     ] = None,
     name: Annotated[
         str,
-        typer.Option("--format", help="labelstudio or cvat: tasks with our masks to correct."),
+        typer.Option(
+            "--format",
+            help="labelstudio or cvat: tasks with our masks to correct.",
+            autocompletion=among(REVIEWED),
+        ),
     ] = "",
 ) -> None:
     """Rank the images that are most worth a look: where the links of the chain disagree.

@@ -11,6 +11,7 @@ environment variables:
 import contextlib
 import ctypes
 import os
+import platform
 import signal
 import sys
 import threading
@@ -150,6 +151,17 @@ def describe() -> dict[str, str]:
         "precision": "bfloat16" if bf16_pays(on) else "float32",
         "torch": torch.__version__.split("+")[0],
     }
+
+
+def summary() -> str:
+    """Say in one line what a training runs on: device, precision, threads and versions."""
+    import torch
+
+    now, threads = describe(), torch.get_num_threads()
+    return (
+        f"{now['device']}, {now['precision']}, {threads} thread{'' if threads == 1 else 's'}, "
+        f"torch {now['torch']}, Python {platform.python_version()}"
+    )
 
 
 def loader_processes() -> int:

@@ -1,5 +1,7 @@
 """Results in bfloat16 are near those in float32, but not equal."""
 
+import re
+
 import pytest
 import torch
 
@@ -45,6 +47,21 @@ def test_the_description_of_a_run_names_the_precision_that_autocast_uses(precisi
     assert runtime.describe()["precision"] == precision
     with runtime.autocast(torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == getattr(torch, precision)
+
+
+def test_a_training_says_in_one_line_what_it_runs_on(monkeypatch):
+    tiny_nets.use(monkeypatch, precision="float32")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    pattern = r"cpu, float32, 3 threads, torch [\d.]+\w*, Python 3\.\d+\.\d+\w*"
+    assert re.fullmatch(pattern, runtime.summary())
+
+
+def test_a_key_of_unfinished_work_stays_the_same_whatever_a_training_says(monkeypatch):
+    """`str(runtime.describe())` is part of the keys of .resume."""
+    tiny_nets.use(monkeypatch, precision="float32")
+    version = torch.__version__.split("+")[0]
+    expected = f"{{'device': 'cpu', 'precision': 'float32', 'torch': '{version}'}}"
+    assert str(runtime.describe()) == expected
 
 
 def test_an_unknown_precision_is_an_error(monkeypatch):
