@@ -242,6 +242,21 @@ def test_a_tar_from_elsewhere_that_is_cut_off_is_damaged(folder, cut):
         formats.read_label(folder / "x.tar/00.png")
 
 
+@pytest.mark.parametrize("damage", ["a header", "between two files"])
+def test_a_tar_from_elsewhere_does_not_lose_files_in_silence(folder, damage):
+    """Python's tarfile takes both kinds of damage for the end of the tar."""
+    with tarfile.open(folder / "x.tar", "w") as t:
+        for path in sorted(folder.glob("*.png")):
+            t.add(path, arcname=path.name)
+    with tarfile.open(folder / "x.tar") as t:
+        at = t.getmember("07.png").offset
+    content = (folder / "x.tar").read_bytes()
+    damaged = content[:at] + (b"?" + content[at + 1 :] if damage == "a header" else b"")
+    (folder / "x.tar").write_bytes(damaged)
+    with pytest.raises(UserError, match=rf"x\.tar: is damaged.*no header at byte {at}"):
+        formats.read_label(folder / "x.tar/00.png")
+
+
 NAME = "7.png"
 
 
