@@ -4,10 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from pipeline.core.maps import resize
 from pipeline.inference import tiles
 from pipeline.inference.sizes import base_size, views
+from pipeline.segment import deeplab
 
 STRIDE = 16
 
@@ -74,6 +77,48 @@ def test_tiles_differ_from_the_whole_image_only_where_the_network_sees_beyond_a_
         near[px // STRIDE - 1 : px // STRIDE + 1] = True
         near[:, px // STRIDE - 1 : px // STRIDE + 1] = True
     assert difference[~near].max() < 1e-4 < difference[near].max()
+
+
+def segmenter(*, image_branch=None):
+    """Our head v3 on a trunk that sees its own cell. Its branches reach 18 cells to each side.
+
+    Args:
+        image_branch: what its branch of the image's mean gives. By default, it is computed.
+
+    Returns:
+        The network, and the list of what this branch gave.
+    """
+    torch.manual_seed(0)
+    trunk = nn.Conv2d(3, 4, STRIDE, stride=STRIDE)
+    head, given = deeplab.Pyramid({STRIDE: 4}, 3, skip=False, width=8).eval(), []
+
+    def branch(module, inputs, output):
+        given.append(output)
+        return image_branch
+
+    head.image.register_forward_hook(branch)
+
+    def compute(image_HW3):
+        image = torch.from_numpy(image_HW3.transpose(2, 0, 1).copy()).float() / 255
+        with torch.inference_mode():
+            return head({STRIDE: trunk(image[None])})[0].numpy()
+
+    return compute, given
+
+
+def test_tiles_of_a_segmenter_are_the_whole_image_beyond_their_overlap(rng):
+    """All but its branch of the image's mean, which sees a tile where it saw the image."""
+    image = rng.integers(0, 255, (320, 2240, 3), dtype=np.uint8)
+    image[:, :1000] //= 4  # so the means differ
+    compute, given = segmenter()
+    whole = compute(image)
+    alone, _ = segmenter(image_branch=given[0])
+    overlap = slice(960 // STRIDE, 1280 // STRIDE)  # of two tiles of 1,280 px; wider than the reach
+    blended = [tiles.blended(c, image, tile_px=1280, stride=STRIDE) for c in (alone, compute)]
+    difference, with_mean = (np.abs(b - whole).max(axis=(0, 1)) for b in blended)
+    beyond = np.delete(difference, overlap)
+    assert beyond.max() < 1e-5 < 1e-3 < difference[overlap].max()
+    assert np.delete(with_mean, overlap).min() > 1e-3
 
 
 def test_logits_ramp_linearly_from_tile_to_tile():
