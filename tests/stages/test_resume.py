@@ -147,7 +147,9 @@ def test_the_time_of_killed_calls_is_shown_with_that_of_the_last(tmp_path, monke
     layout.call("fuse").write_text("")  # a power cut
     os.utime(layout.call("fuse"))
     (tmp_path / "data/log/fuse.json").unlink()
-    assert call(age=50, params_key="b") == (12, 12)  # other work starts at 0
+    assert call(age=50, params_key="b", save=10) == (12, 12)  # other work starts at 0
+    assert call(age=30, params_key="b") == (22, 12)
+    assert call(age=20) == (12, 12)  # the last note is of other work
 
 
 def test_a_stage_killed_between_two_moves_can_run_again(project):

@@ -127,9 +127,9 @@ def test_a_missing_folder_of_a_matrix_names_its_stage(project):
 
 
 FAULTY = {
-    "fuse": (formats, "replace_file"),  # a file for each image, made in processes
-    "refine guide": (formats, "replace_file"),
-    "predict guide": (formats, "replace_file"),  # a file for each image, made by a network
+    "fuse": (formats, "write_label"),  # a file for each image, made in processes
+    "refine guide": (formats, "write_label"),
+    "predict guide": (formats, "write_label"),  # a file for each image, made by a network
     "train_segment guide": (state.Run, "save"),  # a training
     "prepare": (formats, "replace_file"),
     "evaluate_guide": (formats, "replace_file"),
