@@ -87,7 +87,7 @@ def test_many_kills_a_stage_and_runs_it_again(tmp_path, monkeypatch):
     many.run(work, "generate")
     row = many.measure_stage(work, "prepare", kill_at=20)
     assert 20 <= row["files_at_kill"] < 332 and row["seconds_before_kill"] > 0
-    assert row["files"] == 5 + 7  # tables; archives of 330 masks
+    assert row["files"] == 5 + 2 * 7 + 1  # tables; tars of 330 masks with their indices; the ranges
 
 
 @pytest.mark.slow
