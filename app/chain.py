@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app import doctor, graph
-from pipeline.core.errors import UserError
+from pipeline.core.errors import COMMAND, UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml
 from pipeline.params import Params, load_params
@@ -81,7 +81,7 @@ def _set_param(file: Path, change: str) -> None:
             fix = "check brackets and quotes" if equals else "add =VALUE"
             raise UserError(f"-S {change}: has no valid value; {fix}") from e
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`python cli.py config` prints all params"
+        hint = f"did you mean {near[0]}?" if near else f"`{COMMAND} config` prints all params"
         raise UserError(f"-S {change}: no such param; {hint}") from e
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from app import brought, inputs, locks
 from pipeline.core import runtime
 from pipeline.core.config import OWN_BACKBONES, Net
-from pipeline.core.errors import UserError
+from pipeline.core.errors import COMMAND, UserError
 from pipeline.core.layout import Layout
 from pipeline.dataset import sources
 from pipeline.params import Params, load_params
@@ -80,7 +80,7 @@ def _data(layout: Layout) -> str:
         return f"shapes: {inputs.GENERATED}"
     for path in (data.root, data.tags):
         if not path.exists():
-            hint = ", or run `python cli.py fetch voc2012`" if data.source == "voc" else ""
+            hint = f", or run `{COMMAND} fetch voc2012`" if data.source == "voc" else ""
             raise UserError(f"{path}: not found; correct data.root and data.tags{hint}")
     content = sources.read(data)
     inputs.require_masks(params, content.entries)
@@ -135,7 +135,7 @@ def _saliency(layout: Layout) -> str:
     for field, path in needed.items():
         generated = path == layout.shapes_boxed and params.data.root == layout.shapes
         if path is not None and not path.exists() and not generated:
-            hint = ", or run `python cli.py fetch u2netp`" if name == "onnx" else ""
+            hint = f", or run `{COMMAND} fetch u2netp`" if name == "onnx" else ""
             raise UserError(f"{path}: not found; correct saliency.options.{name}.{field}{hint}")
     inputs.require_maps(layout, params)
     return name

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.core.errors import UserError
+from pipeline.core.errors import COMMAND, UserError
 from pipeline.core.layout import Layout
 from pipeline.core.locks import is_valid
 
@@ -28,7 +28,7 @@ def require_valid(layout: Layout) -> None:
     """
     for lock in damaged(layout):
         raise UserError(
-            f"{lock}: is damaged, as after a kill while DVC wrote it; `python cli.py run` "
+            f"{lock}: is damaged, as after a kill while DVC wrote it; `{COMMAND} run` "
             "restores it and loses no result"
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.core import formats, runtime, shards
 from pipeline.core.arrays import VOID, Float
-from pipeline.core.errors import UserError
+from pipeline.core.errors import COMMAND, UserError
 from pipeline.core.layout import Layout
 from pipeline.core.samples import Sample, read_samples
 from pipeline.guide import colour_energy, labels
@@ -51,9 +51,9 @@ def choose(layout: Layout, params: Params) -> Choice:
     samples = samples[:: max(1, -(-len(samples) // IMAGES))]
     for folder in (layout.maps, layout.saliency(source)):
         if not shards.exists(folder):
-            raise UserError(f"{folder} is missing; run `python cli.py run fuse` first")
+            raise UserError(f"{folder} is missing; run `{COMMAND} run fuse` first")
     if not samples:
-        raise UserError(f"{layout.samples}: lists no train image; run `python cli.py run prepare`")
+        raise UserError(f"{layout.samples}: lists no train image; run `{COMMAND} run prepare`")
     score = partial(_energies, layout=layout, fuse=fuse, source=source)
     each = runtime.pool_map(score, samples, title="energies of guide labels")
     mean = np.mean(list(each), axis=0).tolist()

@@ -5,6 +5,7 @@ package and the project would share the names `app` and `pipeline`.
 """
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def is_project(folder: Path) -> bool:
 
 def main() -> None:
     """Run a command, by the code of the project in the current folder if there is one."""
+    os.environ["GUIDELABEL_COMMAND"] = "guidelabel"  # messages name it, in stages too
     if is_project(folder := Path.cwd()):
         run_project(folder)
     else:

@@ -18,7 +18,7 @@ from pydantic import Field
 
 import stages
 from pipeline.core import faults, formats, locks, provenance, ranks, runtime
-from pipeline.core.errors import MissingFileError, UserError, printable
+from pipeline.core.errors import COMMAND, MissingFileError, UserError, printable
 from pipeline.core.layout import Layout
 from pipeline.core.params import read_yaml, section
 
@@ -196,7 +196,7 @@ def _with_maker(missing: MissingFileError) -> str:
         pattern = "([^/]+)".join(map(re.escape, re.split(r"\$\{[^}]+\}", out)))
         if match := re.match(rf"{pattern}(?:/|$)", missing.path.as_posix()):
             edit = _missing_choice(entry, *match.groups())
-            return f"{missing.path}: not found; {edit}run `python cli.py run {stage}` first"
+            return f"{missing.path}: not found; {edit}run `{COMMAND} run {stage}` first"
     return str(missing)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from app.commands import choices
 from app.console import LAYOUT, STOPPED, make_table, out, run_dvc
-from pipeline.core.errors import UserError
+from pipeline.core.errors import COMMAND, UserError
 from pipeline.core.layout import SCORED
 
 Changes = Annotated[
@@ -62,7 +62,7 @@ def _print_scores(groups: Sequence[str]) -> dict[str, Any]:
 
     scores = links.read_scores(map(LAYOUT.scores, groups))
     if not scores:
-        raise UserError("no scores yet; run `python cli.py run` first")
+        raise UserError(f"no scores yet; run `{COMMAND} run` first")
     table = make_table("link", "score", numbers=("train", "val", "95 %"))
     lines = links.lines(scores)
     if not any(line.score == "mIoU" for line in lines):  # no masks: show what the tags tell

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.console import LAYOUT, make_table, out, run_dvc
+from pipeline.core.errors import COMMAND
 
 
 def show_image(
@@ -67,9 +68,7 @@ def choose_thresholds() -> None:
     out.print(
         f"\nThe lowest energy on {choice.images} train images. To use these thresholds, type:"
     )
-    out.say(
-        f"python cli.py run -S fuse.seed_threshold={seed} -S fuse.saliency_threshold={saliency}"
-    )
+    out.say(f"{COMMAND} run -S fuse.seed_threshold={seed} -S fuse.saliency_threshold={saliency}")
     tried = [{"seed": s, "saliency": v, "energy": e} for (s, v), e in choice.energies.items()]
     out.give({"seed": seed, "saliency": saliency, "images": choice.images, "energies": tried})
 

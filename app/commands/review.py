@@ -7,6 +7,7 @@ import typer
 
 from app.commands.choices import REVIEWED, SPLITS, among
 from app.console import LAYOUT, make_table, out
+from pipeline.core.errors import COMMAND
 
 
 def rank_images(
@@ -65,5 +66,5 @@ def rank_images(
     if not all("entropy" in r.measures for r in ranked):
         out.print(
             "\nThe segmenter has not labelled all of these images. To use its labels too, type:\n"
-            'python cli.py run -S "segment.predict.splits=[train,val]"'
+            f'{COMMAND} run -S "segment.predict.splits=[train,val]"'
         )

@@ -1,10 +1,12 @@
 """Errors that people can fix. They are shown as one line, without a traceback."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-# How people call our commands outside a project, or inside one
-COMMAND = "guidelabel" if __name__.startswith("guidelabel.") else "python cli.py"
+# What people type before a verb. The command `guidelabel` sets the variable, also for its stages.
+INSTALLED = __name__.startswith("guidelabel.")
+COMMAND = os.environ.get("GUIDELABEL_COMMAND", "guidelabel" if INSTALLED else "python cli.py")
 MAX_NAMED = 20  # how many faults of one kind an error names
 
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from pipeline.core.arrays import CONTESTED, VOID, Float, Int, Mask, UInt8
-from pipeline.core.errors import UserError
+from pipeline.core.errors import COMMAND, UserError
 from pipeline.guide.config import Fuse
 
 NO_CHANGES = np.zeros((0, 0), np.float32)  # for all rules but G1
@@ -109,7 +109,7 @@ def g1(parts: Parts) -> UInt8:
     if len(changes) != count:
         raise UserError(
             f"data/component_scores has {len(changes)} components of an image whose saliency map "
-            f"has {count}; run `python cli.py run component_scores` first"
+            f"has {count}; run `{COMMAND} run component_scores` first"
         )
     with_background = np.hstack([np.zeros((count, 1)), changes])
     winner = np.array([0, *parts.tags])[with_background.argmax(1)]
