@@ -152,10 +152,10 @@ def _connected(*, show_output: bool = False) -> ModuleType:
     if not ray.is_initialized():
         try:
             ray.init(include_dashboard=False, log_to_driver=show_output, logging_level="ERROR")
-        except ConnectionError as e:
+        except (ConnectionError, ValueError) as e:  # the second one: it is no address
             address = os.environ.get("RAY_ADDRESS", "")
             raise UserError(
-                f"RAY_ADDRESS={address}: no Ray cluster answers; start it with `ray start`"
+                f"RAY_ADDRESS={address}: no Ray cluster answers; correct it, or start Ray there"
             ) from e
     return ray
 

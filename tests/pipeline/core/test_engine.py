@@ -261,6 +261,17 @@ def test_an_actor_gets_a_gpu_or_cores(monkeypatch, nodes, network, workers, coun
     assert (place.count, options) == (count, {"num_cpus": cores, "num_gpus": gpus})
 
 
+def test_an_address_without_a_cluster_is_one_line(monkeypatch):
+    def init(**_):
+        raise ValueError("Invalid address format: foo")
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setattr(ray_cluster, "_ray", lambda: ray)
+    monkeypatch.setenv("RAY_ADDRESS", "foo")
+    with pytest.raises(UserError, match=r"^RAY_ADDRESS=foo: no Ray cluster answers; correct it"):
+        ray_cluster.machines(network=False)
+
+
 def test_a_cluster_without_cores_is_one_line(monkeypatch):
     monkeypatch.setattr(ray_cluster, "_ray", lambda: cluster({"memory": 1.0}))
     with pytest.raises(UserError, match=r"^no machine of the Ray cluster has cores; start one"):
