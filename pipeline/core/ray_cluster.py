@@ -1,7 +1,7 @@
 """The actors of a Ray cluster as workers of `engine`, and its machines. Ray is the extra `ray`.
 
-RAY_ADDRESS names the cluster. Without it, Ray starts on this machine alone. All machines see the
-project at the same path.
+RAY_ADDRESS names the cluster. Without it, we join the Ray that runs on this machine, or else start
+one here alone. All machines see the project at the same path.
 """
 
 import functools
