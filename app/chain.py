@@ -16,7 +16,7 @@ from pipeline.params import Params, load_params
 
 
 def set_nproc(count: int | None) -> None:
-    """Let `count` processes share a stage. None leaves this to the environment.
+    """Let `count` processes share each training. None leaves this to the environment.
 
     Raises:
         UserError: GUIDELABEL_LAUNCH is set, which starts the processes itself.

@@ -14,8 +14,8 @@ from pipeline.dataset import masks
 from pipeline.dataset.names import matched
 from pipeline.dataset.packed import MASK, TAGS
 
-COPIES = "images with the same bytes as another one"
-BAD_MASKS = "masks that cannot be read, or have not the size of their image"
+COPIES = "copies of another image"
+BAD_MASKS = "masks that cannot be read, or whose size is not that of their image"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def pack(
         tags: the file with their tags; None: each one's folder is its tag.
         tags_from: one of `readers.KINDS`; None: detect it.
         masks_from: a folder of masks ID.png.
-        per_shard: about how many photographs a tar holds.
+        per_shard: how many photographs a tar holds at most.
 
     Raises:
         UserError: the photographs or the tags cannot be used, or the folder cannot be written.
@@ -68,7 +68,7 @@ def _without_copies(gathered: Gathered) -> Gathered:
         if (other := first.setdefault(digest, photograph.id)) == photograph.id:
             kept.append(photograph)
         else:
-            copies.append(f"{photograph.id} (is {other})")
+            copies.append(f"{photograph.id} (of {other})")
     if not copies:
         return gathered
     return replace(gathered, photographs=kept, left_out={**gathered.left_out, COPIES: copies})

@@ -12,7 +12,7 @@ from pipeline.params import load_params
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: its name in DVC, its state, and what its last run took, if it ran.
+    """A stage, and what its last run took, if it ran.
 
     Attributes:
         name: Its name in DVC.

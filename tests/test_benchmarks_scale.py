@@ -1,6 +1,5 @@
 """The benchmarks of engines and of many images, at a tiny size."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,7 +10,7 @@ import pytest
 from benchmarks import engines, many
 from pipeline.core import formats
 from tests.project import ROOT
-from tests.test_ray import SITE
+from tests.test_ray import SITE, skip_without_ray
 
 
 def test_a_worker_waits_for_its_share_of_the_chunks():
@@ -92,8 +91,7 @@ def test_many_kills_a_stage_and_runs_it_again(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_engines_with_ray(tmp_path):
-    if not SITE.exists() and not importlib.util.find_spec("ray"):
-        pytest.skip("Ray is not installed; run `make ray`")
+    skip_without_ray()
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE)])}
     command = [sys.executable, "-m", "benchmarks.engines", "--chunks", "20", "--repeats", "1"]
     subprocess.run(command, cwd=tmp_path, env=env, check=True, stderr=subprocess.PIPE)

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 import cli
-from app import dvc_process, fetch, review
+from app import dvc_process, fetch, graph, review
 from app.commands import choices
+from app.console import LAYOUT
 from app.exports import masks, model_files, voc_server
 from app.imports import masks as imported
 from app.tag_sources import readers
@@ -23,8 +24,7 @@ from tests.project import ROOT, Project, wait_for
 
 def test_help_names_every_command():
     text = Project(ROOT).python("cli.py", "--help").stdout
-    for name in ("run", "use", "status", "scores", "config", "doctor", "fetch", "table", "predict",
-                 "compare"):  # fmt: skip
+    for name in {words[0] for words in VERBS}:
         assert f" {name} " in text
 
 
@@ -71,6 +71,12 @@ def test_each_verb_has_help_quiet_and_json_and_code_2_for_wrong_usage(words, cap
     ("guidelabel fetch u", ["u2netp"]),
     ("guidelabel convert ", ["msra"]),
     ("guidelabel use voc_a", ["voc_animals"]),
+    ("guidelabel run eval", ["evaluate_seed", "evaluate_saliency", "evaluate_guide",
+                             "evaluate_segment", "evaluate_maps"]),
+    ("guidelabel run saliency", ["saliency_net", "saliency_onnx", "saliency_folder",
+                                 "saliency_classical", "saliency_oracle", "saliency_none",
+                                 "saliency"]),
+    ("guidelabel table T1", ["T1", "T10", "T11"]),
 ])  # fmt: skip
 def test_the_shell_completes_commands_options_and_values(words, names, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -88,6 +94,15 @@ def test_the_values_to_choose_from_are_those_that_the_code_takes():
     assert set(fetch.DATASETS) == {*choices.DATASETS}
     assert set(voc_server.COMPETITIONS) == {*choices.COMPETITIONS}
     assert set(readers.KINDS) == {*choices.TAGS}
+
+
+def test_the_shell_completes_every_stage_and_table_of_the_project(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    chain, optional = (read_yaml(ROOT / file)["stages"] for file in ("dvc.yaml", graph.OPTIONAL))
+    assert choices.stages("") == [*chain, *optional, "saliency"]
+    assert choices.tables("") == [*read_yaml(LAYOUT.tables)]
+    monkeypatch.chdir(tmp_path)
+    assert choices.stages("") == choices.tables("") == []
 
 
 @pytest.mark.parametrize("words, fits", [

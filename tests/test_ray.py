@@ -123,10 +123,14 @@ def test_a_training_with_a_rank_on_each_node_has_the_bytes_of_two_ranks_on_one_m
     assert formats.digest(model) == local
 
 
-def on_cluster(project, function):
-    """Call a function of this module in a process that has Ray."""
+def skip_without_ray():
     if not SITE.exists() and not importlib.util.find_spec("ray"):
         pytest.skip("Ray is not installed; run `make ray`")
+
+
+def on_cluster(project, function):
+    """Call a function of this module in a process that has Ray."""
+    skip_without_ray()
     path = os.pathsep.join([str(project.root), str(ROOT), str(SITE)])
     project.python("-m", "tests.test_ray", function.__name__, **ON_RAY, PYTHONPATH=path)
 

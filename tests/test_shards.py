@@ -165,7 +165,7 @@ def test_a_damaged_tar_is_named(folder):
     shards.pack(folder, IDS, per_shard=10)
     for tar in folder.glob("*.tar"):
         tar.write_bytes(b"")
-    with pytest.raises(UserError, match=r"00000\.tar: is damaged; delete its folder"):
+    with pytest.raises(UserError, match=r"00000\.tar: is damaged; delete it, then run again"):
         formats.read_label(folder / "07.png")
     (folder / "00000.idx").unlink()
     with pytest.raises(UserError, match=r"00000\.tar: is damaged"):

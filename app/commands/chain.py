@@ -26,11 +26,14 @@ Changes = Annotated[
 
 def run(
     target: Annotated[
-        str | None, typer.Argument(metavar="STAGE", help="Stop after this stage.")
+        str | None,
+        typer.Argument(
+            metavar="STAGE", help="Stop after this stage.", autocompletion=choices.stages
+        ),
     ] = None,
     set_param: Changes = None,
     nproc: Annotated[
-        int | None, typer.Option(min=1, help="Number of processes, or GPUs, that share a stage.")
+        int | None, typer.Option(min=1, help="Number of processes, or GPUs, that share a training.")
     ] = None,
 ) -> None:
     """Run the chain, or only as far as STAGE. A stage runs only if its inputs have changed."""

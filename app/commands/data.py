@@ -70,9 +70,11 @@ def pack(
     )
     gathered = packed.gathered
     count = len(gathered.photographs)
-    out.print(f"{folder}: {count} photographs and {packed.masks} masks in {packed.tars} tars")
+    out.print(f"{folder}: photographs: {count}, masks: {packed.masks}, tars: {packed.tars}")
     show_gathered(gathered)
-    out.print(f"set data.source to shards, and data.root and data.tags to {folder}")
+    out.print(
+        f"set data.source to shards, data.root and data.tags to {folder}, and data.classes to []"
+    )
     out.give(
         {
             "folder": str(folder),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands import choices
 from app.console import LAYOUT, make_table, out, run_dvc
 from pipeline.core.errors import COMMAND
 
@@ -75,7 +76,11 @@ def choose_thresholds() -> None:
 
 def write_tables(
     name: Annotated[
-        str | None, typer.Argument(help="T1 to T10, or boxes. Without a name, all except T10.")
+        str | None,
+        typer.Argument(
+            help="T1 to T11, or boxes. Without a name, all except T10.",
+            autocompletion=choices.tables,
+        ),
     ] = None,
     row: Annotated[
         list[str] | None, typer.Option(help="Run only this row. Repeat it for several.")

@@ -58,6 +58,7 @@ class Place:
     start: Callable[[Work], Any]
     count: int
     gone: tuple[type[Exception], ...] = ()  # the errors that mean that a worker is dead
+    advice: str = ""  # what to do if workers are killed
 
 
 def run(work: Work, units: Sequence[Chunk], *, title: str, network: bool = False) -> Iterator[Any]:
@@ -126,8 +127,7 @@ class _Pool:
             for _ in range(min(self.place.count, left)):
                 self._start()
             while left:
-                while self.idle and self.todo:
-                    self._give(self.idle.pop(), self.todo.popleft())
+                self._employ()
                 for future in wait(self.busy, return_when=FIRST_COMPLETED).done:
                     number = self._take_back(future)
                     if number is not None:
@@ -140,8 +140,22 @@ class _Pool:
     def _start(self) -> None:
         self._give(self.place.start(self.work), STARTING)
 
+    def _employ(self) -> None:
+        """Give a chunk to each idle worker. Stop it if none is left: it could die unnoticed."""
+        while self.idle:
+            worker = self.idle.pop()
+            if self.todo:
+                self._give(worker, self.todo.popleft())
+            else:
+                worker.stop()
+
     def _give(self, worker: Any, number: int) -> None:
-        self.busy[worker.submit(self._chunk(number))] = worker, number
+        try:
+            future = worker.submit(self._chunk(number))
+        except self.place.gone as e:  # it died after its last chunk
+            future = Future()
+            future.set_exception(e)
+        self.busy[future] = worker, number
 
     def _chunk(self, number: int) -> Chunk:
         return () if number == STARTING else self.chunks[number]
@@ -157,48 +171,44 @@ class _Pool:
         return None if number == STARTING else number
 
     def _fail(self, worker: Any, number: int, error: Any) -> None:
-        """Have the chunk computed again. A new worker takes the place of a dead one.
+        """Have the chunk computed again. A new worker takes the place of one that failed.
 
         Raises:
             Exception: the input is bad, or the chunk failed twice.
         """
-        gone = isinstance(error, self.place.gone)
+        worker.stop()
         self.failed[number] += 1
         if isinstance(error, UserError) or self.failed[number] == ATTEMPTS:
-            worker.stop()
-            raise _explained(error, self._chunk(number), gone)
+            raise _explained(error, self._chunk(number), self.place)
         if number != STARTING:
             self.todo.appendleft(number)
-        if gone:
-            worker.stop()
-            self._start()
-        else:
-            self.idle.append(worker)
+        self._start()
 
 
-def _explained(error: Exception, chunk: Chunk, gone: bool) -> Exception:
+def _explained(error: Exception, chunk: Chunk, place: Place) -> Exception:
     """Return the error of a chunk that failed twice: what happened, and to which images."""
     if isinstance(error, UserError):  # it names its file
         return error
-    line = faults.explain(error)
+    gone = isinstance(error, place.gone)
     if gone and not chunk:
         reason = str(error).strip().rpartition("\n")[2]
         return UserError(
             f"no worker process starts: {reason}; perhaps memory ran out, or a machine lacks the "
             "project at the same path, or its packages"
         )
-    if gone:
-        line = (
-            "a worker process was killed twice, perhaps because memory ran out; set "
-            f"GUIDELABEL_WORKERS to less than {runtime.workers()} and run again: finished files "
-            "are kept"
-        )
-    parts = [part for item in chunk for part in (item if isinstance(item, tuple) else (item,))]
-    twice = f"failed twice: {listing([part.id for part in parts if hasattr(part, 'id')])}"
+    killed = f"a worker process was killed twice, perhaps because memory ran out; {place.advice}"
+    line = killed if gone else faults.explain(error)
+    twice = f"failed twice: {_named(chunk)}"
     if line:
         return UserError(f"{line} ({twice})")
     error.add_note(twice)
     return error
+
+
+def _named(chunk: Chunk) -> str:
+    """Name the images of a chunk. An item may be a tuple that holds one."""
+    parts = [part for item in chunk for part in (item if isinstance(item, tuple) else (item,))]
+    return listing([part.id for part in parts if hasattr(part, "id")])
 
 
 def _place(network: bool, units: int) -> Place:

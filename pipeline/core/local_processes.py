@@ -4,7 +4,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from pipeline.core import runtime
+from pipeline.core import faults, runtime
 from pipeline.core.engine import Chunk, Place, Work, compute
 
 
@@ -53,4 +53,7 @@ class _Process:
 def place(network: bool, units: int) -> Place:
     """Choose this process for a network, and otherwise as many processes as may work."""
     count = 1 if network else min(runtime.workers(), units)
-    return Place(_Process, count, (BrokenProcessPool,)) if count > 1 else Place(_Here, 1)
+    if count == 1:
+        return Place(_Here, 1)
+    advice = f"set GUIDELABEL_WORKERS to less than {count}, then {faults.AGAIN}"
+    return Place(_Process, count, (BrokenProcessPool,), advice)

@@ -1,7 +1,7 @@
 """The actors of a Ray cluster as workers of `engine`, and its machines. Ray is the extra `ray`.
 
-RAY_ADDRESS names the cluster. Without it, Ray starts on this machine alone. All machines see the
-project at the same path.
+RAY_ADDRESS names the cluster. Without it, we join the Ray that runs on this machine, or else start
+one here alone. All machines see the project at the same path.
 """
 
 import functools
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from pipeline.core import runtime
+from pipeline.core import faults, runtime
 from pipeline.core.engine import Chunk, Place, Work, compute
 from pipeline.core.errors import UserError
 
+FEWER = f"start Ray with a lower --num-cpus or --num-gpus, then {faults.AGAIN}"
 NET_CORES = 16  # of an actor that runs a network without a GPU; more would gain little
 
 
@@ -69,18 +70,26 @@ def place(network: bool) -> Place:
     count = sum(m.gpus if gpu else m.cores // cores for m in on)
     options = {"num_cpus": cores, "num_gpus": int(gpu)}
     gone = (_ray().exceptions.RayError,)
-    return Place(functools.partial(_Worker, options=options), max(1, count), gone)
+    return Place(functools.partial(_Worker, options=options), max(1, count), gone, FEWER)
 
 
 def machines(*, network: bool, show_output: bool = False) -> list[Machine]:
     """Return the machines that may work: those with a GPU, if a network needs it and any has one.
 
     A machine that only manages the cluster has no cores.
+
+    Raises:
+        UserError: Ray is not installed, the cluster does not answer, or no machine has cores.
     """
     listed = _connected(show_output=show_output).nodes()
     nodes = [(n, n["Resources"]) for n in listed if n["Alive"] and n["Resources"].get("CPU")]
     on = [Machine(n["NodeID"], n["NodeManagerAddress"], int(r["CPU"]), int(r.get("GPU", 0)))
           for n, r in nodes]  # fmt: skip
+    if not on:
+        raise UserError(
+            "no machine of the Ray cluster has cores; start one with "
+            "`ray start --address=FIRST:6379`, or wait until it has joined"
+        )
     return [machine for machine in on if network and machine.gpus] or on
 
 
@@ -120,7 +129,7 @@ def hardware() -> str:
 
 def _cores(on: Sequence[Machine], *, gpu: bool) -> int:
     """The cores of an actor with a network, GUIDELABEL_WORKERS at most. Every machine has them."""
-    share = min((m.cores // (m.gpus if gpu else 1) for m in on), default=1)
+    share = min(m.cores // (m.gpus if gpu else 1) for m in on)
     asked = os.environ.get("GUIDELABEL_WORKERS")
     most = runtime.workers() if asked else share if gpu else NET_CORES
     return max(1, min(share, most))
@@ -143,10 +152,10 @@ def _connected(*, show_output: bool = False) -> ModuleType:
     if not ray.is_initialized():
         try:
             ray.init(include_dashboard=False, log_to_driver=show_output, logging_level="ERROR")
-        except ConnectionError as e:
+        except (ConnectionError, ValueError) as e:  # the second one: it is no address
             address = os.environ.get("RAY_ADDRESS", "")
             raise UserError(
-                f"RAY_ADDRESS={address}: no Ray cluster answers; start it with `ray start`"
+                f"RAY_ADDRESS={address}: no Ray cluster answers; correct it, or start Ray there"
             ) from e
     return ray
 

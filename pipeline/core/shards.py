@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 TAR = "{:05d}" + tars.SUFFIX
 RANGES = "shards" + tars.INDEX
-NO_FILES = (".part", tars.SUFFIX, tars.INDEX)  # suffixes of what is no file of results
+NO_RESULTS = (".part", tars.SUFFIX, tars.INDEX)  # unfinished files, tars and their indices
 ABSENT = (FileNotFoundError, NotADirectoryError)  # the second one: a path that goes into a tar
 
 
@@ -117,11 +117,11 @@ def ids(folder: Path) -> set[str]:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Yield the paths below `folder` of the finished files that are in no tar."""
+    """Yield the path, below `folder`, of each finished file of results that is in no tar."""
     for each, _, names in os.walk(folder):
         inside = Path(each).relative_to(folder)
         yield from (
-            (inside / name).as_posix() for name in names if Path(name).suffix not in NO_FILES
+            (inside / name).as_posix() for name in names if Path(name).suffix not in NO_RESULTS
         )
 
 

@@ -25,7 +25,7 @@ MAX_BYTES = 2 << 30  # of one file; ours have at most some MB
 BLOCK = 512  # bytes; a tar is a sequence of blocks
 ESCAPES = (("%", "%25"), (".", "%2E"))
 DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError)
-FIX = "is damaged; delete its folder and make it again"
+FIX = "is damaged; delete it, then run again or copy it here again"
 
 Place = tuple[int, int, int | None]  # offset, number of bytes, CRC-32 if it is known
 

@@ -5,6 +5,7 @@ import re
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from threading import Timer
 from types import SimpleNamespace
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_killed_worker_costs_one_chunk(tmp_path, monkeypatch):
     monkeypatch.setenv("GUIDELABEL_WORKERS", "2")
     assert run(tmp_path, bad=11, fail=killed) == list(range(40))
     assert files(tmp_path) == {i: i**2 for i in range(40)}
-    with pytest.raises(UserError, match=r"GUIDELABEL_WORKERS to less than 2 .*: .*\b11\b"):
+    with pytest.raises(UserError, match=r"GUIDELABEL_WORKERS to less than 2, .*: .*\b11\b"):
         run(tmp_path, bad=11, times=3, fail=killed)
 
 
@@ -130,6 +131,79 @@ def test_a_worker_that_does_not_start_is_one_line_without_images(tmp_path, monke
     monkeypatch.setattr(engine, "_place", lambda network, units: place)
     with pytest.raises(UserError, match=r"^no worker process starts: No module named 'pipeline'; "):
         run(tmp_path)
+
+
+class Mortal:
+    """A worker that computes at once. `die` says when it is dead, by its number and the chunk."""
+
+    def __init__(self, work, workers, die):
+        self.work, self.number, self.die, self.stopped = work, len(workers), die, False
+        workers.append(self)
+
+    def submit(self, chunk):
+        assert not self.stopped
+        if self.die(self.number, [item.id for item in chunk]):
+            raise ConnectionError("it is dead")
+        future = Future()
+        try:
+            future.set_result(engine.compute(self.work, chunk))
+        except ArithmeticError as e:
+            future.set_exception(e)
+        return future
+
+    def stop(self):
+        self.stopped = True
+
+
+@pytest.fixture
+def mortal(monkeypatch):
+    """Return a function that sets workers which die as it says, and returns them."""
+
+    def use(count=2, die=lambda number, ids: False):
+        workers = []
+        place = engine.Place(
+            lambda work: Mortal(work, workers, die), count, (ConnectionError,), "add memory"
+        )
+        monkeypatch.setattr(engine, "_place", lambda network, units: place)
+        return workers
+
+    return use
+
+
+def test_a_worker_that_died_after_its_last_chunk_costs_one_attempt(tmp_path, mortal):
+    workers = mortal(die=lambda number, ids: number == 1 and ids != [])
+    assert run(tmp_path) == list(range(40))
+    assert len(workers) == 3 and all(worker.stopped for worker in workers)
+    mortal(die=lambda number, ids: ids != [])
+    with pytest.raises(UserError, match=r"^a worker process was killed twice, .*; add memory \("):
+        run(tmp_path)
+
+
+def test_another_worker_computes_a_chunk_that_failed(tmp_path, mortal):
+    """The first one may be ill, as after an error of CUDA."""
+    workers = mortal(count=1)
+    assert run(tmp_path, bad=11) == list(range(40))
+    assert [worker.stopped for worker in workers] == [True, True]
+
+
+def test_no_worker_waits_where_nothing_is_left(mortal, monkeypatch):
+    """Those of a machine that dies meanwhile would cost a failed chunk its second attempt."""
+    workers, seen, late = mortal(), [], Future()
+
+    def finish():
+        seen.extend(worker.stopped for worker in workers)
+        late.set_result(1)
+
+    def submit(worker, chunk, at_once=Mortal.submit):
+        if worker.number == 0 or not chunk:
+            return at_once(worker, chunk)
+        Timer(0.2, finish).start()
+        return late
+
+    monkeypatch.setattr(Mortal, "submit", submit)
+    units = [[i] for i in items(2)]
+    assert list(engine.run(engine.Once(lambda: len), units, title="test")) == [1, 1]
+    assert seen == [True, False]
 
 
 def test_bad_input_is_not_tried_twice(tmp_path, workers):
@@ -185,6 +259,23 @@ def test_an_actor_gets_a_gpu_or_cores(monkeypatch, nodes, network, workers, coun
     place = ray_cluster.place(network)
     options = place.start.keywords["options"]
     assert (place.count, options) == (count, {"num_cpus": cores, "num_gpus": gpus})
+
+
+def test_an_address_without_a_cluster_is_one_line(monkeypatch):
+    def init(**_):
+        raise ValueError("Invalid address format: foo")
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setattr(ray_cluster, "_ray", lambda: ray)
+    monkeypatch.setenv("RAY_ADDRESS", "foo")
+    with pytest.raises(UserError, match=r"^RAY_ADDRESS=foo: no Ray cluster answers; correct it"):
+        ray_cluster.machines(network=False)
+
+
+def test_a_cluster_without_cores_is_one_line(monkeypatch):
+    monkeypatch.setattr(ray_cluster, "_ray", lambda: cluster({"memory": 1.0}))
+    with pytest.raises(UserError, match=r"^no machine of the Ray cluster has cores; start one"):
+        ray_cluster.place(network=True)
 
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda p: p.stem)
