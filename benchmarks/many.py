@@ -22,7 +22,7 @@ from typing import Any
 from app import cells
 from benchmarks.measure import machine
 from benchmarks.scale import SMALL, exponent
-from pipeline.core import formats
+from pipeline.core import formats, shards
 from pipeline.core.layout import Layout
 from pipeline.core.params import lay_over, read_yaml
 
@@ -42,11 +42,11 @@ KILLED = ("fuse", "seed")  # the stages that `--kills` kills
 TEACHER = 240  # images that the classifier learns from
 
 
-def lay_out(work: Path, *, count: int, shard: int) -> None:
+def lay_out(work: Path, *, count: int) -> None:
     """Make a project of `count` train images in `work`."""
     values = read_yaml(Path("presets/shapes.yaml"))
     lay_over(values, SMALL)
-    lay_over(values, {"saliency": {"source": "classical"}, "shard": shard})
+    lay_over(values, {"saliency": {"source": "classical"}})
     size = {"train": count, "val": max(2, count // 10), "boxed": 1, "size_px": 64}
     values["data"]["options"]["shapes"] = size
     layout = Layout()
@@ -97,29 +97,30 @@ def measure_stage(work: Path, name: str, *, kill_at: int) -> dict[str, Any]:
     return {"seconds": seconds, "peak_mib": log["peak_mib"], "files": files, **killed}
 
 
-def teacher(shard: int) -> Path:
+def teacher() -> Path:
     """Train the classifier on few images, once. Return the folder of its model."""
     work = OUT / "teacher"
     model = work / "data/models/seed"
     if not model.exists():
-        lay_out(work, count=TEACHER, shard=shard)
+        lay_out(work, count=TEACHER)
         for name in ("generate", "prepare", "train_seed"):
             run(work, name)
     return model
 
 
-def measure(count: int, *, shard: int, kills: int) -> dict[str, Any]:
+def measure(count: int, *, kills: int) -> dict[str, Any]:
     """Measure all stages on N/16, N/4 and N images, as far as the record does not have them."""
-    path, conditions = OUT / "many.json", {"code": cells.code_key(Path()), "shard": shard}
+    path = OUT / "many.json"
+    conditions = {"code": cells.code_key(Path()), "shard": shards.images_per_tar()}
     record = formats.read_json(path) if path.exists() else {}
     if record.get("conditions") != conditions:
         shutil.rmtree(OUT, ignore_errors=True)
         record = {"conditions": conditions, "machine": machine(), "runs": {}}
-    model = teacher(shard)
+    model = teacher()
     for number in (count // 16, count // 4, count):
         work, done = OUT / str(number), record["runs"].setdefault(str(number), {"stages": {}})
         if not done["stages"]:
-            lay_out(work, count=number, shard=shard)
+            lay_out(work, count=number)
             shutil.copytree(model, work / "data/models/seed", dirs_exist_ok=True)
         for name in (name for name in STAGES if name not in done["stages"]):
             killed = number == count and name in KILLED[:kills]
@@ -152,7 +153,8 @@ def main() -> None:
     parser.add_argument("--shard", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=0, choices=range(len(KILLED) + 1))
     args = parser.parse_args()
-    print(markdown(measure(args.count, shard=args.shard, kills=args.kills)), end="")
+    os.environ["GUIDELABEL_SHARD"] = str(args.shard)  # of the stages
+    print(markdown(measure(args.count, kills=args.kills)), end="")
 
 
 if __name__ == "__main__":

@@ -70,9 +70,9 @@ def outputs(
     *,
     inputs: Sequence[Path],
     params_key: str,
-    shard: int,
     network: bool = True,
     ids: Sequence[str] | None = None,
+    packed: bool = True,
 ) -> Iterator[Layout]:
     """Yield a temporary layout for per-image files, and move or link them to `outs` at the end.
 
@@ -84,21 +84,23 @@ def outputs(
         outs: the folders that the stage makes.
         inputs: files and folders that it reads.
         params_key: the fingerprint of its params.
-        shard: if above 0, the files are packed into tars of about this many images.
         network: whether a network makes the files, so that they depend on the device.
         ids: the ids of all images; None: those of samples.csv.
+        packed: whether GUIDELABEL_SHARD may pack the files into tars at the end. A run with another
+            value than that of the killed run still uses its files.
     """
+    per_shard = shards.images_per_tar() if packed else 0
     weights, hardware = ("", engine.hardware()) if network else (None, "")
-    params_key = fingerprint(params_key, str(shard), hardware)
+    params_key = fingerprint(params_key, hardware)
     work = Layout(folder(layout, weights=weights, inputs=inputs, params_key=params_key))
     unfinished = _inside(work, layout, outs)
     for path in unfinished:
         path.mkdir(parents=True, exist_ok=True)
     yield work
-    if shard and ids is None:
+    if per_shard and ids is None:
         ids = [sample.id for sample in read_samples(layout.samples)]
-    for path in unfinished if shard else ():
-        shards.pack(path, ids or (), per_shard=shard)
+    for path in unfinished:
+        shards.pack(path, ids or (), per_shard=per_shard)
     for path, out in zip(unfinished, outs, strict=True):
         _replace(path, out)
 
@@ -155,7 +157,7 @@ def process_images(
     outs: Sequence[Path],
     inputs: Sequence[Path],
     params_key: str,
-    shard: int,
+    packed: bool = True,
 ) -> None:
     """Write the files of every image in processes, without a network.
 
@@ -163,7 +165,7 @@ def process_images(
     """
     inputs = [layout.samples, *inputs]
     with outputs(
-        layout, outs, inputs=inputs, params_key=params_key, shard=shard, network=False
+        layout, outs, inputs=inputs, params_key=params_key, network=False, packed=packed
     ) as work:
         process_unfinished(layout, work, make, samples, outs=outs)
 

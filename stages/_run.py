@@ -12,9 +12,7 @@ from functools import reduce
 from operator import getitem
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 import stages
 from pipeline.core import faults, formats, locks, provenance, ranks, runtime
@@ -24,7 +22,6 @@ from pipeline.core.params import read_yaml, section
 
 Slice = tuple[str, Any]  # dotted name in params.yaml, its model
 Slices = Mapping[str, Slice]  # by the keyword that a stage's `run` takes
-SHARD: Slice = ("shard", Annotated[int, Field(ge=0)])
 FINISHED = "finished"  # marks a folder of .resume
 MAXRSS_PER_KIB = 1024 if sys.platform == "darwin" else 1  # macOS counts ru_maxrss in bytes
 

@@ -30,25 +30,18 @@ SLICES: _run.Slices = {
     "source": ("saliency.source", str),
     "threshold": ("fuse.saliency_threshold", float),
     "min_fraction": ("fuse.min_saliency_fraction", float),
-    "shard": _run.SHARD,
 }
 
 
 def run(
-    layout: Layout,
-    *,
-    maps: SeedMaps,
-    source: str,
-    threshold: float,
-    min_fraction: float,
-    shard: int,
+    layout: Layout, *, maps: SeedMaps, source: str, threshold: float, min_fraction: float
 ) -> None:
     """Write the score changes of each image's tags in each of its saliency components."""
     samples, outs = read_samples(layout.samples), [layout.component_scores]
     inputs = [layout.samples, layout.seed_model, layout.saliency(source)]
     scale_1 = maps.model_copy(update={"scales": (1.0,), "flip": False})
     key = fingerprint(scale_1, source, str(threshold), str(min_fraction))
-    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key) as work:
         make = partial(
             Scorer,
             layout.seed_model,

@@ -18,7 +18,6 @@ from stages import _resume, _run
 SLICES: _run.Slices = {
     "diffuse": ("diffuse", Diffuse),
     "sets": ("crf", CrfSets),
-    "shard": _run.SHARD,
 }
 
 
@@ -43,7 +42,7 @@ class Diffuser:
             formats.write_label(self.work.labels("guide") / name, label)
 
 
-def run(layout: Layout, *, diffuse: Diffuse, sets: CrfSets, shard: int) -> None:
+def run(layout: Layout, *, diffuse: Diffuse, sets: CrfSets) -> None:
     """Write the guide label of every image."""
     crf = dense.chosen(sets, diffuse.crf)
     _resume.process_images(
@@ -53,5 +52,4 @@ def run(layout: Layout, *, diffuse: Diffuse, sets: CrfSets, shard: int) -> None:
         outs=[layout.labels("guide")],
         inputs=[layout.seeds, layout.fused],
         params_key=fingerprint(diffuse, crf),
-        shard=shard,
     )

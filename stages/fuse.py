@@ -20,7 +20,6 @@ SLICES: _run.Slices = {
     "fuse": ("fuse", Fuse),
     "source": ("saliency.source", str),
     "random_seed": ("random_seed", int),
-    "shard": _run.SHARD,
 }
 
 
@@ -58,7 +57,7 @@ def _evidence(layout: Layout, fuse: Fuse) -> Path:
     return layout.component_scores if fuse.evidence == "component_scores" else layout.maps
 
 
-def run(layout: Layout, *, fuse: Fuse, source: str, random_seed: int, shard: int) -> None:
+def run(layout: Layout, *, fuse: Fuse, source: str, random_seed: int) -> None:
     """Write the seed label and the fused label of every image."""
     _resume.process_images(
         layout,
@@ -67,5 +66,4 @@ def run(layout: Layout, *, fuse: Fuse, source: str, random_seed: int, shard: int
         outs=[layout.seeds, layout.fused],
         inputs=[_evidence(layout, fuse), layout.saliency(source)],
         params_key=fingerprint(fuse, source, str(random_seed)),
-        shard=shard,
     )

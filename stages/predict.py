@@ -18,11 +18,7 @@ from pipeline.segment.deeplab import DeepLab
 from stages import _resume, _run
 
 SLICES: dict[str, _run.Slices] = {
-    name: {
-        "predict": ("segment.predict", Predict),
-        "shard": _run.SHARD,
-    }
-    for name in SUPERVISIONS
+    name: {"predict": ("segment.predict", Predict)} for name in SUPERVISIONS
 }
 
 
@@ -42,7 +38,7 @@ class Predictor:
             formats.write_label(self.labels / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, supervision: str, *, predict: Predict, shard: int) -> None:
+def run(layout: Layout, supervision: str, *, predict: Predict) -> None:
     """Write logits at network stride and their argmax at image size."""
     samples = [s for s in read_samples(layout.samples) if s.split in predict.splits]
     if not samples:
@@ -53,7 +49,7 @@ def run(layout: Layout, supervision: str, *, predict: Predict, shard: int) -> No
     model = layout.segmenter(supervision)
     outs = [layout.logits(supervision), layout.predictions(supervision)]
     inputs, key, title = [layout.samples, model], fingerprint(predict), f"predict ({supervision})"
-    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key) as work:
         folders = [work.logits(supervision), work.predictions(supervision)]
         make = partial(Predictor, model, predict, *folders)
         _resume.compute_images(make, samples, folders=folders, title=title)

@@ -24,20 +24,17 @@ SLICES: _run.Slices = {
     "threshold": ("fuse.seed_threshold", float),
     "refine": ("refine", Refine),
     "sets": ("crf", CrfSets),
-    "shard": _run.SHARD,
 }
 
 
-def run(
-    layout: Layout, *, maps: SeedMaps, threshold: float, refine: Refine, sets: CrfSets, shard: int
-) -> None:
+def run(layout: Layout, *, maps: SeedMaps, threshold: float, refine: Refine, sets: CrfSets) -> None:
     """Write the label of every image of val, or of train if there is no val. Uses no true tags."""
     every = read_samples(layout.samples)
     samples = [s for s in every if s.split == "val"] or every
     crf, outs = dense.chosen(sets, refine.crf), [layout.map_labels]
     inputs = [layout.samples, layout.seed_model, layout.tag_scores]
     key = fingerprint(maps, str(threshold), crf)
-    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key) as work:
         maps_maker = partial(Maps, layout.seed_model, layout.tag_scores, maps, work.maps)
         _resume.compute_images(maps_maker, samples, folders=[work.maps], title="predict maps")
         make = partial(Labels, threshold, crf)

@@ -17,10 +17,7 @@ from pipeline.dataset.config import Data
 from pipeline.dataset.entries import Entry, Read
 from stages import _resume, _run
 
-SLICES: _run.Slices = {
-    "data": ("data", Data),
-    "shard": _run.SHARD,
-}
+SLICES: _run.Slices = {"data": ("data", Data)}
 CHECKED = "checked.jsonl"  # in the folder of unfinished work: a line for each good image
 
 
@@ -121,13 +118,13 @@ def _raise_errors(errors: list[str]) -> None:
     raise UserError(f"{errors[0]}{more}")
 
 
-def run(layout: Layout, *, data: Data, shard: int) -> None:
+def run(layout: Layout, *, data: Data) -> None:
     """Write the samples, the truth, the difficult tags, the class list and the counts."""
     dataset, full = sources.read(data), layout.labels("full")
     has_masks = any(entry.mask for entry in dataset.entries)
     with _resume.outputs(
         layout, [full], inputs=[], params_key=fingerprint(*dataset.classes),
-        shard=shard * has_masks, network=False, ids=[entry.id for entry in dataset.entries],
+        packed=has_masks, network=False, ids=[entry.id for entry in dataset.entries],
     ) as work:  # fmt: skip
         findings = _check_all(work, dataset)
     samples = [_sample(entry, findings[entry.id]) for entry in dataset.entries]

@@ -14,12 +14,7 @@ from pipeline.crf.config import Crf, CrfSets, Refine
 from stages import _resume, _run
 
 SLICES: dict[str, _run.Slices] = {
-    name: {
-        "refine": ("refine", Refine),
-        "sets": ("crf", CrfSets),
-        "shard": _run.SHARD,
-    }
-    for name in SUPERVISIONS
+    name: {"refine": ("refine", Refine), "sets": ("crf", CrfSets)} for name in SUPERVISIONS
 }
 
 
@@ -40,7 +35,7 @@ class Refiner:
             formats.write_label(self.work.refined(self.supervision) / f"{sample.id}.png", label)
 
 
-def run(layout: Layout, supervision: str, *, refine: Refine, sets: CrfSets, shard: int) -> None:
+def run(layout: Layout, supervision: str, *, refine: Refine, sets: CrfSets) -> None:
     """Write a refined label for each image that has logits."""
     predicted = shards.ids(layout.logits(supervision))
     crf = dense.chosen(sets, refine.crf)
@@ -51,5 +46,4 @@ def run(layout: Layout, supervision: str, *, refine: Refine, sets: CrfSets, shar
         outs=[layout.refined(supervision)],
         inputs=[layout.logits(supervision)],
         params_key=fingerprint(crf),
-        shard=shard,
     )

@@ -21,12 +21,10 @@ SLICES: dict[str, _run.Slices] = {
         "diffuse": ("diffuse", Diffuse),
         "sets": ("crf", CrfSets),
         "random_seed": ("random_seed", int),
-        "shard": _run.SHARD,
     },
     "seed": {
         "threshold": ("fuse.seed_threshold", float),
         "relabel": ("relabel", Relabel),
-        "shard": _run.SHARD,
     },
 }
 
@@ -50,7 +48,6 @@ def _write_oracle_labels(
     diffuse: Diffuse,
     sets: CrfSets,
     random_seed: int,
-    shard: int,
 ) -> None:
     """Write guide labels with ground truth as saliency."""
     in_one.refuse_g1(fuse, "oracle")
@@ -62,7 +59,6 @@ def _write_oracle_labels(
         outs=[layout.labels("oracle")],
         inputs=[layout.maps, layout.saliency("oracle")],
         params_key=fingerprint(fuse, diffuse, crf, str(random_seed)),
-        shard=shard,
     )
 
 
@@ -93,7 +89,7 @@ class OracleLabels:
 
 
 def _write_cues(
-    layout: Layout, samples: list[Sample], *, threshold: float, relabel: Relabel, shard: int
+    layout: Layout, samples: list[Sample], *, threshold: float, relabel: Relabel
 ) -> None:
     """Write SEC's cues: seeds, background where the maps are lowest, and void elsewhere."""
     _resume.process_images(
@@ -103,7 +99,6 @@ def _write_cues(
         outs=[layout.labels("seed")],
         inputs=[layout.maps],
         params_key=fingerprint(relabel, str(threshold)),
-        shard=shard,
     )
 
 

@@ -22,15 +22,12 @@ SLICES: dict[str, _run.Slices] = {
         "path": ("boxes.path", Path),
         "options": (f"boxes.options.{kind}", BoxOptions.model_fields[kind].annotation),
         "random_seed": ("random_seed", int),
-        "shard": _run.SHARD,
     }
     for kind in BOXES
 }
 
 
-def run(
-    layout: Layout, supervision: str, *, path: Path, options: Frozen, random_seed: int, shard: int
-) -> None:
+def run(layout: Layout, supervision: str, *, path: Path, options: Frozen, random_seed: int) -> None:
     """Write the label of every train image."""
     samples = [s for s in read_samples(layout.samples) if s.split == "train"]
     boxes = read_class_boxes(path, samples, formats.read_json(layout.classes))
@@ -41,7 +38,6 @@ def run(
         outs=[layout.labels(supervision)],
         inputs=[layout.classes, path],
         params_key=fingerprint(options, str(random_seed)),
-        shard=shard,
     )
 
 

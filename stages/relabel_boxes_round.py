@@ -28,7 +28,6 @@ SLICES: dict[str, _run.Slices] = {
         "rounds": ("boxes.rounds", BoxRounds),
         "sets": ("crf", CrfSets),
         "predict": ("segment.predict", Predict),
-        "shard": _run.SHARD,
     }
     for name in BOX_ROUNDS
 }
@@ -42,7 +41,6 @@ def run(
     rounds: BoxRounds,
     sets: CrfSets,
     predict: Predict,
-    shard: int,
 ) -> None:
     """Write the label of every train image."""
     samples = [s for s in read_samples(layout.samples) if s.split == "train"]
@@ -51,7 +49,7 @@ def run(
     model, outs = layout.segmenter(BOX_ROUNDS[supervision]), [layout.labels(supervision)]
     inputs = [layout.samples, layout.classes, path, first, model]
     key = fingerprint(rounds, crf, predict)
-    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key) as work:
         folder = work.root / "probability"  # no output: removed when the stage is done
         title = f"relabel {supervision}: predict"
         predictor = partial(Probabilities, model, predict, boxes, folder)

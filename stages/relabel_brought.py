@@ -13,7 +13,7 @@ from pipeline.dataset import checks
 from stages import _resume, _run
 
 SLICES: dict[str, _run.Slices] = {
-    name: {"path": (param, Path), "shard": _run.SHARD} for name, param in masks.PARAMS.items()
+    name: {"path": (param, Path)} for name, param in masks.PARAMS.items()
 }
 FATE = {  # of an image without a mask
     "brought": "are left out of the training",
@@ -22,7 +22,7 @@ FATE = {  # of an image without a mask
 Noted = tuple[str, tuple[str, ...]]  # an id, and what is odd about its mask
 
 
-def run(layout: Layout, supervision: str, *, path: Path, shard: int) -> None:
+def run(layout: Layout, supervision: str, *, path: Path) -> None:
     """Write the label of every image that has a mask; for `corrected`, also the other guide labels.
 
     `brought` writes no label for the other images. So the training leaves them out: void labels
@@ -39,7 +39,6 @@ def run(layout: Layout, supervision: str, *, path: Path, shard: int) -> None:
         [layout.labels(supervision)],
         inputs=[layout.samples, layout.classes, path, *guide],
         params_key="",
-        shard=shard,
         network=False,
     ) as work:
         out, classes = work.labels(supervision), formats.read_json(layout.classes)

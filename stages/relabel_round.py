@@ -33,7 +33,6 @@ SLICES: dict[str, _run.Slices] = {
         "sets": ("crf", CrfSets),
         "predict": ("segment.predict", Predict),
         "random_seed": ("random_seed", int),
-        "shard": _run.SHARD,
     }
     for name in ROUNDS
 }
@@ -50,7 +49,6 @@ def run(
     sets: CrfSets,
     predict: Predict,
     random_seed: int,
-    shard: int,
 ) -> None:
     """Write the label of every train image.
 
@@ -66,7 +64,7 @@ def run(
     inputs += [layout.labels(last)]
     used = {name: dense.chosen(sets, name) for name in (diffuse.crf, rounds.crf)}
     key = fingerprint(source, fuse, diffuse, rounds, *used.values(), predict, str(random_seed))
-    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key) as work:
         folder = work.root / "outputs"  # no output of the stage: removed when it is done
         title = f"relabel {supervision}: predict"
         predictor = partial(Outputs, layout.segmenter(last), predict, rounds, folder)

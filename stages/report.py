@@ -79,7 +79,7 @@ def _draw_all(inputs: images.Inputs, shown: Sequence[Sample]) -> None:
         params_key=fingerprint(
             inputs.source, inputs.supervision, str([s.id for s in shown]), *inputs.layer_names
         ),
-        shard=0,
+        packed=False,
     )
 
 

@@ -70,11 +70,7 @@ SOURCES: dict[str, Callable[[Layout, Any], MapOf]] = {
     "none": _none,
 }
 SLICES: dict[str, _run.Slices] = {
-    name: {
-        "options": (f"saliency.options.{name}", SALIENCY_OPTIONS[name]),
-        "shard": _run.SHARD,
-    }
-    for name in SOURCES
+    name: {"options": (f"saliency.options.{name}", SALIENCY_OPTIONS[name])} for name in SOURCES
 }
 
 
@@ -115,15 +111,13 @@ def _reads(layout: Layout, source: str, options: BaseModel) -> list[Path]:
     return [layout.labels("full")] if source == "oracle" else []
 
 
-def run(layout: Layout, source: str, *, options: BaseModel, shard: int) -> None:
+def run(layout: Layout, source: str, *, options: BaseModel) -> None:
     """Write the saliency map of each image, divided by its own maximum."""
     samples, inputs = read_samples(layout.samples), [layout.samples]
     inputs += [path for path in _reads(layout, source, options) if path.exists()]
     key, out = fingerprint(options), layout.saliency(source)
     network = source == "onnx"
     _check(layout, source, options, samples)
-    with _resume.outputs(
-        layout, [out], inputs=inputs, params_key=key, shard=shard, network=network
-    ) as work:
+    with _resume.outputs(layout, [out], inputs=inputs, params_key=key, network=network) as work:
         make = partial(Maker, layout, source, options)
         _resume.process_unfinished(layout, work, make, samples, outs=[out], network=network)

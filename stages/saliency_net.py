@@ -15,10 +15,7 @@ from pipeline.saliency.config import SaliencyNet
 from pipeline.segment.deeplab import DeepLab
 from stages import _resume, _run
 
-SLICES: _run.Slices = {
-    "options": ("saliency.options.net", SaliencyNet),
-    "shard": _run.SHARD,
-}
+SLICES: _run.Slices = {"options": ("saliency.options.net", SaliencyNet)}
 
 
 class Predictor:
@@ -39,11 +36,11 @@ class Predictor:
             formats.write_grey(self.folder / f"{sample.id}.png", normalise(foreground))
 
 
-def run(layout: Layout, *, options: SaliencyNet, shard: int) -> None:
+def run(layout: Layout, *, options: SaliencyNet) -> None:
     """Write the saliency map of each image."""
     samples, out = read_samples(layout.samples), layout.saliency("net")
     inputs, key = [layout.samples, layout.saliency_model], fingerprint(options)
-    with _resume.outputs(layout, [out], inputs=inputs, params_key=key, shard=shard) as work:
+    with _resume.outputs(layout, [out], inputs=inputs, params_key=key) as work:
         folder = work.saliency("net")
         make = partial(Predictor, layout.saliency_model, options, folder)
         _resume.compute_images(make, samples, folders=[folder], title="saliency")

@@ -21,20 +21,17 @@ from pipeline.seeds.config import SeedMaps
 from pipeline.seeds.tag_scores import tag_probability
 from stages import _resume, _run
 
-SLICES: _run.Slices = {
-    "maps": ("seed.maps", SeedMaps),
-    "shard": _run.SHARD,
-}
+SLICES: _run.Slices = {"maps": ("seed.maps", SeedMaps)}
 
 NO_IMAGE = np.zeros((1, 1, 3), np.uint8)  # for a classifier without superpixels, which needs none
 Pair = tuple[Sample, list[Tensor], list[Tensor]]  # class maps, maps of the chosen kind
 
 
-def run(layout: Layout, *, maps: SeedMaps, shard: int) -> None:
+def run(layout: Layout, *, maps: SeedMaps) -> None:
     """Write a map for each tag of each image, and the probability of every class."""
     samples, inputs = read_samples(layout.samples), [layout.samples, layout.seed_model]
     key, outs = fingerprint(maps), [layout.maps]
-    with _resume.outputs(layout, outs, inputs=inputs, params_key=key, shard=shard) as work:
+    with _resume.outputs(layout, outs, inputs=inputs, params_key=key) as work:
         make = partial(SeedMaker, layout.seed_model, maps, work)
         _resume.compute_images(make, samples, folders=[work.maps], title="seed")
         _write_tag_scores(layout, work, samples)

@@ -32,6 +32,7 @@ def test_the_engine_computes_all_chunks_in_its_own_time(monkeypatch):
 def stub(tmp_path, monkeypatch):
     """Replace stages by a log that they write. Return the calls."""
     monkeypatch.setattr(many, "OUT", tmp_path / "many")
+    monkeypatch.setenv("GUIDELABEL_SHARD", "4")
     monkeypatch.chdir(ROOT)
     calls = []
 
@@ -57,32 +58,46 @@ def stub(tmp_path, monkeypatch):
 
 def test_many_continues_with_the_stage_that_failed_and_kills_stages_of_the_largest_run(stub):
     with pytest.raises(SystemExit):
-        many.measure(64, shard=4, kills=2)
+        many.measure(64, kills=2)
     stopped = len(stub)
-    table = many.markdown(many.measure(64, shard=4, kills=2))
+    table = many.markdown(many.measure(64, kills=2))
     assert stub[stopped] == ("16", "diffuse") and ("4", "fuse") not in stub[stopped:]
     assert [c for c in stub if len(c) == 3] == [("64", "seed", 21), ("64", "fuse", 21)]
     assert "| fuse (killed once) | 4.0 | 16.0 | 65.0 | 1.01 | 50 | 50 | 50 | 0 |" in table
     assert "| diffuse | 4.0 | 16.0 | 64.0 | 1.00 |" in table
     done = len(stub)
-    assert many.markdown(many.measure(64, shard=4, kills=2)) == table and len(stub) == done
+    assert many.markdown(many.measure(64, kills=2)) == table and len(stub) == done
 
 
-def test_many_starts_again_with_other_shards(stub):
-    for shard in (4, 8):
+def test_many_starts_again_with_other_shards(stub, monkeypatch):
+    for shard in ("4", "8"):
+        monkeypatch.setenv("GUIDELABEL_SHARD", shard)
         stub.append("failed")
-        many.measure(64, shard=shard, kills=0)
+        many.measure(64, kills=0)
     assert stub.count(("64", "fuse")) == 2
-    project = many.OUT / "64/params.yaml"
-    assert "\nshard: 8\n" in project.read_text() and "source: classical" in project.read_text()
+    assert "source: classical" in (many.OUT / "64/params.yaml").read_text()
+
+
+def test_many_gives_its_shards_to_the_stages(monkeypatch):
+    """`main` sets the variable, and a stage inherits it."""
+    monkeypatch.setenv("GUIDELABEL_SHARD", "")
+    monkeypatch.setattr("sys.argv", ["many", "--shard", "7"])
+    monkeypatch.setattr(many, "measure", lambda *_, **__: {"runs": {}})
+    monkeypatch.setattr(many, "markdown", lambda _: "")
+    many.main()
+    asked = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, env, **__: asked.append(env))
+    many.stage(ROOT, "fuse")
+    assert asked[0]["GUIDELABEL_SHARD"] == "7"
 
 
 @pytest.mark.slow
 def test_many_kills_a_stage_and_runs_it_again(tmp_path, monkeypatch):
     monkeypatch.setattr(many, "OUT", tmp_path / "many")
+    monkeypatch.setenv("GUIDELABEL_SHARD", "50")
     monkeypatch.chdir(ROOT)
     work = many.OUT / "300"
-    many.lay_out(work, count=300, shard=50)
+    many.lay_out(work, count=300)
     many.run(work, "generate")
     row = many.measure_stage(work, "prepare", kill_at=20)
     assert 20 <= row["files_at_kill"] < 332 and row["seconds_before_kill"] > 0

@@ -29,17 +29,39 @@ NO_RESULTS = (".part", tars.SUFFIX, tars.INDEX)  # unfinished files, tars and th
 ABSENT = (FileNotFoundError, NotADirectoryError)  # the second one: a path that goes into a tar
 
 
+def images_per_tar() -> int:
+    """Return how many images a tar of results holds at most; 0: each image has its own files.
+
+    It is not a param, because all readers find a file in either form.
+
+    Raises:
+        UserError: GUIDELABEL_SHARD is not a whole number.
+    """
+    asked = os.environ.get("GUIDELABEL_SHARD") or "0"
+    if not (asked.isascii() and asked.isdecimal() and len(asked) < 10):
+        raise UserError(
+            f"GUIDELABEL_SHARD={asked}: must be a whole number of images for each tar, such as "
+            "1000; unset it for single files"
+        )
+    return int(asked)
+
+
 def pack(folder: Path, ids: Sequence[str], *, per_shard: int) -> None:
     """Move the files of a folder and its sub-folders into tars.
 
-    If a call is killed, the next call continues: a tar is either complete or not there.
+    If a call is killed, the next call continues: a tar is either complete or not there. The tars
+    that the first call began decide, whatever the next call asks for.
 
     Args:
         folder: a folder of results.
         ids: the ids of all images, also of those without a file. They decide what is in which tar.
-        per_shard: how many ids a tar holds at most.
+        per_shard: how many ids a tar holds at most; 0: begin no tars.
     """
-    first_ids = _ranges(folder) or _divide(folder, sorted(ids), per_shard)
+    first_ids = _ranges(folder)
+    if not first_ids and per_shard:
+        first_ids = _divide(folder, sorted(ids), per_shard)
+    if not first_ids:
+        return
     groups: defaultdict[int, list[str]] = defaultdict(list)
     for file in _files(folder):
         groups[_number(first_ids, _id(file))].append(file)

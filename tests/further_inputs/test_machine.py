@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from pipeline.core import decoding, faults, ranks, runtime
+from pipeline.core import decoding, faults, ranks, runtime, shards
 from tests.further_inputs.doors import refuses
 
 
@@ -18,6 +18,8 @@ from tests.further_inputs.doors import refuses
     ("GUIDELABEL_NPROC", "99999999", ranks.launcher), ("GUIDELABEL_NPROC", "-1", ranks.launcher),
     ("GUIDELABEL_DEVICE", "meta", runtime.device), ("GUIDELABEL_DEVICE", "CPU", runtime.device),
     ("GUIDELABEL_MAX_MEGAPIXELS", "1e3", decoding.max_megapixels),
+    ("GUIDELABEL_SHARD", "-5", shards.images_per_tar),
+    ("GUIDELABEL_SHARD", "9" * 10, shards.images_per_tar),
 ])  # fmt: skip
 def test_environment_variables(monkeypatch, name, value, read):
     monkeypatch.setenv(name, value)

@@ -24,7 +24,7 @@ def train(**changes):
 BAD_PARAMS = {
     "epochs true": (train(epochs=True), "seed.train.epochs: must not be true or false"),
     "random_seed true": ({"random_seed": True}, "random_seed: must not be true or false"),
-    "shard false": ({"shard": False}, "shard: must not be true or false"),
+    "shard, which was a param": ({"shard": 0}, "shard: is no param any more; .* GUIDELABEL_SHARD"),
     "epochs of years": (train(epochs=1e9), "seed.train.epochs: Input should be less than or equal"),
     "a view of 16 million px": (train(size_px=16_000_000), "seed.train.size_px: Input should be"),
     "maps of 16 million px": (
@@ -112,7 +112,7 @@ def test_use_in_a_sub_folder():
 @pytest.mark.parametrize("file, text, match", [
     ("presets/shapes.yaml", "a: [", r"^presets/shapes\.yaml: not valid YAML"),
     ("presets/shapes.yaml", "- a", r"^presets/shapes\.yaml: must contain sections"),
-    ("presets/shapes.yaml", "random_seed: 0\n", r"^presets/shapes\.yaml: shard is missing"),
+    ("presets/shapes.yaml", "random_seed: 0\n", r"^presets/shapes\.yaml: data is missing"),
     ("presets/photos.yaml", "", r"^presets/photos\.yaml: must contain sections"),
     ("presets/photos.yaml", "seed: {trian: 3}", r"^presets/photos\.yaml: seed\.trian: no such par"),
     ("data", "", r"^data/params_before\.yaml: cannot be written"),

@@ -1,6 +1,8 @@
 """Bad input to a stage: one line that names the file or the param and the fix, exit code 1."""
 
+import os
 import shutil
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -114,8 +116,9 @@ def test_value_out_of_range(project):
 
 
 def test_shards_of_fewer_than_no_file(project):
-    project.change({"shard": -5})
-    fails(project, "prepare", "shard", "greater than or equal to 0", "-5")
+    with mock.patch.dict(os.environ, GUIDELABEL_SHARD="-5"):
+        fails(project, "prepare", "GUIDELABEL_SHARD=-5: must be a whole number", "unset it")
+    assert not (project.root / "data/labels/full").exists()
 
 
 def test_unknown_choice(project):

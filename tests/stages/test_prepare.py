@@ -34,10 +34,11 @@ def checked(folder_params, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(folder_params, checked):
+def run(folder_params, checked, monkeypatch):
     def prepare_all(*, shard=0):
         checked.clear()
-        prepare.run(Layout(), data=section(folder_params, "data", Data), shard=shard)
+        monkeypatch.setenv("GUIDELABEL_SHARD", str(shard))
+        prepare.run(Layout(), data=section(folder_params, "data", Data))
         return formats.digest(*OUTS)
 
     return prepare_all

@@ -40,7 +40,8 @@ def bring(layout, **masks):
 
 def make(layout, supervision, monkeypatch, *, shard=0):
     monkeypatch.setattr("sys.argv", ["stages", "relabel_brought", supervision])
-    relabel_brought.run(layout, supervision, path=layout.root / "masks", shard=shard)
+    monkeypatch.setenv("GUIDELABEL_SHARD", str(shard))
+    relabel_brought.run(layout, supervision, path=layout.root / "masks")
     folder = layout.labels(supervision)
     return {key: formats.read_label(folder / f"{key}.png") for key in sorted(shards.ids(folder))}
 

@@ -29,7 +29,7 @@ stages:
       params.yaml:
         data.classes:
         - cat
-        shard: 0
+        random_seed: 0
     outs:
     - path: data/prepared
       hash: md5

@@ -44,4 +44,4 @@ def test_the_stage_names_missing_maps_before_it_reads_one(tmp_path, monkeypatch)
     samples = [Sample(key, tmp_path / "x.png", "train", (), 3, 4, "") for key in IDS[:3]]
     monkeypatch.setattr(saliency, "read_samples", lambda _: samples)
     with pytest.raises(UserError, match="2 of 3 images have no map"):
-        saliency.run(Layout(tmp_path), "folder", options=SaliencyFolder(root=tmp_path), shard=0)
+        saliency.run(Layout(tmp_path), "folder", options=SaliencyFolder(root=tmp_path))
