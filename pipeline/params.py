@@ -4,7 +4,7 @@ Only `app` and `cli.py` use it. A stage loads and validates only its own slice.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -40,13 +40,6 @@ class Params(Frozen):
     refine: Refine
     crf: CrfSets
     report: Report
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_shard(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "shard" in values:
-            raise ValueError("shard: is no param any more; delete it and set GUIDELABEL_SHARD")
-        return values
 
     @model_validator(mode="after")
     def _check_crf(self) -> Self:

@@ -24,7 +24,6 @@ def train(**changes):
 BAD_PARAMS = {
     "epochs true": (train(epochs=True), "seed.train.epochs: must not be true or false"),
     "random_seed true": ({"random_seed": True}, "random_seed: must not be true or false"),
-    "shard, which was a param": ({"shard": 0}, "shard: is no param any more; .* GUIDELABEL_SHARD"),
     "epochs of years": (train(epochs=1e9), "seed.train.epochs: Input should be less than or equal"),
     "a view of 16 million px": (train(size_px=16_000_000), "seed.train.size_px: Input should be"),
     "maps of 16 million px": (
