@@ -38,13 +38,12 @@ def _key(kind: str, path: Path) -> str:
     return f"{kind} {path}"
 
 
-def _identity(path: Path) -> list[int] | str:
+def _identity(path: Path) -> list[int | str] | str:
     """Return what changes when a file does: its size and time."""
     try:
-        stat = shards.holder(path).stat()
+        return shards.state(path)
     except OSError as e:  # a broken link
         return str(e)
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _look(job: tuple[str, Path]) -> Finding:

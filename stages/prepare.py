@@ -49,10 +49,10 @@ def _check(job: tuple[Layout, Entry, Sequence[str]]) -> Finding | str:
 def _state(entry: Entry) -> str:
     """Hash an entry, and the size and time of its files or their tars; "" if one is missing."""
     try:
-        states = [shards.holder(p).stat() for p in (entry.image, entry.mask) if p]
+        states = [shards.state(p) for p in (entry.image, entry.mask) if p]
     except OSError:
         return ""
-    return fingerprint(repr((entry, [(s.st_size, s.st_mtime_ns) for s in states])))
+    return fingerprint(repr((entry, states)))
 
 
 def _check_all(work: Layout, dataset: Read) -> dict[str, Finding]:

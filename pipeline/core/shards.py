@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from pipeline.core import tars
+from pipeline.core import remote, tars
 from pipeline.core.errors import UserError
 
 T = TypeVar("T")
@@ -117,13 +117,24 @@ def exists(path: Path) -> bool:
     if path.exists():
         return True
     place = _place(path)
-    return place is not None and place[0].exists() and place[1] in tars.index(place[0])
+    try:
+        return place is not None and place[1] in tars.index(place[0])
+    except ABSENT:
+        return False
 
 
-def holder(path: Path) -> Path:
-    """Return the tar that should hold `path`, or `path` itself if it is in no tar."""
+def state(path: Path) -> list[int | str]:
+    """Return what changes when `path` does, or the tar that holds it: its size and its time.
+
+    Raises:
+        OSError: there is no such file, or it cannot be reached.
+    """
     place = None if path.exists() else _place(path)
-    return place[0] if place else path
+    file = place[0] if place else path
+    if remote.is_remote(file):
+        return [remote.state(file)]
+    status = file.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def ids(folder: Path) -> set[str]:
@@ -154,7 +165,7 @@ def _id(file: str) -> str:
 def _place(path: Path) -> tuple[Path, str] | None:
     """Return the tar that should hold `path`, and its name there; None if there is no such tar."""
     for folder in path.parents:
-        if folder.suffix == tars.SUFFIX and folder.is_file():
+        if folder.suffix == tars.SUFFIX and (remote.is_remote(folder) or folder.is_file()):
             return folder, path.relative_to(folder).as_posix()
         if first_ids := _ranges(folder):
             file = path.relative_to(folder).as_posix()

@@ -6,6 +6,8 @@ files of one id are `ID.png`, `ID.json` and so on, and a dot in an id is written
 An index beside the tar (00042.idx for 00042.tar) says where each file is: one line of JSON, which
 maps each name to the offset of its bytes, their number and their CRC-32. A tar from elsewhere needs
 no index: then its headers are read. No file is ever unpacked, and links are not followed.
+
+A tar may also lie at an address (`remote`).
 """
 
 import functools
@@ -14,10 +16,12 @@ import json
 import operator
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
+from pipeline.core import remote
 from pipeline.core.errors import UserError
 
 SUFFIX, INDEX = ".tar", ".idx"
@@ -81,29 +85,42 @@ def read(tar: Path, name: str) -> bytes:
 
     Raises:
         FileNotFoundError: there is no such tar, or it has no such file.
-        UserError: the tar or its index is damaged.
+        UserError: the tar or its index is damaged, or its address cannot be reached.
     """
+    return read_all(tar, [name])[0]
+
+
+def read_all(tar: Path, names: Sequence[str]) -> list[bytes]:
+    """Read several files of a tar. Raises what `read` raises."""
+    known = index(tar)
     try:
-        start, size, crc = index(tar)[name]
+        places = [known[name] for name in names]
     except KeyError as e:
-        raise FileNotFoundError(tar / name) from e
-    if size > MAX_BYTES:
-        _damaged(tar, f"{name} has {size} bytes, above {MAX_BYTES}")
+        raise FileNotFoundError(tar / e.args[0]) from e
+    for name, (_, size, _) in zip(names, places, strict=True):
+        if size > MAX_BYTES:
+            _damaged(tar, f"{name} has {size} bytes, above {MAX_BYTES}")
     try:
-        content = _bytes(tar, start, size)
+        contents = _bytes(tar, tuple((start, size) for start, size, _ in places))
     except FileNotFoundError:
         raise
     except (OSError, ValueError, OverflowError) as e:
         _damaged(tar, str(e), e)
-    if len(content) != size or (crc is not None and zlib.crc32(content) != crc):
-        _damaged(tar, f"{name} is not what was written")
-    return content
+    for name, (_, size, crc), content in zip(names, places, contents, strict=True):
+        if len(content) != size or (crc is not None and zlib.crc32(content) != crc):
+            _damaged(tar, f"{name} is not what was written")
+    return contents
 
 
-def _bytes(tar: Path, start: int, size: int) -> bytes:
+def _bytes(tar: Path, places: tuple[tuple[int, int], ...]) -> list[bytes]:
+    if remote.is_remote(tar):
+        return remote.ranges(tar, places)
+    contents = []
     with tar.open("rb") as file:
-        file.seek(start)
-        return file.read(size)
+        for start, size in places:
+            file.seek(start)
+            contents.append(file.read(size))
+    return contents
 
 
 def index(tar: Path) -> dict[str, Place]:
@@ -111,8 +128,10 @@ def index(tar: Path) -> dict[str, Place]:
 
     Raises:
         FileNotFoundError: there is no such tar.
-        UserError: the tar or its index is damaged.
+        UserError: the tar or its index is damaged, or its address cannot be reached.
     """
+    if remote.is_remote(tar):
+        return _index(tar, None, None)
     beside = tar.with_suffix(INDEX)
     return _index(tar, _state(tar), _state(beside) if beside.exists() else None)
 
@@ -122,14 +141,30 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
+State = tuple[int, int]
+
+
 @functools.lru_cache(maxsize=64)
-def _index(tar: Path, _state: tuple[int, int], beside: tuple[int, int] | None) -> dict[str, Place]:
+def _index(tar: Path, state: State | None, beside: State | None) -> dict[str, Place]:
     """Where each file is. With the times and sizes of both files, the cache notices changes."""
     path = tar.with_suffix(INDEX) if beside else tar
     try:
+        if state is None:
+            return _parsed(_remote_index(tar))
         return _parsed(path.read_bytes()) if beside else _scanned(path)
+    except FileNotFoundError:
+        raise
     except DAMAGE as e:
         _damaged(path, str(e), e)
+
+
+@functools.lru_cache(maxsize=4096)
+def _remote_index(tar: Path) -> bytes:
+    """Return the index of a tar at an address. As text, thousands of them need little memory."""
+    try:
+        return remote.content(tar.with_suffix(INDEX))
+    except FileNotFoundError:
+        return json.dumps(_scanned(tar)).encode()
 
 
 def _parsed(content: bytes) -> dict[str, Place]:
@@ -142,7 +177,9 @@ def _parsed(content: bytes) -> dict[str, Place]:
     if not isinstance(places, dict):
         raise ValueError("is not an index")
     for place in places.values():
-        if not (isinstance(place, list) and len(place) == 3 and all(map(_is_count, place))):
+        if not (isinstance(place, list) and len(place) == 3 and all(map(_is_count, place[:2]))):
+            raise ValueError("is not an index")
+        if not (place[2] is None or _is_count(place[2])):
             raise ValueError("is not an index")
     return {name: tuple(place) for name, place in places.items()}
 
@@ -157,17 +194,23 @@ def _scanned(tar: Path) -> dict[str, Place]:
     Raises:
         TarError: a header is damaged, or the tar has no end.
     """
-    if not tar.is_file():
-        raise tarfile.ReadError("it is not a file")
-    with tarfile.open(tar, "r:", encoding="utf-8") as t:
-        files = [m for m in t if m.isreg() and not m.issparse()]
-        end = t.offset
-    with tar.open("rb") as file:  # tarfile takes a damaged header for the end
-        file.seek(end)
+    with _opened(tar) as file:
+        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as t:
+            files = [m for m in t if m.isreg() and not m.issparse()]
+            end = t.offset
+        file.seek(end)  # tarfile takes a damaged header for the end
         if file.read(BLOCK) != bytes(BLOCK):
             raise tarfile.ReadError(f"no header at byte {end}")
     return {PurePosixPath(m.name).as_posix(): (m.offset_data, m.size, None) for m in files}
 
 
+def _opened(tar: Path) -> AbstractContextManager[IO[bytes]]:
+    if remote.is_remote(tar):
+        return remote.open_address(remote.name_of(tar))
+    if not tar.is_file():
+        raise tarfile.ReadError("it is not a file")
+    return tar.open("rb")
+
+
 def _damaged(path: Path, why: str, cause: BaseException | None = None) -> NoReturn:
-    raise UserError(f"{path}: {FIX} ({' '.join(why.split())})") from cause
+    raise UserError(f"{remote.name_of(path)}: {FIX} ({' '.join(why.split())})") from cause

@@ -42,8 +42,8 @@ class FolderData(Frozen):
 class ShardsData(Frozen):
     """Tars in the layout of WebDataset.
 
-    `tars` is the pattern of their names below data.root. `val_fraction` is the share of val images.
-    It applies where the tags of an image name no split.
+    `tars` is the pattern of their names below data.root, or an address such as s3://bucket/photos.
+    `val_fraction` is the share of val images. It applies where the tags of an image name no split.
     """
 
     tars: str

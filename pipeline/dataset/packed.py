@@ -1,16 +1,17 @@
 """Read photographs from tars in the layout of WebDataset.
 
 ID.jpg (or another suffix of photographs) is the image, ID.mask.png its mask, and ID.json has its
-tags. `tars` says what an id is.
+tags. `tars` says what an id is. The tars lie in a folder, or at an address that fsspec opens.
 """
 
+import itertools
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import tars
+from pipeline.core import remote, tars
 from pipeline.core.errors import UserError, listing
 from pipeline.core.formats import SUFFIXES
 from pipeline.dataset.config import Data, ShardsData
@@ -51,7 +52,7 @@ def read_packed(data: Data) -> Read:
     """
     images, masks, notes, others = _sorted_out(_members(data))
     if from_json := data.tags.is_dir():
-        rows = [_row(note) for key, note in notes.items() if key in images]
+        rows = _noted([note for key, note in notes.items() if key in images])
         repairs = dict[str, int]()
     else:
         rows, repairs = _listed(data, images)
@@ -87,8 +88,8 @@ def _listed(data: Data, images: Collection[str]) -> tuple[list[Row], dict[str, i
     rows, repairs = read_tags(data.tags, id_column="id")
     if missing := [row.name for row in rows if row.id not in images]:
         raise UserError(
-            f"{data.tags}: no image in the tars of {data.root} for id {listing(missing)}; correct "
-            "or remove the line"
+            f"{data.tags}: no image in the tars of {_home(data)} for id {listing(missing)}; "
+            "correct or remove the line"
         )
     return rows, dict(repairs)
 
@@ -99,14 +100,9 @@ def _members(data: Data) -> Iterator[Member]:
     Raises:
         UserError: there is no tar, or one is damaged.
     """
-    pattern = _options(data).tars
-    try:
-        paths = sorted(path for path in data.root.glob(pattern) if path.suffix == tars.SUFFIX)
-    except (ValueError, NotImplementedError) as e:
-        raise UserError(
-            f"params.yaml: data.options.shards.tars: {pattern!r} is no pattern below a folder; "
-            "write one such as '*.tar'"
-        ) from e
+    paths, pattern = _paths(data), _options(data).tars
+    if not paths and _is_address(data):
+        raise UserError(f"{_home(data)}: no tar there; correct data.options.shards.tars")
     if not paths:
         raise UserError(
             f"{data.root}: holds no tar that fits {pattern!r}; correct data.root or "
@@ -117,6 +113,34 @@ def _members(data: Data) -> Iterator[Member]:
             key, kind = tars.parts(name)
             if key.rpartition("/")[2]:
                 yield Member(tar, name, key, kind.lower())
+
+
+def _is_address(data: Data) -> bool:
+    return remote.MARK in _options(data).tars
+
+
+def _home(data: Data) -> str:
+    """Return where the tars are, for a message."""
+    return remote.shown(_options(data).tars) if _is_address(data) else str(data.root)
+
+
+def _paths(data: Data) -> list[Path]:
+    """Return the paths of the tars. An address without a pattern is that of a folder.
+
+    Raises:
+        UserError: the pattern is wrong, or the address cannot be reached.
+    """
+    pattern = _options(data).tars
+    if _is_address(data):
+        every = "" if pattern.endswith(tars.SUFFIX) else f"/*{tars.SUFFIX}"
+        return remote.found(pattern.rstrip("/") + every)
+    try:
+        return sorted(path for path in data.root.glob(pattern) if path.suffix == tars.SUFFIX)
+    except (ValueError, NotImplementedError) as e:
+        raise UserError(
+            f"params.yaml: data.options.shards.tars: {pattern!r} is no pattern below a folder; "
+            "write one such as '*.tar'"
+        ) from e
 
 
 ById = dict[str, Member]
@@ -145,15 +169,29 @@ def _sorted_out(members: Iterator[Member]) -> tuple[ById, ById, ById, int]:
     return images, masks, notes, others
 
 
-def _row(note: Member) -> Row:
+def _noted(notes: Sequence[Member]) -> list[Row]:
+    """Read the tags of images, those in one tar together.
+
+    Raises:
+        UserError: the tags of an image are not as they should be.
+    """
+    rows = []
+    for tar, group in itertools.groupby(notes, key=lambda note: note.tar):
+        members = list(group)
+        contents = tars.read_all(tar, [note.name for note in members])
+        rows += [_row(*pair) for pair in zip(members, contents, strict=True)]
+    return rows
+
+
+def _row(note: Member, content: bytes) -> Row:
     """Read the tags of one image.
 
     Raises:
-        UserError: the file is not as it should be.
+        UserError: they are not as they should be.
     """
     try:
-        content = json.loads(tars.read(note.tar, note.name))
-        tags, split = _tags_of(content), content.get("split") or ""
+        value = json.loads(content)
+        tags, split = _tags_of(value), value.get("split") or ""
     except (ValueError, RecursionError) as e:
         raise UserError(
             f'{note.path}: holds no tags ({e}); write {{"tags": ["cat"]}}, and pack again'
