@@ -20,6 +20,7 @@ import numpy as np
 from pipeline.core import formats, runtime
 from pipeline.core.arrays import UInt8
 from pipeline.core.errors import COMMAND, UserError, unwritable
+from pipeline.core.remote import shown
 
 CHUNK = 1 << 20
 GIB = 1 << 30
@@ -65,7 +66,17 @@ class _TlsOnly(urllib.request.HTTPRedirectHandler):
 
 def _require_tls(url: str) -> None:
     if not url.startswith("https://"):
-        raise UserError(f"{url}: is not an https address; get the file another way")
+        raise UserError(f"{shown(url)}: is not an https address; get the file another way")
+
+
+def open_over_tls(request: str | urllib.request.Request) -> Any:
+    """Open an address that starts with https. A redirect may lead only to another such address.
+
+    Raises:
+        OSError: the connection failed, or the server refuses.
+        UserError: a redirect leads to an address without TLS.
+    """
+    return urllib.request.build_opener(_TlsOnly).open(request, timeout=60)
 
 
 def download(source: Source, path: Path) -> None:
@@ -109,8 +120,7 @@ def _receive(url: str, part: Path, *, title: str) -> None:
     """
     start = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
-    opener = urllib.request.build_opener(_TlsOnly)
-    with opener.open(request, timeout=60) as answer:
+    with open_over_tls(request) as answer:
         resumed = answer.status == 206
         remaining = int(answer.headers.get("Content-Length", 0))
         size = start if resumed else 0

@@ -1,4 +1,4 @@
-"""Pack a folder of tagged photographs into tars in the layout of WebDataset."""
+"""Pack tagged photographs, of a folder or a list, into tars in the layout of WebDataset."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app import addresses
 from app.exports.files import new_folder
 from app.photographs import Gathered, Photograph, gather
 from pipeline.core import formats, runtime, shards, tars
@@ -20,12 +21,13 @@ BAD_MASKS = "masks that cannot be read, or whose size is not that of their image
 
 @dataclass(frozen=True)
 class Packed:
-    """What `pack` wrote, and what it left out."""
+    """What `pack` wrote, and what it left out. `unread`: a line for each bad entry of the list."""
 
     folder: Path
     gathered: Gathered
     tars: int
     masks: int
+    unread: list[str]
 
 
 def pack(
@@ -40,9 +42,9 @@ def pack(
     """Write photographs, their tags and their masks into tars, all of them or none.
 
     Args:
-        images: the folder of photographs.
+        images: the folder of photographs, or a list of their paths and addresses (`addresses`).
         folder: where the tars go; empty, or not there yet.
-        tags: the file with their tags; None: each one's folder is its tag.
+        tags: the file with their tags; None: each one's folder is its tag. A list needs the file.
         tags_from: one of `readers.KINDS`; None: detect it.
         masks_from: a folder of masks ID.png.
         per_shard: how many photographs a tar holds at most.
@@ -50,14 +52,27 @@ def pack(
     Raises:
         UserError: the photographs or the tags cannot be used, or the folder cannot be written.
     """
-    gathered = _without_copies(gather(images, tags=tags, kind=tags_from))
-    usable = _masks(gathered, masks_from)
-    photographs = sorted(gathered.photographs, key=lambda photograph: photograph.id)
+    is_list = images == addresses.STDIN or images.is_file()
+    if is_list and tags is None:
+        raise UserError(f"{images}: is a list, so its tags are in a file; add --tags FILE")
     with new_folder(folder) as work:
+        collected = work.with_name(f"{work.name}.images") if is_list else images
+        unread = addresses.collect(images, collected) if is_list else []
+        gathered = _without_copies(_gather(images, collected, tags, tags_from))
+        usable = _masks(gathered, masks_from)
+        photographs = sorted(gathered.photographs, key=lambda photograph: photograph.id)
         groups = shards.divided(photographs, per_shard)
         for number, group in enumerate(runtime.track(groups, total=len(groups), title="tars")):
             tars.write(work / shards.TAR.format(number), _files(group, usable))
-    return Packed(folder, gathered, len(groups), len(usable))
+    return Packed(folder, gathered, len(groups), len(usable), unread)
+
+
+def _gather(source: Path, folder: Path, tags: Path | None, kind: str | None) -> Gathered:
+    """Gather the photographs of `folder`. An error names `source` in its place."""
+    try:
+        return gather(folder, tags=tags, kind=kind)
+    except UserError as e:
+        raise UserError(*(str(line).replace(str(folder), str(source)) for line in e.args)) from e
 
 
 def _without_copies(gathered: Gathered) -> Gathered:

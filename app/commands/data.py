@@ -8,7 +8,7 @@ import typer
 from app.commands.choices import DATASETS, TAGS, among, one_of
 from app.commands.new import show_gathered
 from app.console import out
-from pipeline.core.errors import UserError
+from pipeline.core.errors import MAX_NAMED, UserError
 
 
 def download(
@@ -46,7 +46,13 @@ def convert(
 
 
 def pack(
-    images: Annotated[Path, typer.Argument(help="Folder of photographs; sub-folders are read.")],
+    images: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of photographs; or a text file, or - for the standard input, with a path "
+            "or an address a line."
+        ),
+    ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder for the tars.")],
     tags: Annotated[Path | None, typer.Option(help="File with the tags, as for `new`.")] = None,
     tags_from: Annotated[
@@ -71,6 +77,10 @@ def pack(
     gathered = packed.gathered
     count = len(gathered.photographs)
     out.print(f"{folder}: photographs: {count}, masks: {packed.masks}, tars: {packed.tars}")
+    for line in packed.unread[:MAX_NAMED]:
+        out.print(f"left out: {line}")
+    if packed.unread:
+        out.print(f"left out: entries of the list that cannot be read: {len(packed.unread)}")
     show_gathered(gathered)
     out.print(
         f"set data.source to shards, data.root and data.tags to {folder}, and data.classes to []"
@@ -81,6 +91,7 @@ def pack(
             "images": count,
             "masks": packed.masks,
             "tars": packed.tars,
+            "unread": packed.unread,
             "left_out": gathered.left_out,
             "counts": gathered.counts,
             "notes": gathered.notes,

@@ -60,6 +60,11 @@ def max_megapixels() -> int:
     return int(asked)
 
 
+def max_bytes() -> int:
+    """Return the number of bytes above which a file is not read."""
+    return max(MIN_BYTES, BYTES_PER_PX * max_megapixels() * 10**6)
+
+
 def read_header(path: Path) -> Header:
     """Read what an image file says of itself, without its pixels.
 
@@ -146,7 +151,7 @@ def _open(path: Path) -> Iterator[Image.Image]:
 def _check_file(path: Path) -> None:
     """Check a file that lies in its folder and not in a tar."""
     with contextlib.suppress(*shards.ABSENT):
-        files.check(path, max_bytes=max(MIN_BYTES, BYTES_PER_PX * max_megapixels() * 10**6))
+        files.check(path, max_bytes=max_bytes())
 
 
 def _check_size(path: Path, image: Image.Image) -> None:
