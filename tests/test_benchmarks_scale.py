@@ -109,7 +109,7 @@ def test_engines_with_ray(tmp_path):
     skip_without_ray()
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE)])}
     command = [sys.executable, "-m", "benchmarks.engines", "--chunks", "20", "--repeats", "1"]
-    subprocess.run(command, cwd=tmp_path, env=env, check=True, stderr=subprocess.PIPE)
+    subprocess.run(command, cwd=tmp_path, env=env, check=True)
     results = json.loads((tmp_path / "data/benchmarks/engines.json").read_text())
     starts = [row["start_s"] for row in results["rows"]]
     assert len(starts) == 4 and min(starts[2:]) > max(starts[:2])  # Ray starts later
