@@ -87,7 +87,7 @@ def _get(entry: str, target: Path) -> str:
     except UserError as e:
         fault = str(e).removeprefix(f"{remote.shown(entry)}: ")
     except (http.client.HTTPException, ValueError):  # the message may hold the whole address
-        fault = "is no valid address, or the server gives no valid answer"
+        fault = "is not a valid address, or the server answers with something other than HTTP"
     except urllib.error.HTTPError as e:
         fault = f"the server answers {e.code}"
     except FileNotFoundError:

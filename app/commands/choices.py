@@ -51,5 +51,5 @@ def tables(incomplete: str) -> list[str]:
 
 
 def _names(file: str, pattern: str) -> list[str]:
-    """Find names in a file of the project; none if there is no such file."""
+    """Find names in a file of the project. Without the file, there are none."""
     return re.findall(pattern, path.read_text(), re.M) if (path := Path(file)).is_file() else []

@@ -74,7 +74,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_packed(folder_set, bucket,
         "https://host/s.png: holds a user name or a password",
         "nobody://x/n.png: cannot be read (Protocol not known: nobody)",
         "memory://bucket/p3.png: has more than 0.0 GB",
-        "https://ho st/b.png: is no valid address",
+        "https://ho st/b.png: is not a valid address",
     ):
         assert any(found.startswith(line) for found in packed.unread), line
 
