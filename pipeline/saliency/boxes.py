@@ -18,6 +18,8 @@ from pipeline.boxes.grabcut import Box, grabcut, inside
 from pipeline.core.arrays import VOID, Mask, UInt8
 from pipeline.core.errors import MissingFileError, UserError
 
+EXCLUDE = "exclude.txt"  # beside boxes.json: ids of further images to leave out
+
 
 @dataclass(frozen=True)
 class Boxed:
@@ -31,13 +33,14 @@ def read_boxes(root: Path, *, target_classes: Sequence[str]) -> tuple[list[Boxed
     """Read ROOT/boxes.json, in COCO format, for the images in ROOT/images.
 
     Images that show a target class are left out: this is the paper's non-Pascal rule. Images
-    without a box are left out, too.
+    without a box are left out, too. If all boxes have one class, as MSRA's have, its name says
+    nothing about target classes, so EXCLUDE must list their images.
 
     Returns:
         The images, and how many of them were left out because of a target class.
 
     Raises:
-        UserError: the file is missing or incomplete, or all images are left out.
+        UserError: the file or EXCLUDE is missing, the file is incomplete, or no image is left.
     """
     path = root / "boxes.json"
     if not path.exists():
@@ -55,7 +58,22 @@ def read_boxes(root: Path, *, target_classes: Sequence[str]) -> tuple[list[Boxed
             f"{path}: no image is left to train the saliency network on; "
             "add images with boxes and without target classes"
         )
+    if len({c for _, objects in images for c, _ in objects}) == 1:
+        require_exclude(root)
     return kept, len(targets)
+
+
+def require_exclude(root: Path) -> None:
+    """Check that ROOT/EXCLUDE exists: in this set, nothing else tells the target classes.
+
+    Raises:
+        UserError: it is missing.
+    """
+    if not (root / EXCLUDE).exists():
+        raise UserError(
+            f"{root / EXCLUDE}: not found, and this set does not name classes; list the ids of "
+            "images that show one of your classes, one per line, or make it empty if none does"
+        )
 
 
 def masks_from_boxes(

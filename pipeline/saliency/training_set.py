@@ -34,20 +34,21 @@ def read_training_set(
 ) -> tuple[list[boxes.Boxed], int]:
     """Read the images of `options.root`, without those that show a target class.
 
-    A box may name its class; a mask does not, and neither does a box of MSRA. So in both cases
-    ROOT/exclude.txt, if it exists, lists the ids of further images to leave out, one per line.
+    A box may name its class; a mask does not, and neither does a box of MSRA. ROOT/exclude.txt
+    lists the ids of images to leave out, one per line. Sets that do not name classes need it.
 
     Returns:
         The images, and how many of them were left out.
 
     Raises:
-        UserError: the files are not as expected, or no image is left.
+        UserError: the files are not as expected, exclude.txt is missing, or no image is left.
     """
+    exclude = options.root / boxes.EXCLUDE
     if options.train_set == "boxes":
         images, left_out = boxes.read_boxes(options.root, target_classes=target_classes)
     else:
         images, left_out = _read_masked(options.root), 0
-    exclude = options.root / "exclude.txt"
+        boxes.require_exclude(options.root)
     lines = read_text(exclude).splitlines() if exclude.exists() else []
     excluded = {line.strip() for line in lines}
     kept = [boxed for boxed in images if boxed.image.stem not in excluded]

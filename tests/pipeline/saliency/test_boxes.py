@@ -90,6 +90,7 @@ def test_target_classes_are_left_out_under_either_name(tmp_path):
 
 def test_a_box_is_at_least_a_pixel_wide_and_high(tmp_path):
     coco(tmp_path, ["zebra"], bbox=(2.6, 3.4, 0.3, 0.4))
+    (tmp_path / boxes.EXCLUDE).touch()
     assert boxes.read_boxes(tmp_path, target_classes=[])[0][0].boxes == ((3, 3, 1, 1),)
 
 

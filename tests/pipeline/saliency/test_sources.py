@@ -93,8 +93,10 @@ def test_mask_sets_leave_listed_images_out(tmp_path, net_options):
         mask = np.zeros((30, 40), np.uint8)
         mask[:, :10] = 255
         formats.write_grey(tmp_path / "masks" / f"{key}.png", mask / 255)
-    (tmp_path / "exclude.txt").write_text("b\n")
     options = net_options.model_copy(update={"train_set": "masks"})
+    with pytest.raises(UserError, match=r"exclude\.txt: not found, and this set does not name"):
+        training_set.read_training_set(options, target_classes=["dog"])
+    (tmp_path / "exclude.txt").write_text("b\n")
     kept, left_out = training_set.read_training_set(options, target_classes=["dog"])
     assert [b.image.stem for b in kept] == ["a", "c"] and left_out == 1
     label = training_set.first_label(kept[0], options)
@@ -132,6 +134,7 @@ LAYOUTS = {
 def test_each_known_layout_of_a_mask_set_is_read(tmp_path, net_options, folders):
     photo(tmp_path / folders[0] / "a.jpg")
     formats.write_grey(tmp_path / folders[1] / "a.png", np.ones((30, 40)))
+    (tmp_path / "exclude.txt").touch()
     options = net_options.model_copy(update={"train_set": "masks"})
     (one,), left_out = training_set.read_training_set(options, target_classes=[])
     assert one.image == tmp_path / folders[0] / "a.jpg" and left_out == 0
