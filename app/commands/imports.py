@@ -55,5 +55,5 @@ def masks(
         f"{done.with_void} hold void"
     )
     if output in (None, home):
-        out.print(f'\nNext:\n{COMMAND} run -S "segment.supervision=[guide,corrected]"')
+        out.print(f'\nNext:\n{COMMAND} run -S "segment.supervision=[corrected,guide]"')
     out.give({"output": str(output or home), **asdict(done)})

@@ -276,7 +276,7 @@ def test_the_command_says_what_it_did_and_what_to_type_next(layout, exported, tm
         f"left out: {masks.EMPTY}: 1 (Zoë 日本.png)",
         "3 masks in data/corrections; 0 replaced earlier ones; 0 hold void",
     ]
-    assert said[-1] == 'python cli.py run -S "segment.supervision=[guide,corrected]"'
+    assert said[-1] == 'python cli.py run -S "segment.supervision=[corrected,guide]"'
     assert len([*tmp_path.glob("data/corrections/*.png")]) == 3
     found = json.loads(here(*call, "--json", "-o", "other", "--keep-empty").stdout)
     assert (found["output"], found["count"], found["left_out"]) == ("other", 4, {})
