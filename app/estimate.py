@@ -79,7 +79,7 @@ def estimate(params: Params, photographs: Sequence[Photograph], *, root: Path) -
         "saliency": saliency_s * count,
         "training of the segmenter": segment_s * train * segment.train.epochs,
         "predictions": segment_s * count * _forward_passes(segment.predict, segment.train, middle),
-        "dense CRF": crf_s * (count + several),
+        "dense CRF": crf_s * (count + several / params.diffuse.shrink**2),
         "all else": STAGES * STAGE_S + count * IMAGE_S / cores,
     }
     return Estimate(parts_s, time.monotonic() - start, "" if saliency_s else "saliency")

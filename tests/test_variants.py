@@ -146,6 +146,7 @@ GUIDES = {
     "ignore": {"fuse": {"unlabelled": "ignore"}},
     "graph cut": {"fuse": {"seed_rule": "graph_cut"}},
     "unary neglog": {"diffuse": {"unary": "neglog"}},
+    "shrink": {"diffuse": {"shrink": 2}},
     "crf seed": {"diffuse": {"crf": "seed"}},
     "crf none": {"diffuse": {"crf": "none"}},
     "thresholds": {"fuse": {"seed_threshold": 0.5, "saliency_threshold": 0.2}},

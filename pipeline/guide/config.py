@@ -36,11 +36,15 @@ class Fuse(Frozen):
 
 
 class Diffuse(Frozen):
-    """The CRF inside contested components; `crf` is the name of a set in section `crf`."""
+    """The CRF inside contested components; `crf` is the name of a set in section `crf`.
+
+    `shrink` divides the sides of the image that the CRF sees, and all its widths in px. 1 is exact.
+    """
 
     blur_sigma_px: Positive
     unary: Literal["linear", "neglog"]
     crf: str
+    shrink: Annotated[int, Field(ge=1)]
 
 
 class Relabel(Frozen):

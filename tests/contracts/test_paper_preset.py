@@ -25,7 +25,7 @@ def paper():
         "fuse": {"rule": "seeds_only", "evidence": "component_scores", "seed_rule": "graph_cut",
                  "unlabelled": "ignore", "seed_threshold": 0.9, "saliency_threshold": 0.9,
                  "min_seed_area_px": 9, "min_saliency_fraction": 0.9},
-        "diffuse": {"blur_sigma_px": 9, "unary": "neglog", "crf": "none"},
+        "diffuse": {"blur_sigma_px": 9, "unary": "neglog", "crf": "none", "shrink": 2},
         "refine": {"crf": "none"},
         "segment": {"loss": "sec", "supervision": ["full"]},
         "crf": {"deeplab": {"iterations": 1, "bilateral_w": 9, "smooth_w": 9}},
@@ -64,6 +64,7 @@ def test_seeds_guide_labels_and_crf_are_those_of_the_release(paper):
     assert (fuse.seed_threshold, fuse.saliency_threshold) == (0.2, 0.5)
     assert (fuse.min_seed_area_px, fuse.min_saliency_fraction) == (25, 0.01)
     assert (diffuse.blur_sigma_px, diffuse.unary, diffuse.crf) == (10, "linear", "deeplab")
+    assert diffuse.shrink == 1
     crf = paper.crf[paper.refine.crf]
     assert (crf.iterations, crf.smooth_w, crf.smooth_sxy) == (10, 3, 3)
     assert (crf.bilateral_w, crf.bilateral_sxy, crf.bilateral_srgb) == (4, 121, 5)

@@ -148,27 +148,28 @@ def contested(name: str) -> tuple[UInt8, rules.Fused, Diffuse]:
     seeds[first[0] : first[0] + 3, first[1] : first[1] + 4] = 1
     seeds[second[0] : second[0] + 4, second[1] : second[1] + 5] = 2
     fused = rules.fuse(seeds, seeds < 9, rule_of("g2"), tags=(1, 2), rng=np.random.default_rng(0))
-    return image, fused, Diffuse(blur_sigma_px=sigma_px, unary="linear", crf=crf)
+    return image, fused, Diffuse(blur_sigma_px=sigma_px, unary="linear", crf=crf, shrink=1)
 
 
-def guide_labels(name: str, unary: str) -> UInt8:
-    """Compute the guide labels of `contested`."""
+def guide_labels(name: str, **changes: Any) -> UInt8:
+    """Compute the guide labels of `contested`, with these changes of section `diffuse`."""
     image, fused, options = contested(name)
-    options = options.model_copy(update={"unary": unary})
+    options = options.model_copy(update=changes)
     return diffusion.diffuse(image, fused, options, crf_cases.sets()[options.crf])
 
 
 def compute_guide() -> dict[str, Any]:
-    """Guide labels with both unaries, and those of a board with two contested components."""
+    """Guide labels with both unaries, shrunk ones, and a board with two contested components."""
     guides = {
-        name: {unary: guide_labels(name, unary) for unary in ("linear", "neglog")}
+        name: {unary: guide_labels(name, unary=unary) for unary in ("linear", "neglog")}
+        | {"shrunk": guide_labels(name, shrink=2)}
         for name in ("deeplab", "seed")
     }
     seeds, salient = np.zeros((12, 16), np.uint8), np.zeros((12, 16), bool)
     seeds[2, 2], seeds[2, 6], seeds[9, 3], seeds[9, 9], seeds[4, 14] = 1, 2, 3, 1, 2
     salient[1:5, 1:8] = salient[7:11, 2:11] = salient[:6, 13:15] = True
     fused = rules.fuse(seeds, salient, rule_of("g2"), tags=(1, 2, 3), rng=np.random.default_rng(0))
-    options = Diffuse(blur_sigma_px=2, unary="linear", crf="deeplab")
+    options = Diffuse(blur_sigma_px=2, unary="linear", crf="deeplab", shrink=1)
     image = pictures.two_tone()[0]
     guide = diffusion.diffuse(image, fused, options, crf_cases.sets()["deeplab"])
     return guides | {"two contested": {"fused": fused.label_HW, "guide": guide}}

@@ -89,6 +89,36 @@ def test_guide_labels_equal_mean_field_with_the_measured_lattice_kernel(name, un
     assert store.read("guide_labels")[name][unary] == store.plain(expected)
 
 
+@pytest.mark.parametrize("name", ["deeplab", "seed"])
+def test_shrunk_guide_labels_equal_mean_field_at_half_the_resolution(name):
+    """Blocks of 2x2 px become one pixel, and the widths in px are halved."""
+    image, fused, options = label_cases.contested(name)
+    crf = crf_cases.sets()[options.crf]
+    widths = {name: getattr(crf, name) / 2 for name in ("smooth_sxy", "bilateral_sxy")}
+    crf, sigma_px = crf.model_copy(update=widths), options.blur_sigma_px / 2
+    seeds = [halved(np.where(fused.seeds_HW == c, 0.999, 0.001)) for c in (1, 2)]
+    energy = -np.array([independent.blur(s, sigma_px) for s in seeds])
+    small = np.floor(halved(image) + 0.5).astype(np.uint8)
+    kernel = independent.lattice_kernel(small, crf)
+    marginals = independent.mean_field(energy, kernel, iterations=crf.iterations)
+    expected = np.array([doubled(m) for m in marginals]).argmax(axis=0).astype(np.uint8) + 1
+    assert store.read("guide_labels")[name]["shrunk"] == store.plain(expected)
+
+
+def halved(pixels):
+    """Average blocks of 2x2 px."""
+    height, width = pixels.shape[:2]
+    return pixels.reshape(height // 2, 2, width // 2, 2, -1).mean(axis=(1, 3)).squeeze()
+
+
+def doubled(map_hw):
+    """Enlarge a map twice: each new centre lies a quarter of a pixel beside an old one."""
+    height, width = map_hw.shape
+    rows, columns = (np.arange(2 * n) / 2 - 0.25 for n in (height, width))
+    wide = np.array([np.interp(columns, range(width), line) for line in map_hw])
+    return np.array([np.interp(rows, range(height), line) for line in wide.T]).T
+
+
 @pytest.mark.parametrize("rule, draws", [("component_random", 3), ("g0", 1)])
 def test_drawn_tags_depend_on_random_seed_and_id_alone(rule, draws):
     for random_seed, drawn in store.read("drawn_tags")[rule].items():

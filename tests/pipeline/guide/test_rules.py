@@ -214,8 +214,8 @@ def test_ignore_voids_what_the_cues_disagree_on():
     assert out.tolist() == [[0, VOID, VOID, 0, 0, VOID, 1, 1]]
 
 
-def how(sigma, unary="linear"):
-    return Diffuse(blur_sigma_px=sigma, unary=unary, crf="deeplab")
+def how(sigma, unary="linear", shrink=1):
+    return Diffuse(blur_sigma_px=sigma, unary=unary, crf="deeplab", shrink=shrink)
 
 
 def test_without_a_crf_each_pixel_takes_the_nearer_seed():
@@ -229,15 +229,15 @@ def test_without_a_crf_each_pixel_takes_the_nearer_seed():
         assert out[0].tolist() == [1] * 15 + [2] * 15
 
 
-@pytest.mark.parametrize("unary", ["linear", "neglog"])
-def test_diffuse_resolves_contested_by_the_nearer_seed_and_the_image(rng, unary):
+@pytest.mark.parametrize("unary, shrink", [("linear", 1), ("neglog", 1), ("linear", 2)])
+def test_diffuse_resolves_contested_by_the_nearer_seed_and_the_image(rng, unary, shrink):
     image = np.zeros((40, 60, 3), np.uint8)
     image[:, :30], image[:, 30:] = (200, 40, 40), (40, 40, 200)
     seed = np.zeros((40, 60), np.uint8)
     seed[18:22, 8:14], seed[18:22, 46:52] = 1, 4
     fused = fuse(seed, np.ones((40, 60)))
     assert (fused.label_HW == CONTESTED).all()
-    out = diffusion.diffuse(image, fused, how(10, unary), CRF)
+    out = diffusion.diffuse(image, fused, how(10, unary, shrink), CRF)
     assert (out[:, :30] == 1).mean() > 0.95 and (out[:, 30:] == 4).mean() > 0.95
     assert CONTESTED not in out
 
