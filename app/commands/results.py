@@ -78,7 +78,7 @@ def write_tables(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="T1 to T11, or boxes. Without a name, all except T10.",
+            help="T1 to T11, or boxes. Without a name, all except T10 and T11.",
             autocompletion=choices.tables,
         ),
     ] = None,
