@@ -29,16 +29,16 @@ STEPS = 24  # with fewer steps, most of the time would be the start of the loade
 IMAGES = {"efficientnet_lite0": 64, "resnet50": 24}
 
 
-def _trunk(classify: bool, name: str = "efficientnet_lite0") -> Trunk:
+def trunk(classify: bool, name: str = "efficientnet_lite0") -> Trunk:
     return backbones.build(name, output_stride=16, weights="none", classify=classify)
 
 
 def _classifier(name: str = "efficientnet_lite0") -> classifier.Classifier:
-    trunk, classes = _trunk(True, name), len(CLASSES)
-    return classifier.Classifier(trunk, classes=classes, hidden="none", pooling="gap", options={})
+    built, classes = trunk(True, name), len(CLASSES)
+    return classifier.Classifier(built, classes=classes, hidden="none", pooling="gap", options={})
 
 
-def _train(size_px: int, batch: int) -> Train:
+def train_params(size_px: int, batch: int) -> Train:
     changes = {"epochs": 1, "size_px": size_px, "batch": batch, "frozen_stages": 2}
     return Train.model_validate(BASE["seed"]["train"] | changes)
 
@@ -64,7 +64,7 @@ def _bare(net: torch.nn.Module, loss_of: fit.LossOf, train: Train, target: torch
 
 def training() -> list[Row]:
     """Compare an epoch of `fit`, with JPEG files, loader and checkpoint, to the bare steps."""
-    train = _train(320, 16)
+    train = train_params(320, 16)
     rows = []
     with project(train.batch * STEPS) as (layout, samples):
         tags = tag_vectors(samples, CLASSES)
@@ -79,7 +79,7 @@ def training() -> list[Row]:
         nets = {
             "classifier": (_classifier(), tag_loss, tags, torch.zeros(train.batch, len(CLASSES))),
             "segmenter": (
-                deeplab.DeepLab(_trunk(False), head="v3plus", outputs=6), mask_loss, masks,
+                deeplab.DeepLab(trunk(False), head="v3plus", outputs=6), mask_loss, masks,
                 torch.zeros(train.batch, 320, 320, dtype=torch.uint8),
             ),
         }  # fmt: skip
@@ -104,7 +104,7 @@ def training() -> list[Row]:
 def interleaved() -> list[Row]:
     """Compare a step through the dilated stages of EfficientNet-Lite0, interleaved and dilated."""
     image = torch.randn(16, 112, 20, 20).contiguous(memory_format=torch.channels_last)
-    ours, plain = _trunk(True).stages[-1], _trunk(True).stages[-1]
+    ours, plain = trunk(True).stages[-1], trunk(True).stages[-1]
     rewrite.interleave(ours)
     for layer in plain.modules():
         if isinstance(layer, Interleaved):
