@@ -1,6 +1,6 @@
 """The page in a real Chromium: no error, filter, slider, keyboard, 5,000 images, dark, phone.
 
-`pytest -m slow -s tests/pipeline/report/test_browser.py` prints the times that docs/page.md shows.
+`pytest -s tests/pipeline/report/test_browser.py` prints the times that docs/page.md shows.
 """
 
 import dataclasses
@@ -16,7 +16,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MANY = 5000
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PICTURES = "[...document.querySelectorAll('.cell img')].every(i => i.complete && i.naturalWidth)"
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
