@@ -1,7 +1,7 @@
 """`python -m benchmarks.engines`: what an engine takes before its first chunk, and for each chunk.
 
-The engines are `local` and `ray`, Ray on one node or two of one core each, all on this machine. The
-work does nothing, so that all the time is the engine's. Ray must be importable:
+The engines are `local` and `ray`, Ray on one, two or four nodes of one core each, all on this
+machine. The work does nothing, so that all the time is the engine's. Ray must be importable:
 
     make ray
     PYTHONPATH=$(echo .tools/ray/lib/python3*/site-packages) python -m benchmarks.engines
@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import machine
+from pipeline.core import engine, ray_cluster
 from pipeline.core.errors import UserError
 from pipeline.core.samples import Sample
 
 OUT = Path("data/benchmarks")
 SHARE = 0.02  # of a chunk's time that the engine may take
-CHUNK = 8  # images, as `engine` has them if there are many
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,18 @@ class Side:
     workers: int
     nodes: int = 0  # of the Ray cluster; 0: local
 
+    @property
+    def chunk(self) -> int:
+        """The images of a chunk, as the engine makes them if there are many."""
+        return ray_cluster.CHUNK if self.nodes else engine.Place.chunk
+
 
 SIDES = (
     Side("local, one process", 1),
     Side("local, two processes", 2),
     Side("Ray, one node", 1, nodes=1),
     Side("Ray, two nodes", 2, nodes=2),
+    Side("Ray, four nodes", 4, nodes=4),
 )
 
 
@@ -52,13 +58,11 @@ def nothing(_: Sample) -> None:
     """Stand in for the work of a stage."""
 
 
-def one(chunks: int) -> dict[str, float]:
+def one(images: int) -> dict[str, float]:
     """Run the engine that the environment names. Return the seconds of its parts."""
     start = time.perf_counter()
-    from pipeline.core import engine
-
     sample = Sample("a" * 12, Path("data/raw/a.jpg"), "train", ("cat", "dog"), 375, 500, "0" * 16)
-    results = engine.each(nothing, [sample] * (CHUNK * chunks), title="nothing")
+    results = engine.each(nothing, [sample] * images, title="nothing")
     next(results)
     first = time.perf_counter()
     list(results)
@@ -88,7 +92,7 @@ def run(side: Side, chunks: int) -> dict[str, float]:
     """Run one side in a process of its own."""
     with cluster(side.nodes) as env:
         workers = {"GUIDELABEL_WORKERS": str(side.workers), "RAY_USAGE_STATS_ENABLED": "0"}
-        command = [sys.executable, "-m", "benchmarks.engines", "--one", str(chunks)]
+        command = [sys.executable, "-m", "benchmarks.engines", "--one", str(chunks * side.chunk)]
         done = subprocess.run(
             command, env={**os.environ, **env, **workers}, stdout=subprocess.PIPE, check=True
         )
@@ -99,8 +103,8 @@ def row(side: Side, runs: Sequence[dict[str, float]], chunks: int) -> dict[str, 
     """Return the medians: seconds before the first chunk, and a worker's for each chunk."""
     each = statistics.median(r["rest"] for r in runs) / (chunks - 1) * side.workers
     start = statistics.median(r["start"] for r in runs)
-    return {"engine": side.name, "start_s": start, "chunk_ms": 1e3 * each,
-            "least_chunk_s": each / SHARE, "runs": list(runs)}  # fmt: skip
+    return {"engine": side.name, "start_s": start, "images": side.chunk, "chunk_ms": 1e3 * each,
+            "image_ms": 1e3 * each / SHARE / side.chunk, "runs": list(runs)}  # fmt: skip
 
 
 def measure(sides: Sequence[Side], *, chunks: int, repeats: int) -> dict[str, Any]:
@@ -117,19 +121,19 @@ def measure(sides: Sequence[Side], *, chunks: int, repeats: int) -> dict[str, An
 def markdown(results: dict[str, Any]) -> str:
     """Format the table of docs/benchmarks.md."""
     lines = [
-        "| engine | start of a stage, s | a chunk, ms | a chunk takes 50 times that, s |",
-        "|---|---:|---:|---:|",
+        "| engine | start of a stage, s | images a chunk | a chunk, ms | 50 times, ms an image |",
+        "|---|---:|---:|---:|---:|",
     ]
     for r in results["rows"]:
-        start, chunk, least = r["start_s"], r["chunk_ms"], r["least_chunk_s"]
-        lines.append(f"| {r['engine']} | {start:.2f} | {chunk:.2f} | {least:.3f} |")
+        numbers = f"{r['images']} | {r['chunk_ms']:.2f} | {r['image_ms']:.2f}"
+        lines.append(f"| {r['engine']} | {r['start_s']:.2f} | {numbers} |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Measure, print the table, and write data/benchmarks/engines.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--one", type=int, metavar="CHUNKS", help="run the engine once, here")
+    parser.add_argument("--one", type=int, metavar="IMAGES", help="run the engine once, here")
     parser.add_argument("--chunks", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()

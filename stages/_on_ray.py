@@ -7,14 +7,12 @@ There is a rank for each GPU, or one on each machine without GPUs. Options are t
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from pipeline.core import ray_cluster, runtime
 from pipeline.core.errors import UserError
 from stages import _ranks
-
-PORT = 29500  # where the torchruns meet, on the first machine
 
 
 def main(args: Sequence[str]) -> None:
@@ -22,18 +20,23 @@ def main(args: Sequence[str]) -> None:
     if "DVC_STAGE" in os.environ:
         runtime.watch_parent()
     machines = ray_cluster.machines(network=True, show_output=True)
-    meet = [f"--master-addr={machines[0].address}", f"--master-port={PORT}"]
-    works = []
-    for number, machine in enumerate(machines):
-        ranks = max(1, machine.gpus)
-        places = [f"--nproc-per-node={ranks}", f"--node-rank={number}"]
-        threads = os.environ.get("OMP_NUM_THREADS", str(max(1, machine.cores // ranks)))
-        settings = {k: v for k, v in os.environ.items() if k.startswith(("GUIDELABEL_", "DVC_"))}
-        settings["OMP_NUM_THREADS"] = threads
-        options = [f"--nnodes={len(machines)}", *meet, *places, *args]
-        works.append((machine, partial(_torchrun, options, os.getcwd(), settings)))
+    first, port = machines[0], ray_cluster.free_port(machines[0])
+    meet = [f"--nnodes={len(machines)}", f"--master-addr={first.address}", f"--master-port={port}"]
+    works = [
+        (machine, _work(machine, [*meet, f"--node-rank={number}", *args]))
+        for number, machine in enumerate(machines)
+    ]
     if failure := ray_cluster.at_once(works):
         sys.exit(failure)
+
+
+def _work(machine: ray_cluster.Machine, options: Sequence[str]) -> Callable[[], str]:
+    """Return what a machine does: torchrun with a rank for each GPU, which share the cores."""
+    ranks = max(1, machine.gpus)
+    settings = {k: v for k, v in os.environ.items() if k.startswith(("GUIDELABEL_", "DVC_"))}
+    threads = str(max(1, machine.cores // ranks))
+    settings["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", threads)
+    return partial(_torchrun, [f"--nproc-per-node={ranks}", *options], os.getcwd(), settings)
 
 
 def _torchrun(args: Sequence[str], folder: str, settings: Mapping[str, str]) -> str:

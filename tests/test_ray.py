@@ -1,8 +1,10 @@
 """Stages and a training on a Ray cluster of two nodes: the bytes of a local run."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -67,7 +69,10 @@ def kill_a_node_in_each_stage():
 
 
 def train_on_two_nodes():
-    """Train with a rank on each node. Then kill a rank while it waits, and see the other end."""
+    """Train with a rank on each node. Then kill a rank while it waits, and see the other end.
+
+    Torchrun's usual port is held meanwhile, as by another training.
+    """
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
@@ -75,6 +80,9 @@ def train_on_two_nodes():
     env = {**os.environ, "RAY_ADDRESS": cluster.address,
            "GUIDELABEL_LAUNCH": f"{sys.executable} -m stages._on_ray"}  # fmt: skip
     command = [sys.executable, "-m", "stages", "train_segment", "guide"]
+    usual_port = contextlib.ExitStack()
+    with contextlib.suppress(OSError):  # another program holds it
+        usual_port.enter_context(socket.create_server(("", 29500)))
     subprocess.run(command, env=env, check=True)
     Path("stages/train_seed.py").write_text(WAITS)
     done = subprocess.run([*command[:3], "train_seed"], env=env, stderr=subprocess.PIPE, text=True,
@@ -83,6 +91,7 @@ def train_on_two_nodes():
     last = done.stderr.splitlines()[-1]
     assert last == "error: rank 1 was killed by SIGKILL; the others were stopped"
     wait_for(lambda: not Path(f"/proc/{Path('pid-0').read_text()}").exists(), seconds=60)
+    usual_port.close()
     cluster.shutdown()
 
 

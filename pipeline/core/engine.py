@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pipeline.core import faults, ranks, runtime
@@ -58,7 +59,8 @@ class Place:
     start: Callable[[Work], Any]
     count: int
     gone: tuple[type[Exception], ...] = ()  # the errors that mean that a worker is dead
-    advice: str = ""  # what to do if workers are killed
+    advice: str = ""  # what to do if memory runs out, and so workers are killed
+    chunk: int = 8  # items of a chunk without a network, if there are many
 
 
 def run(work: Work, units: Sequence[Chunk], *, title: str, network: bool = False) -> Iterator[Any]:
@@ -77,7 +79,7 @@ def run(work: Work, units: Sequence[Chunk], *, title: str, network: bool = False
         return
     place = _place(network, len(units))
     # A network's chunk is larger, because each one starts the processes that load its images.
-    most = min(256, max(16, len(units) // 32)) if network else 8
+    most = min(256, max(16, len(units) // 32)) if network else place.chunk
     size = max(1, min(most, len(units) // (4 * place.count)))
     groups = [units[k : k + size] for k in range(0, len(units), size)]
     chunks = [[item for unit in group for item in unit] for group in groups]
@@ -164,7 +166,9 @@ class _Pool:
         """Return the number of the chunk that a worker has finished; None if it has not."""
         worker, number = self.busy.pop(future)
         if error := future.exception():
-            self._fail(worker, number, getattr(error, "cause", None) or error)
+            if isinstance(cause := getattr(error, "cause", None), Exception):  # Ray wraps it
+                cause.__cause__, error = error, cause  # the text of the wrapper is the traceback
+            self._fail(worker, number, error)
             return None
         self.idle.append(worker)
         self.failed[STARTING] = 0
@@ -189,15 +193,15 @@ def _explained(error: Exception, chunk: Chunk, place: Place) -> Exception:
     """Return the error of a chunk that failed twice: what happened, and to which images."""
     if isinstance(error, UserError):  # it names its file
         return error
-    gone = isinstance(error, place.gone)
-    if gone and not chunk:
+    if not chunk:
         reason = str(error).strip().rpartition("\n")[2]
         return UserError(
             f"no worker process starts: {reason}; perhaps memory ran out, or a machine lacks the "
             "project at the same path, or its packages"
         )
     killed = f"a worker process was killed twice, perhaps because memory ran out; {place.advice}"
-    line = killed if gone else faults.explain(error)
+    gone = isinstance(error, place.gone)
+    line = killed if gone else faults.explain(error, advice=place.advice)
     twice = f"failed twice: {_named(chunk)}"
     if line:
         return UserError(f"{line} ({twice})")
@@ -206,9 +210,10 @@ def _explained(error: Exception, chunk: Chunk, place: Place) -> Exception:
 
 
 def _named(chunk: Chunk) -> str:
-    """Name the images of a chunk. An item may be a tuple that holds one."""
+    """Name the images or files of a chunk. An item may be a tuple that holds one."""
     parts = [part for item in chunk for part in (item if isinstance(item, tuple) else (item,))]
-    return listing([part.id for part in parts if hasattr(part, "id")])
+    files = [part for part in parts if isinstance(part, Path)]
+    return listing([part.id for part in parts if hasattr(part, "id")] or files)
 
 
 def _place(network: bool, units: int) -> Place:

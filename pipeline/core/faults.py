@@ -21,8 +21,11 @@ NO_REASON = ("without exception set", "without setting an exception")  # message
 AGAIN = "run the same command again: finished work is kept"
 
 
-def explain(error: Exception) -> str:
-    """Say in one line what happened and what to do. Return "" if it is no fault of the machine."""
+def explain(error: Exception, *, advice: str = "") -> str:
+    """Say in one line what happened and what to do. Return "" if it is no fault of the machine.
+
+    `advice` is what to do if memory ran out. Without it, that is `less_memory()`.
+    """
     if full := next((e for e in causes(error) if _is_disk_full(e)), None):
         where = f"{full.filename}: " if full.filename else ""
         return f"{where}the disk is full ({full.strerror}); make room, then {AGAIN}"
@@ -32,16 +35,18 @@ def explain(error: Exception) -> str:
         return f"{named[0]}: the disk is full; make room, then {AGAIN}" if named else ""
     if isinstance(error, FileNotFoundError) and "usable temporary directory" in str(error):
         return f"no temporary file can be written; make room in /tmp or set TMPDIR, then {AGAIN}"
+    what = _memory_fault(error)
+    return what and f"{what}; {advice or less_memory()}"
+
+
+def _memory_fault(error: Exception) -> str:
+    """Say how memory ran out, or "" if it did not."""
     if "DataLoader worker" in str(error):
-        return (
-            "a process that loads images was killed, perhaps because memory ran out; "
-            f"{less_memory()}"
-        )
+        return "a process that loads images was killed, perhaps because memory ran out"
     if any(map(_is_no_memory, causes(error))):
-        return f"memory ran out; {less_memory()}"
+        return "memory ran out"
     no_reason = isinstance(error, SystemError) and any(part in str(error) for part in NO_REASON)
-    line = f"Python failed without a reason, perhaps because memory ran out; {less_memory()}"
-    return line if no_reason else ""
+    return "Python failed without a reason, perhaps because memory ran out" if no_reason else ""
 
 
 def less_memory() -> str:

@@ -1,5 +1,6 @@
 """Processes of this machine as workers of `engine`."""
 
+import traceback
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -19,6 +20,7 @@ class _Here:
         try:
             future.set_result(compute(self.work, chunk))
         except Exception as e:
+            traceback.clear_frames(e.__traceback__)  # the second try needs the memory they hold
             future.set_exception(e)
         return future
 

@@ -6,6 +6,8 @@ one here alone. All machines see the project at the same path.
 
 import functools
 import os
+import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -16,8 +18,14 @@ from pipeline.core import faults, runtime
 from pipeline.core.engine import Chunk, Place, Work, compute
 from pipeline.core.errors import UserError
 
-FEWER = f"start Ray with a lower --num-cpus or --num-gpus, then {faults.AGAIN}"
+FEWER = (
+    "start Ray with a lower --num-cpus or --num-gpus, or lower batch or size_px in params.yaml, "
+    f"then {faults.AGAIN}"
+)
 NET_CORES = 16  # of an actor that runs a network without a GPU; more would gain little
+CHUNK = 64  # images without a network; a chunk takes Ray longer than a pool of processes
+PATIENCE_S = 5  # until a machine must answer
+TRIES = 2  # of Ray to reach a cluster; its 20 take a quarter of an hour
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,9 @@ def place(network: bool) -> Place:
     cores = _cores(on, gpu=gpu) if network else 1
     count = sum(m.gpus if gpu else m.cores // cores for m in on)
     options = {"num_cpus": cores, "num_gpus": int(gpu)}
-    gone = (_ray().exceptions.RayError,)
-    return Place(functools.partial(_Worker, options=options), max(1, count), gone, FEWER)
+    errors = _ray().exceptions
+    gone = (errors.RayActorError, errors.OutOfMemoryError, errors.ObjectLostError)
+    return Place(functools.partial(_Worker, options=options), max(1, count), gone, FEWER, CHUNK)
 
 
 def machines(*, network: bool, show_output: bool = False) -> list[Machine]:
@@ -98,26 +107,51 @@ def at_once(works: Sequence[tuple[Machine, Callable[[], str]]]) -> str:
 
     Return what went wrong, as the first of them says it. The others end when this process does.
     """
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    ray, running = _ray(), []
-    call = ray.remote(_call)
-    for machine, work in works:
-        here = NodeAffinitySchedulingStrategy(machine.id, soft=False)
-        options = {"num_cpus": machine.cores, "num_gpus": machine.gpus, "max_retries": 0}
-        running.append(call.options(**options, scheduling_strategy=here).remote(work))
+    ray = _ray()
+    running = {
+        _start(work, machine, num_cpus=machine.cores, num_gpus=machine.gpus): machine
+        for machine, work in works
+    }
     while running:
-        done, running = ray.wait(running)
+        done, _ = ray.wait(list(running))
+        machine = running.pop(done[0])
         try:
             failure = ray.get(done[0])
+        except ray.exceptions.RayTaskError as e:  # its text is a traceback
+            failure = f"error: {machine.address}: {_lines(e)[-1]}"
         except ray.exceptions.RayError as e:
-            failure = f"error: a process or a machine is gone: {str(e).splitlines()[0]}"
+            failure = f"error: {machine.address}: a process or the machine is gone: {_lines(e)[0]}"
         if failure:
             return failure
     return ""
 
 
-def _call(work: Callable[[], str]) -> str:
+def _lines(error: Exception) -> list[str]:
+    return str(error).strip().splitlines() or ["no reason is given"]
+
+
+def free_port(machine: Machine) -> int:
+    """Return a port that nobody uses on a machine."""
+    port: int = _ray().get(_start(_free_port, machine, num_cpus=0))
+    return port
+
+
+def _free_port() -> int:
+    with socket.create_server(("", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _start(work: Callable[[], Any], machine: Machine, **options: int) -> Any:
+    """Call a function on a machine. Return what Ray knows the call by."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(machine.id, soft=False)
+    call = _ray().remote(_call).options(max_retries=0, scheduling_strategy=here, **options)
+    return call.remote(work)
+
+
+def _call(work: Callable[[], Any]) -> Any:
     return work()
 
 
@@ -142,6 +176,7 @@ def _connected(*, show_output: bool = False) -> ModuleType:
         UserError: Ray is not installed, or the cluster does not answer.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would send them to a server
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", str(TRIES))
     try:
         ray = _ray()
     except ModuleNotFoundError as e:
@@ -150,14 +185,48 @@ def _connected(*, show_output: bool = False) -> ModuleType:
             "unset GUIDELABEL_ENGINE"
         ) from e
     if not ray.is_initialized():
-        try:
-            ray.init(include_dashboard=False, log_to_driver=show_output, logging_level="ERROR")
-        except (ConnectionError, ValueError) as e:  # the second one: it is no address
-            address = os.environ.get("RAY_ADDRESS", "")
-            raise UserError(
-                f"RAY_ADDRESS={address}: no Ray cluster answers; correct it, or start Ray there"
-            ) from e
+        _join(ray, os.environ.get("RAY_ADDRESS", ""), show_output=show_output)
     return ray
+
+
+def _join(ray: ModuleType, address: str, *, show_output: bool) -> None:
+    """Connect Ray to the cluster at an address, or as it does without one.
+
+    Raises:
+        UserError: nobody answers there, or the cluster refuses us, such as for another version.
+    """
+    try:
+        _knock(address)
+        ray.init(include_dashboard=False, log_to_driver=show_output, logging_level="ERROR")
+    except (ConnectionError, ValueError) as e:  # Ray raises ValueError for what is no address
+        reason = str(e).partition(". ")[0]
+        if address:
+            raise UserError(
+                f"RAY_ADDRESS={address}: no Ray cluster answers ({reason}); correct it, or start "
+                "Ray there and on this machine"
+            ) from e
+        raise UserError(
+            f"the Ray of this machine does not answer ({reason}); run `ray stop`, or set "
+            "RAY_ADDRESS to a cluster"
+        ) from e
+    except RuntimeError as e:
+        raise UserError(f"Ray refuses to start: {' '.join(str(e).split())}") from e
+
+
+def _knock(address: str) -> None:
+    """Open a connection to HOST:PORT, because Ray would try for minutes.
+
+    Other addresses, such as `auto` and `local`, are left to Ray.
+
+    Raises:
+        ConnectionError: nobody answers within PATIENCE_S.
+    """
+    if match := re.fullmatch(r"(?:ray://)?(.+):(\d+)", address):
+        host, port = match[1].strip("[]"), int(match[2])
+        try:
+            socket.create_connection((host, port), timeout=PATIENCE_S).close()
+        except OSError as e:
+            raise ConnectionError(e.strerror or str(e)) from e
 
 
 def _ray() -> ModuleType:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import weakref
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -110,6 +111,23 @@ def test_a_killed_worker_costs_one_chunk(tmp_path, monkeypatch):
         run(tmp_path, bad=11, times=3, fail=killed)
 
 
+class Hoards:
+    """Fails at first. It holds much memory when it does."""
+
+    def __init__(self):
+        self.held = []
+
+    def __call__(self, chunk):
+        assert [ref() for ref in self.held] in ([], [None])
+        much = Squares.__new__(Squares)  # stands in for an array
+        self.held.append(weakref.ref(much))
+        return 1 / (len(self.held) - 1)
+
+
+def test_a_chunk_that_fails_gives_its_memory_back_before_the_second_try():
+    assert list(engine.run(engine.Once(Hoards), [items(1)], title="test", network=True)) == [1]
+
+
 def refuse():
     raise UserError("a.jpg: is no image; replace it")
 
@@ -147,7 +165,7 @@ class Mortal:
         future = Future()
         try:
             future.set_result(engine.compute(self.work, chunk))
-        except ArithmeticError as e:
+        except (ArithmeticError, MemoryError, WrappedError) as e:
             future.set_exception(e)
         return future
 
@@ -159,10 +177,10 @@ class Mortal:
 def mortal(monkeypatch):
     """Return a function that sets workers which die as it says, and returns them."""
 
-    def use(count=2, die=lambda number, ids: False):
+    def use(count=2, die=lambda number, ids: False, chunk=8):
         workers = []
         place = engine.Place(
-            lambda work: Mortal(work, workers, die), count, (ConnectionError,), "add memory"
+            lambda work: Mortal(work, workers, die), count, (ConnectionError,), "add memory", chunk
         )
         monkeypatch.setattr(engine, "_place", lambda network, units: place)
         return workers
@@ -177,6 +195,53 @@ def test_a_worker_that_died_after_its_last_chunk_costs_one_attempt(tmp_path, mor
     mortal(die=lambda number, ids: ids != [])
     with pytest.raises(UserError, match=r"^a worker process was killed twice, .*; add memory \("):
         run(tmp_path)
+
+
+def test_memory_that_runs_out_is_answered_by_the_advice_of_the_place(tmp_path, mortal):
+    """On a cluster, GUIDELABEL_WORKERS does not say how many processes there are."""
+    mortal()
+    with pytest.raises(UserError, match=r"^memory ran out; add memory \(failed twice: .*\b11\b"):
+        run(tmp_path, bad=11, times=2, fail=no_memory)
+
+
+@pytest.mark.parametrize("chunk", [8, 64])
+def test_a_place_says_how_large_a_chunk_is_where_there_are_many_items(mortal, chunk):
+    """Four chunks for each worker at least, so that none waits long for the last one."""
+    mortal(chunk=chunk)
+    for count, size in ((3000, chunk), (40, 5), (3, 1)):
+        units = [[i] for i in items(count)]
+        sizes = list(engine.run(engine.Once(lambda: len), units, title="test"))
+        assert max(sizes) == sizes[0] == size and sum(sizes) == count
+
+
+class WrappedError(Exception):
+    """What Ray makes of an error: its text is the traceback."""
+
+    def __init__(self, cause):
+        super().__init__("Traceback of the worker")
+        self.cause = cause
+
+
+def wrapped():
+    raise WrappedError(ZeroDivisionError("division by zero"))
+
+
+def test_a_bug_in_another_machine_shows_its_traceback(tmp_path, mortal):
+    mortal()
+    with pytest.raises(ZeroDivisionError, match=r"^division by zero") as end:
+        run(tmp_path, bad=11, times=2, fail=wrapped)
+    assert str(end.value.__cause__) == "Traceback of the worker"
+    assert end.value.__notes__[0].startswith("failed twice: ")
+
+
+def broken(path):
+    raise LookupError(path)
+
+
+def test_a_chunk_of_files_is_named_by_them(workers):
+    with pytest.raises(LookupError) as end:
+        list(engine.each(broken, [("image", Path("a/b.jpg"))], title="test"))
+    assert end.value.__notes__ == ["failed twice: a/b.jpg"]
 
 
 def test_another_worker_computes_a_chunk_that_failed(tmp_path, mortal):
@@ -230,52 +295,6 @@ def test_ray_that_is_not_installed_is_one_line(monkeypatch):
     monkeypatch.setenv("GUIDELABEL_ENGINE", "ray")
     with pytest.raises(UserError, match=r"Ray is not installed; run `pip install"):
         list(engine.each(str, [1], title="test"))
-
-
-def cluster(*nodes):
-    """Stand in for Ray, connected to a cluster of `nodes`."""
-    listed = [
-        {"Alive": True, "Resources": n, "NodeID": "", "NodeManagerAddress": ""} for n in nodes
-    ]
-    listed += [{"Alive": False}]
-    return SimpleNamespace(
-        is_initialized=lambda: True,
-        nodes=lambda: listed,
-        exceptions=SimpleNamespace(RayError=RuntimeError),
-    )
-
-
-@pytest.mark.parametrize("nodes, network, workers, count, cores, gpus", [
-    ([{"CPU": 64.0, "GPU": 8.0}, {"CPU": 16.0, "GPU": 2.0}], True, "", 10, 8, 1),
-    ([{"CPU": 64.0, "GPU": 8.0}, {"CPU": 16.0}], True, "4", 8, 4, 1),
-    ([{"CPU": 64.0, "GPU": 8.0}, {"CPU": 16.0}], False, "", 80, 1, 0),
-    ([{"CPU": 64.0}, {"CPU": 40.0}], True, "", 6, 16, 0),
-    ([{"CPU": 64.0}, {"CPU": 2.0}, {"memory": 1.0}], True, "", 33, 2, 0),
-    ([{"CPU": 2.0}, {"CPU": 2.0}], True, "1", 4, 1, 0),
-])  # fmt: skip
-def test_an_actor_gets_a_gpu_or_cores(monkeypatch, nodes, network, workers, count, cores, gpus):
-    monkeypatch.setattr(ray_cluster, "_ray", lambda: cluster(*nodes))
-    monkeypatch.setenv("GUIDELABEL_WORKERS", workers)
-    place = ray_cluster.place(network)
-    options = place.start.keywords["options"]
-    assert (place.count, options) == (count, {"num_cpus": cores, "num_gpus": gpus})
-
-
-def test_an_address_without_a_cluster_is_one_line(monkeypatch):
-    def init(**_):
-        raise ValueError("Invalid address format: foo")
-
-    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
-    monkeypatch.setattr(ray_cluster, "_ray", lambda: ray)
-    monkeypatch.setenv("RAY_ADDRESS", "foo")
-    with pytest.raises(UserError, match=r"^RAY_ADDRESS=foo: no Ray cluster answers; correct it"):
-        ray_cluster.machines(network=False)
-
-
-def test_a_cluster_without_cores_is_one_line(monkeypatch):
-    monkeypatch.setattr(ray_cluster, "_ray", lambda: cluster({"memory": 1.0}))
-    with pytest.raises(UserError, match=r"^no machine of the Ray cluster has cores; start one"):
-        ray_cluster.place(network=True)
 
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda p: p.stem)
