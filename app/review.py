@@ -31,6 +31,8 @@ class Ranked:
 def rank(layout: Layout, params: Params, *, split: str = "") -> list[Ranked]:
     """Rank the images of the last run, the one most worth a look first.
 
+    Images with a mask in `brought.corrections` are left out: a person has looked at them.
+
     Args:
         layout: the project's paths.
         params: which saliency, threshold and segmenter the chain used.
@@ -42,6 +44,8 @@ def rank(layout: Layout, params: Params, *, split: str = "") -> list[Ranked]:
     samples = [s for s in read_samples(layout.samples) if s.split in (split or s.split)]
     if not samples:
         raise UserError(f"no image of split '{split}'; choose train or val")
+    corrections = params.brought.corrections
+    samples = [s for s in samples if not (corrections / f"{s.id}.png").exists()]
     if not shards.ids(layout.labels("guide")):
         raise UserError(f"{layout.labels('guide')}: holds no guide labels; {RUN}")
     classes = 1 + len(formats.read_json(layout.classes))

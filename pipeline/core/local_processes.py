@@ -20,7 +20,8 @@ class _Here:
         try:
             future.set_result(compute(self.work, chunk))
         except Exception as e:
-            traceback.clear_frames(e.__traceback__)  # the second try needs the memory they hold
+            for error in faults.causes(e):  # the second try needs the memory that they hold
+                traceback.clear_frames(error.__traceback__)
             future.set_exception(e)
         return future
 

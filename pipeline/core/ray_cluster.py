@@ -24,8 +24,12 @@ FEWER = (
 )
 NET_CORES = 16  # of an actor that runs a network without a GPU; more would gain little
 CHUNK = 64  # images without a network; a chunk takes Ray longer than a pool of processes
+GONE = (  # Ray's errors that mean that an actor or its machine is dead
+    "RayActorError", "OutOfMemoryError", "ObjectLostError", "NodeDiedError",
+    "LocalRayletDiedError", "ObjectStoreFullError",
+)  # fmt: skip
 PATIENCE_S = 5  # until a machine must answer
-TRIES = 2  # of Ray to reach a cluster; its 20 take a quarter of an hour
+TRIES = 4  # of Ray to reach a cluster; its 20 take a quarter of an hour
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def place(network: bool) -> Place:
     count = sum(m.gpus if gpu else m.cores // cores for m in on)
     options = {"num_cpus": cores, "num_gpus": int(gpu)}
     errors = _ray().exceptions
-    gone = (errors.RayActorError, errors.OutOfMemoryError, errors.ObjectLostError)
+    gone = tuple(getattr(errors, name) for name in GONE)
     return Place(functools.partial(_Worker, options=options), max(1, count), gone, FEWER, CHUNK)
 
 
@@ -131,8 +135,16 @@ def _lines(error: Exception) -> list[str]:
 
 
 def free_port(machine: Machine) -> int:
-    """Return a port that nobody uses on a machine."""
-    port: int = _ray().get(_start(_free_port, machine, num_cpus=0))
+    """Return a port that nobody uses on a machine.
+
+    Raises:
+        UserError: the machine is gone.
+    """
+    ray = _ray()
+    try:
+        port: int = ray.get(_start(_free_port, machine, num_cpus=0))
+    except ray.exceptions.RayError as e:
+        raise UserError(f"{machine.address}: the machine is gone: {_lines(e)[0]}") from e
     return port
 
 

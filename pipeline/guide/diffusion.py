@@ -55,7 +55,8 @@ def diffuse(image_HW3: UInt8, fused: Fused, options: Diffuse, crf: Crf) -> UInt8
 
 def _marginals(image_HW3: UInt8, seeds: Sequence[Mask], options: Diffuse, crf: Crf) -> Float:
     """Compute the marginals (K, H, W) of the CRF over classes with these seeds (H, W)."""
-    factor, (height, width) = options.shrink, image_HW3.shape[:2]
+    height, width = image_HW3.shape[:2]
+    factor = options.shrink if crf.iterations else 1  # without a CRF, the unary decides
     maps = np.stack([_blurred(s, options.blur_sigma_px, shrink=factor) for s in seeds])
     energy = -maps if options.unary == "linear" else -np.log(maps)
     widths = {name: getattr(crf, name) / factor for name in ("smooth_sxy", "bilateral_sxy")}

@@ -33,7 +33,7 @@ def read_boxes(root: Path, *, target_classes: Sequence[str]) -> tuple[list[Boxed
     """Read ROOT/boxes.json, in COCO format, for the images in ROOT/images.
 
     Images that show a target class are left out: this is the paper's non-Pascal rule. Images
-    without a box are left out, too. If all boxes have one class, as MSRA's have, its name says
+    without a box are left out, too. If all boxes have one class, as MSRA's have, its name may say
     nothing about target classes, so EXCLUDE must list their images.
 
     Returns:
@@ -71,8 +71,8 @@ def require_exclude(root: Path) -> None:
     """
     if not (root / EXCLUDE).exists():
         raise UserError(
-            f"{root / EXCLUDE}: not found, and this set does not name classes; list the ids of "
-            "images that show one of your classes, one per line, or make it empty if none does"
+            f"{root / EXCLUDE}: not found, and this set does not tell classes apart; list the ids "
+            "of images that show one of your classes, one per line, or make it empty if none does"
         )
 
 

@@ -33,7 +33,7 @@ def root(tmp_path):
 def test_a_box_surrounds_what_at_least_half_of_the_users_marked(root):
     """The third user marked the whole image, so what either of the others marked has two votes."""
     said = msra.convert([root / "users.txt"], root)
-    with pytest.raises(UserError, match=r"exclude\.txt: not found, and this set does not name"):
+    with pytest.raises(UserError, match=r"exclude\.txt: not found, and this set does not tell"):
         read_boxes(root, target_classes=["dog"])
     (root / "exclude.txt").touch()
     (boxed,), left_out = read_boxes(root, target_classes=["dog"])

@@ -1,6 +1,7 @@
 """The ranking of a finished run, and the tasks made from it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +105,9 @@ def test_before_a_run_the_error_says_what_to_do(copy, folder_params, monkeypatch
     copy.stages("prepare")
     done = copy.here("cli.py", "review", check=False)
     assert done.returncode == 1 and "holds no guide labels; run `python cli.py run`" in done.stderr
+
+
+def test_images_that_a_person_has_corrected_are_left_out(run):
+    first = ranked()[0].sample.id
+    formats.write_label(Path(f"data/corrections/{first}.png"), np.zeros((4, 4), np.uint8))
+    assert first not in [r.sample.id for r in ranked()] and len(ranked()) == 3

@@ -121,7 +121,10 @@ class Hoards:
         assert [ref() for ref in self.held] in ([], [None])
         much = Squares.__new__(Squares)  # stands in for an array
         self.held.append(weakref.ref(much))
-        return 1 / (len(self.held) - 1)
+        try:
+            return 1 / (len(self.held) - 1)
+        except ZeroDivisionError as e:
+            raise RuntimeError("chained") from e
 
 
 def test_a_chunk_that_fails_gives_its_memory_back_before_the_second_try():

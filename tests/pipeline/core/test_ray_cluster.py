@@ -20,9 +20,7 @@ def cluster(*nodes):
     return SimpleNamespace(
         is_initialized=lambda: True,
         nodes=lambda: listed,
-        exceptions=SimpleNamespace(
-            RayActorError=RuntimeError, OutOfMemoryError=RuntimeError, ObjectLostError=RuntimeError
-        ),
+        exceptions=SimpleNamespace(**{n: type(n, (Exception,), {}) for n in ray_cluster.GONE}),
     )
 
 

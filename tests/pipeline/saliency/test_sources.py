@@ -94,7 +94,7 @@ def test_mask_sets_leave_listed_images_out(tmp_path, net_options):
         mask[:, :10] = 255
         formats.write_grey(tmp_path / "masks" / f"{key}.png", mask / 255)
     options = net_options.model_copy(update={"train_set": "masks"})
-    with pytest.raises(UserError, match=r"exclude\.txt: not found, and this set does not name"):
+    with pytest.raises(UserError, match=r"exclude\.txt: not found, and this set does not tell"):
         training_set.read_training_set(options, target_classes=["dog"])
     (tmp_path / "exclude.txt").write_text("b\n")
     kept, left_out = training_set.read_training_set(options, target_classes=["dog"])
