@@ -39,13 +39,15 @@ def rank(layout: Layout, params: Params, *, split: str = "") -> list[Ranked]:
         split: train or val; both if it is empty.
 
     Raises:
-        UserError: the chain has not run, or there is no image of this split.
+        UserError: the chain has not run, or there is no image of this split without a correction.
     """
     samples = [s for s in read_samples(layout.samples) if s.split in (split or s.split)]
     if not samples:
         raise UserError(f"no image of split '{split}'; choose train or val")
     corrections = params.brought.corrections
     samples = [s for s in samples if not (corrections / f"{s.id}.png").exists()]
+    if not samples:
+        raise UserError(f"every image has a mask in {corrections}; nothing is left to review")
     if not shards.ids(layout.labels("guide")):
         raise UserError(f"{layout.labels('guide')}: holds no guide labels; {RUN}")
     classes = 1 + len(formats.read_json(layout.classes))

@@ -108,6 +108,10 @@ def test_before_a_run_the_error_says_what_to_do(copy, folder_params, monkeypatch
 
 
 def test_images_that_a_person_has_corrected_are_left_out(run):
-    first = ranked()[0].sample.id
-    formats.write_label(Path(f"data/corrections/{first}.png"), np.zeros((4, 4), np.uint8))
-    assert first not in [r.sample.id for r in ranked()] and len(ranked()) == 3
+    ids = [r.sample.id for r in ranked()]
+    formats.write_label(Path(f"data/corrections/{ids[0]}.png"), np.zeros((4, 4), np.uint8))
+    assert ids[0] not in [r.sample.id for r in ranked()] and len(ranked()) == len(ids) - 1
+    for key in ids:
+        formats.write_label(Path(f"data/corrections/{key}.png"), np.zeros((4, 4), np.uint8))
+    with pytest.raises(UserError, match="every image has a mask in data/corrections"):
+        ranked()
