@@ -39,7 +39,7 @@ def rank(layout: Layout, params: Params, *, split: str = "") -> list[Ranked]:
         split: train or val; both if it is empty.
 
     Raises:
-        UserError: the chain has not run, or there is no image of this split without a correction.
+        UserError: the chain has not run, no image has this split, or all of them are corrected.
     """
     samples = [s for s in read_samples(layout.samples) if s.split in (split or s.split)]
     if not samples:

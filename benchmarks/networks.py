@@ -1,5 +1,6 @@
 """Training steps and class maps, against the bare networks and other ways to compute the same."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -43,8 +44,10 @@ def train_params(size_px: int, batch: int) -> Train:
     return Train.model_validate(BASE["seed"]["train"] | changes)
 
 
-def _bare(net: torch.nn.Module, loss_of: fit.LossOf, train: Train, target: torch.Tensor) -> int:
-    """Train STEPS steps on one batch in memory: forward pass, backward pass, optimiser."""
+def bare_step(
+    net: torch.nn.Module, loss_of: fit.LossOf, train: Train, target: torch.Tensor
+) -> Callable[[], None]:
+    """Return a training step on one batch in memory: forward pass, backward pass, optimiser."""
     device = runtime.device()
     net.trunk.freeze(train.frozen_stages)
     net.to(device).to(memory_format=torch.channels_last).train()
@@ -52,14 +55,29 @@ def _bare(net: torch.nn.Module, loss_of: fit.LossOf, train: Train, target: torch
     image = torch.randint(0, 255, (train.batch, 3, train.size_px, train.size_px), dtype=torch.uint8)
     image = image.to(device).contiguous(memory_format=torch.channels_last)
     target = target.to(device)
-    for _ in range(STEPS):
+
+    def step() -> None:
         with runtime.autocast(device):
             loss = loss_of(net, image, target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         loss.item()
+
+    return step
+
+
+def _bare(net: torch.nn.Module, loss_of: fit.LossOf, train: Train, target: torch.Tensor) -> int:
+    """Train STEPS such steps."""
+    step = bare_step(net, loss_of, train, target)
+    for _ in range(STEPS):
+        step()
     return STEPS * train.batch
+
+
+def mask_loss(net: torch.nn.Module, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the segmenter's loss at stride 4."""
+    return deeplab.pixel_loss(net(image), target, stride=4)
 
 
 def training() -> list[Row]:
@@ -72,9 +90,6 @@ def training() -> list[Row]:
 
         def tag_loss(net, image, target):
             return classifier.sigmoid(net.scores(image), target)
-
-        def mask_loss(net, image, target):
-            return deeplab.pixel_loss(net(image), target, stride=4)
 
         nets = {
             "classifier": (_classifier(), tag_loss, tags, torch.zeros(train.batch, len(CLASSES))),

@@ -15,11 +15,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.measure import machine
-from benchmarks.networks import train_params, trunk
+from benchmarks.networks import bare_step, mask_loss, train_params, trunk
 from pipeline.core import runtime
 from pipeline.core.config import Train
-from pipeline.segment.deeplab import DeepLab, pixel_loss
-from pipeline.training import optim
+from pipeline.segment.deeplab import DeepLab
 
 STEPS = 2  # the profiler's own memory slows down more of them
 SIDE = 2048  # of the matrices
@@ -43,7 +42,9 @@ FORWARD, BACKWARD = "mkldnn_convolution", "convolution_backward"
 def main() -> None:
     """Print the table, and the machine."""
     net, train = DeepLab(trunk(False), head="v3plus", outputs=6), train_params(320, 16)
-    step, peaks = make_step(net, train), [matrix_speed()]
+    label = torch.zeros(train.batch, train.size_px, train.size_px, dtype=torch.uint8)
+    runtime.keep_memory()
+    step, before = bare_step(net, mask_loss, train, label), matrix_speed()
     for _ in range(2):
         step()
     plain_s = seconds(step)
@@ -52,7 +53,7 @@ def main() -> None:
     times: Counter[str] = Counter()
     for event in profiled.key_averages(group_by_input_shape=True):
         times[kind_of(event.key, event.input_shapes)] += event.self_cpu_time_total / 1e6 / STEPS
-    peak, products = max(*peaks, matrix_speed()), multiplications(net, train)
+    peak, products = max(before, matrix_speed()), multiplications(net, train)
     print("| kind | share of the step | share of a matrix product's speed |\n|---|---:|---:|")
     for kind, used in times.most_common():
         share = f"{products[kind] / used / peak:.0%}" if products[kind] else ""
@@ -104,26 +105,6 @@ def multiplications(net: nn.Module, train: Train) -> Counter[str]:
     for hook in hooks:
         hook.remove()
     return counts
-
-
-def make_step(net: nn.Module, train: Train) -> Callable[[], None]:
-    """Return a training step on a batch in memory, with the network as `fit` has it."""
-    net.trunk.freeze(train.frozen_stages)
-    net.to(memory_format=torch.channels_last).train()
-    optimizer, size_px = optim.optimizer_for(net, train), train.size_px
-    image = torch.randint(0, 255, (train.batch, 3, size_px, size_px), dtype=torch.uint8)
-    image = image.contiguous(memory_format=torch.channels_last)
-    label = torch.zeros(train.batch, size_px, size_px, dtype=torch.uint8)
-    runtime.keep_memory()
-
-    def step() -> None:
-        with runtime.autocast(image.device):
-            loss = pixel_loss(net(image), label, stride=4)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-
-    return step
 
 
 def matrix_speed() -> float:
