@@ -16,6 +16,7 @@ from pipeline.core.layout import Layout
 from pipeline.dataset import sources
 from pipeline.params import Params, load_params
 from pipeline.saliency.config import SaliencyNet
+from pipeline.saliency.training_set import read_training_set
 
 NAMED_WEIGHTS = ("imagenet", "none", "pretext")  # others are paths
 FEW_STEPS = 150  # a training with fewer steps learns little
@@ -132,11 +133,14 @@ def _saliency(layout: Layout) -> str:
     params = load_params(layout.params)
     name, option = params.saliency.source, params.saliency.option()
     needed = {"root": getattr(option, "root", None), "file": getattr(option, "file", None)}
+    if needed["root"] == layout.shapes_boxed and params.data.root == layout.shapes:
+        return name  # the chain generates it
     for field, path in needed.items():
-        generated = path == layout.shapes_boxed and params.data.root == layout.shapes
-        if path is not None and not path.exists() and not generated:
+        if path is not None and not path.exists():
             hint = f", or run `{COMMAND} fetch u2netp`" if name == "onnx" else ""
             raise UserError(f"{path}: not found; correct saliency.options.{name}.{field}{hint}")
+    if isinstance(option, SaliencyNet):
+        read_training_set(option, target_classes=params.data.classes)
     inputs.require_maps(layout, params)
     return name
 

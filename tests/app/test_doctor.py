@@ -119,6 +119,22 @@ def test_missing_saliency_maps_are_counted_before_anything_runs(layout, folder_p
     doctor.require_inputs(layout)
 
 
+def test_a_saliency_set_without_classes_needs_exclude_txt_before_anything_runs(
+    layout, folder_params, tmp_path
+):
+    root = tmp_path / "saliency_set"
+    for folder in ("images", "masks"):
+        formats.write_grey(root / folder / "a.png", np.zeros((30, 40)))
+    net = folder_params["saliency"]["options"]["net"]
+    folder_params["saliency"]["source"] = "net"
+    net |= {"train_set": "masks", "root": str(root)}
+    write_params(layout, folder_params)
+    with pytest.raises(UserError, match=r"exclude\.txt: not found, .* tell classes apart"):
+        doctor.require_inputs(layout)
+    (root / "exclude.txt").touch()
+    doctor.require_inputs(layout)
+
+
 @pytest.mark.parametrize("section, name, hint", [
     ("seed", "vgg61", r"did you mean vgg16\?"), ("segment", "resnet-50", "resnet50"),
 ])  # fmt: skip
