@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pipeline.core import formats
+from pipeline.core import formats, runtime, shards
 from pipeline.core.arrays import Float, UInt8
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
@@ -50,7 +50,9 @@ def run(
     predict: Predict,
     random_seed: int,
 ) -> None:
-    """Write the label of every train image.
+    """Write the labels of the train images of the round.
+
+    An image without a label in the last round gets none in this one.
 
     Raises:
         UserError: the labels are fused by guide rule G1, which has no scores of this saliency's
@@ -58,39 +60,71 @@ def run(
     """
     if rounds.labels == "fuse":
         in_one.refuse_g1(fuse, supervision)
-    samples = [s for s in read_samples(layout.samples) if s.split == "train"]
     last, outs = ROUNDS[supervision], [layout.labels(supervision)]
+    _run.require(layout.labels(last))
+    labelled = shards.ids(layout.labels(last))
+    samples = [s for s in read_samples(layout.samples) if s.split == "train" and s.id in labelled]
     inputs = [layout.samples, layout.maps, layout.saliency(source), layout.segmenter(last)]
     inputs += [layout.labels(last)]
     used = {name: dense.chosen(sets, name) for name in (diffuse.crf, rounds.crf)}
     key = fingerprint(source, fuse, diffuse, rounds, *used.values(), predict, str(random_seed))
     with _resume.outputs(layout, outs, inputs=inputs, params_key=key) as work:
-        folder = work.root / "outputs"  # no output of the stage: removed when it is done
+        # no outputs of the stage: removed when it is done
+        folders = [work.root / "outputs", work.root / "agreements"]
         title = f"relabel {supervision}: predict"
-        predictor = partial(Outputs, layout.segmenter(last), predict, rounds, folder)
-        _resume.compute_images(predictor, samples, folders=[folder], title=title)
+        predictor = partial(Outputs, layout, last, predict, rounds, *folders)
+        _resume.compute_images(predictor, samples, folders=folders, title=title)
+        chosen = _chosen(samples, folders[1], rounds)
+        runtime.say(f"relabel {supervision}: {len(chosen)} of {len(samples)} images")
         make = partial(
-            RoundLabels, layout, supervision, folder, source, fuse, diffuse, rounds, sets,
+            RoundLabels, layout, supervision, folders[0], source, fuse, diffuse, rounds, sets,
             random_seed,
         )  # fmt: skip
-        _resume.process_unfinished(layout, work, make, samples, outs=outs)
+        _resume.process_unfinished(layout, work, make, chosen, outs=outs)
+
+
+def _chosen(samples: Sequence[Sample], folder: Path, rounds: Rounds) -> list[Sample]:
+    """Return the samples that the round learns from."""
+    agreements = {s.id: formats.read_json(folder / f"{s.id}.json") for s in samples}
+    tags = {s.id: s.tags for s in samples}
+    chosen = guide_rounds.most_agreed(agreements, tags, share=rounds.images)
+    return [s for s in samples if s.id in chosen]
 
 
 class Outputs:
-    """Writes the segmenter's output for images to a folder: what the round's labels need of it.
+    """Writes what the round needs of the segmenter's output for images, to two folders.
 
-    `fuse` needs the probability of foreground (1, h, w), `posterior` the logits (C, h, w).
+    The first gets what its labels are made of: with `fuse` the probability of foreground (1, h, w),
+    else the logits (C, h, w). The second gets the agreement with the last round's labels.
     """
 
-    def __init__(self, model: Path, predict: Predict, rounds: Rounds, folder: Path) -> None:
-        net, _ = checkpoint.load(model, DeepLab.from_spec)
+    def __init__(
+        self, layout: Layout, last: str, predict: Predict, rounds: Rounds, folder: Path,
+        agreements: Path,
+    ) -> None:  # fmt: skip
+        net, spec = checkpoint.load(layout.segmenter(last), DeepLab.from_spec)
         self.network, self.folder = infer.Pass(net, predict), folder
+        self.last, self.agreements = layout.labels(last), agreements
+        self.index = {name: i for i, name in enumerate(spec["classes"], 1)}
         self.output = _foreground if rounds.labels == "fuse" else _logits
 
     def __call__(self, chunk: Sequence[Sample]) -> None:
         """Write the outputs of a chunk."""
         for sample, outputs in self.network(chunk):
             formats.write_logits(self.folder / f"{sample.id}.npz", self.output(outputs))
+            formats.write_json(
+                self.agreements / f"{sample.id}.json", self._agreement(sample, outputs)
+            )
+
+    def _agreement(self, sample: Sample, outputs: Sequence[Tensor]) -> float:
+        """Compare the last label with the segmenter's that knows the tags, without a CRF."""
+        label = guide_rounds.label_without_crf(
+            _logits(outputs),
+            [self.index[tag] for tag in sample.tags],
+            height_px=sample.height_px,
+            width_px=sample.width_px,
+        )
+        return guide_rounds.agreement(label, formats.read_label(self.last / f"{sample.id}.png"))
 
 
 def _foreground(outputs: Sequence[Tensor]) -> Float:
@@ -120,15 +154,22 @@ class RoundLabels:
 
     def __call__(self, chunk: Sequence[Sample]) -> None:
         """Write the labels of a chunk."""
-        make = self._fused if self.rounds.labels == "fuse" else self._posterior
-        last = self.layout.labels(ROUNDS[self.supervision])
+        make = {"same": self._same, "fuse": self._fused, "posterior": self._posterior}
         for sample in chunk:
             output = formats.read_logits(self.outputs / f"{sample.id}.npz")
-            label = make(sample, formats.read_image(sample.image), output)
+            label = make[self.rounds.labels](sample, formats.read_image(sample.image), output)
             if self.rounds.changed == "ignore":
-                before = formats.read_label(last / f"{sample.id}.png")
-                label = guide_rounds.without_changes(label, before)
+                label = guide_rounds.without_changes(label, self._last(sample))
             formats.write_label(self.work.labels(self.supervision) / f"{sample.id}.png", label)
+
+    def _last(self, sample: Sample) -> UInt8:
+        """Read the label of the last round."""
+        last = self.layout.labels(ROUNDS[self.supervision])
+        return formats.read_label(last / f"{sample.id}.png")
+
+    def _same(self, sample: Sample, image: UInt8, output: Float) -> UInt8:
+        """Keep the last round's label."""
+        return self._last(sample)
 
     def _fused(self, sample: Sample, image: UInt8, foreground: Float) -> UInt8:
         """Make a guide label. Saliency includes the segmenter's foreground."""

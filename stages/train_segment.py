@@ -6,11 +6,12 @@ from functools import partial
 from torch import Tensor, nn
 
 from pipeline.core import formats, runtime, shards
+from pipeline.core.config import Train
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
 from pipeline.core.params import fingerprint
 from pipeline.core.samples import Sample, read_samples
-from pipeline.core.supervision import LEARNED_FROM, SUPERVISIONS
+from pipeline.core.supervision import LEARNED_FROM, ROUNDS, SUPERVISIONS
 from pipeline.nets import checkpoint
 from pipeline.segment import deeplab, sec
 from pipeline.segment.config import Sec, SegmentModel
@@ -47,14 +48,20 @@ def _sec(
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": _cross_entropy, "sec": _sec}
 
 
+def _plan(train: Train, supervision: str, *, share: float) -> Train:
+    """Return the training's params. A round that learns from a `share` takes as many steps."""
+    factor = share if supervision in ROUNDS else 1
+    return train.model_copy(update={"epochs": train.epochs / factor})
+
+
 def run(
     layout: Layout, supervision: str, *, segment: SegmentModel, task: str, random_seed: int
 ) -> None:
     """Write the weights, the description and the losses of the segmenter of one supervision."""
     classes, labels = formats.read_json(layout.classes), layout.labels(supervision)
     _run.require(labels)
-    labelled = shards.ids(labels)
-    samples = [s for s in read_samples(layout.samples) if s.id in labelled]
+    labelled, everything = shards.ids(labels), read_samples(layout.samples)
+    samples = [s for s in everything if s.id in labelled]
     train, val = ([s for s in samples if s.split == name] for name in ("train", "val"))
     if not train:
         raise UserError(
@@ -68,10 +75,13 @@ def run(
     weights = _run.trunk_weights(layout, segment.weights, task=task)
     net = deeplab.DeepLab.from_spec(spec, weights=weights)
 
+    share = len(train) / sum(s.split == "train" for s in everything)
+    plan = _plan(segment.train, supervision, share=share)
+
     def views(subset: list[Sample]) -> Views:
         paths = [labels / f"{s.id}.png" for s in subset]
         tags = tag_vectors(subset, classes) if segment.loss == "sec" else None
-        return Views([s.image for s in subset], paths, segment.train, random_seed, tags=tags)
+        return Views([s.image for s in subset], paths, plan, random_seed, tags=tags)
 
     resume = _resume.folder(
         layout,

@@ -56,12 +56,15 @@ class Relabel(Frozen):
 class Rounds(Frozen):
     """How the segmenter of the last round makes the labels of `round2` to `round4`.
 
-    `fuse` makes guide labels again, with the segmenter's foreground as a part of saliency.
-    `posterior` takes the segmenter's own output, restricted to the image's tags, after the CRF
-    `crf`, the name of a set in section `crf`. `changed` decides the label of pixels that differ
-    from the last round's labels: the new label (`keep`) or void (`ignore`).
+    `same` keeps the last round's labels. `fuse` makes guide labels again, with the segmenter's
+    foreground as a part of saliency. `posterior` takes the segmenter's own output, restricted to
+    the image's tags, after the CRF `crf`, the name of a set in section `crf`. `changed` decides the
+    label of pixels that differ from the last round's labels: the new label (`keep`) or void
+    (`ignore`). Only the share `images` of the images gets a label: those on which the segmenter and
+    its labels agree most.
     """
 
-    labels: Literal["fuse", "posterior"]
+    labels: Literal["same", "fuse", "posterior"]
     crf: str
     changed: Literal["keep", "ignore"]
+    images: Annotated[float, Field(gt=0, le=1)]

@@ -4,7 +4,9 @@ Shapes: C labels of the segmenter; H, W image size in px; h, w map size.
 Source: the recursion of Khoreva et al., Simple Does It, CVPR 2017, with tags in place of boxes.
 """
 
-from collections.abc import Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,7 +50,54 @@ def posterior_label(image_HW3: UInt8, logits_Chw: Float, classes: Sequence[int],
     return labels[dense.label_of(image_HW3, logits_Chw[labels], crf)]
 
 
+def label_without_crf(
+    logits_Chw: Float, classes: Sequence[int], *, height_px: int, width_px: int
+) -> UInt8:
+    """Label an image (H, W) as `posterior_label` does, but without a CRF."""
+    labels = np.array([0, *classes], np.uint8)
+    return labels[dense.argmax(logits_Chw[labels], height_px=height_px, width_px=width_px)]
+
+
 def without_changes(label_HW: UInt8, last_HW: UInt8) -> UInt8:
     """Make pixels void whose label differs from that of the last round, unless that was void."""
     same = (label_HW == last_HW) | (last_HW == VOID)
     return np.where(same, label_HW, VOID).astype(np.uint8)
+
+
+def agreement(label_HW: UInt8, last_HW: UInt8) -> float:
+    """Return how far two labels agree on the objects, in [0, 1].
+
+    It is the share of the pixels with an object in one of them that have the same class in both; 1
+    if neither has an object. Void pixels of the last label do not count.
+    """
+    known = last_HW != VOID
+    objects = known & ((label_HW > 0) | (last_HW > 0))
+    same = objects & (label_HW == last_HW)
+    return float(same.sum() / objects.sum()) if objects.any() else 1.0
+
+
+def most_agreed(
+    agreements: Mapping[str, float], tags: Mapping[str, Sequence[str]], *, share: float
+) -> set[str]:
+    """Choose the images on which a segmenter agrees most with the labels that it learned from.
+
+    The images of each tag are chosen by themselves, so that a class that is hard to learn keeps
+    its share. An image counts for the rarest of its tags.
+
+    Args:
+        agreements: the agreement of each image, by id.
+        tags: the tags of these images, by id.
+        share: the share of the images to choose, in (0, 1]. It is rounded up for each tag.
+
+    Returns:
+        The ids. Of equal agreements, the first id wins.
+    """
+    count = Counter(tag for each in tags.values() for tag in set(each))
+    groups = defaultdict(list)
+    for key in agreements:
+        groups[min(tags[key], key=lambda tag: (count[tag], tag), default="")].append(key)
+    chosen = set[str]()
+    for group in groups.values():
+        ordered = sorted(group, key=lambda key: (-agreements[key], key))
+        chosen.update(ordered[: math.ceil(share * len(group))])
+    return chosen

@@ -1,5 +1,7 @@
 """The stage `relabel` on three images made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,13 @@ from pipeline.core import formats
 from pipeline.core.arrays import VOID
 from pipeline.core.errors import UserError
 from pipeline.core.layout import Layout
-from pipeline.core.samples import Sample, write_samples
+from pipeline.core.params import section
+from pipeline.core.samples import Sample, read_samples, write_samples
 from pipeline.core.supervision import ROUNDS
 from pipeline.nets import checkpoint
 from pipeline.segment import deeplab
 from pipeline.segment.deeplab import DeepLab
-from stages import relabel, relabel_round
+from stages import relabel, relabel_round, train_segment
 from tests.conftest import photo
 
 TAGS = {"a": ("cat",), "b": ("cat", "dog"), "v": ("dog",)}
@@ -23,8 +26,6 @@ CLASSES = ["cat", "cow", "dog"]
 @pytest.fixture
 def slices(params):
     """The params of each variant."""
-    from pipeline.core.params import section
-
     params["fuse"] |= {"min_seed_area_px": 4}
     return {
         name: {key: section(params, dotted, model) for key, (dotted, model) in variant.items()}
@@ -144,3 +145,64 @@ def test_pixels_that_differ_from_the_last_round_become_void(layout, slices, monk
         formats.write_label(layout.labels("guide") / f"{key}.png", last)
     label = relabelled(layout, "round2", posterior(slices, "ignore"), monkeypatch)["a"]
     assert (label[:, :10] == VOID).all() and (label[:, 10:] == 1).all()
+
+
+def rounds_of(slices, name, **changes):
+    slices[name]["rounds"] = slices[name]["rounds"].model_copy(update=changes)
+
+
+def test_a_round_of_the_best_images_keeps_their_labels_and_leaves_the_others_out(
+    layout, slices, monkeypatch
+):
+    """The segmenter sees a cat everywhere in both images. The guide label of b agrees, not a's.
+
+    The next round chooses of the images of this one, although a has a guide label.
+    """
+    write_segmenter(layout, "guide")
+    write_segmenter(layout, "round2")
+    label = np.ones((32, 32), np.uint8)
+    label[0] = VOID
+    formats.write_label(layout.labels("guide") / "b.png", label)
+    (layout.labels("round2") / "a.png").unlink()
+    samples = [replace(s, tags=("cat",)) for s in read_samples(layout.samples)]
+    write_samples(layout.samples, samples)
+    for name in ("round2", "round3"):
+        rounds_of(slices, name, labels="same", images=0.5 if name == "round2" else 1.0)
+        by_id = relabelled(layout, name, slices, monkeypatch)
+        assert by_id.keys() == {"b"} and (by_id["b"] == label).all()
+
+
+def test_the_agreement_is_with_the_segmenter_that_knows_the_tags(layout, slices, monkeypatch):
+    """It sees a cow everywhere, and after that a cat. The label of a is a cat, that of b a dog."""
+    write_segmenter(layout, "guide")
+    for key, index in (("a", 1), ("b", 3)):
+        formats.write_label(layout.labels("guide") / f"{key}.png", np.full((32, 32), index, "u1"))
+    seen = []
+    monkeypatch.setattr(
+        relabel_round.guide_rounds,
+        "most_agreed",
+        lambda found, *_, **__: seen.append(found) or found,
+    )
+    rounds_of(slices, "round2", labels="same")
+    relabelled(layout, "round2", slices, monkeypatch)
+    assert seen == [{"a": 1.0, "b": 0.0}]
+
+
+@pytest.mark.parametrize("name, epochs", [("guide", 8), ("round2", 16)])
+def test_a_round_of_half_the_images_takes_as_many_steps(layout, params, monkeypatch, name, epochs):
+    """Other labels that some images lack, such as guide labels, do not change the epochs."""
+    params["segment"] |= {"weights": "none", "head": "v1"}
+    params["segment"]["train"] |= {"epochs": 8, "frozen_stages": 0}
+    slices = {
+        key: section(params, dotted, model)
+        for key, (dotted, model) in train_segment.SLICES[name].items()
+    }
+    formats.write_json(layout.classes, CLASSES)
+    formats.write_label(layout.labels(name) / "a.png", np.zeros((32, 32), np.uint8))
+    seen = []
+    monkeypatch.setattr(
+        train_segment.fit, "fit", lambda net, views, *_, **__: seen.append(views) or []
+    )
+    monkeypatch.setattr("sys.argv", ["stages", "train_segment", name])
+    train_segment.run(layout, name, **slices)
+    assert [(len(views), views.train.epochs) for views in seen] == [(1, epochs)]
