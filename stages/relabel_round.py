@@ -1,5 +1,6 @@
 """Make the labels of the supervisions round2 to round4, from the last round's segmenter."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -75,7 +76,7 @@ def run(
         predictor = partial(Outputs, layout, last, predict, rounds, *folders)
         _resume.compute_images(predictor, samples, folders=folders, title=title)
         chosen = _chosen(samples, folders[1], rounds)
-        runtime.say(f"relabel {supervision}: {len(chosen)} of {len(samples)} images")
+        runtime.say(f"relabel {supervision}: {_count(samples, chosen)}")
         make = partial(
             RoundLabels, layout, supervision, folders[0], source, fuse, diffuse, rounds, sets,
             random_seed,
@@ -86,9 +87,15 @@ def run(
 def _chosen(samples: Sequence[Sample], folder: Path, rounds: Rounds) -> list[Sample]:
     """Return the samples that the round learns from."""
     agreements = {s.id: formats.read_json(folder / f"{s.id}.json") for s in samples}
-    tags = {s.id: s.tags for s in samples}
-    chosen = guide_rounds.most_agreed(agreements, tags, share=rounds.images)
+    chosen = guide_rounds.most_agreed(agreements, share=rounds.images)
     return [s for s in samples if s.id in chosen]
+
+
+def _count(samples: Sequence[Sample], chosen: Sequence[Sample]) -> str:
+    """Say how many images the round learns from, and how many of each tag."""
+    total, kept = (Counter(tag for s in each for tag in set(s.tags)) for each in (samples, chosen))
+    by_tag = ", ".join(f"{tag} {kept[tag]} of {total[tag]}" for tag in sorted(total))
+    return f"{len(chosen)} of {len(samples)} images ({by_tag})"
 
 
 class Outputs:

@@ -5,7 +5,6 @@ Source: the recursion of Khoreva et al., Simple Does It, CVPR 2017, with tags in
 """
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -76,28 +75,15 @@ def agreement(label_HW: UInt8, last_HW: UInt8) -> float:
     return float(same.sum() / objects.sum()) if objects.any() else 1.0
 
 
-def most_agreed(
-    agreements: Mapping[str, float], tags: Mapping[str, Sequence[str]], *, share: float
-) -> set[str]:
+def most_agreed(agreements: Mapping[str, float], *, share: float) -> set[str]:
     """Choose the images on which a segmenter agrees most with the labels that it learned from.
-
-    The images of each tag are chosen by themselves, so that a class that is hard to learn keeps
-    its share. An image counts for the rarest of its tags.
 
     Args:
         agreements: the agreement of each image, by id.
-        tags: the tags of these images, by id.
-        share: the share of the images to choose, in (0, 1]. It is rounded up for each tag.
+        share: the share of the images to choose, in (0, 1]; their number is rounded up.
 
     Returns:
         The ids. Of equal agreements, the first id wins.
     """
-    count = Counter(tag for each in tags.values() for tag in set(each))
-    groups = defaultdict(list)
-    for key in agreements:
-        groups[min(tags[key], key=lambda tag: (count[tag], tag), default="")].append(key)
-    chosen = set[str]()
-    for group in groups.values():
-        ordered = sorted(group, key=lambda key: (-agreements[key], key))
-        chosen.update(ordered[: math.ceil(share * len(group))])
-    return chosen
+    ordered = sorted(agreements, key=lambda key: (-agreements[key], key))
+    return set(ordered[: math.ceil(share * len(ordered))])

@@ -50,19 +50,7 @@ def test_agreement_is_the_share_of_object_pixels_with_the_same_class():
     assert rounds.agreement(np.zeros_like(last), np.zeros_like(last)) == 1
 
 
-AGREEMENTS = {"a": 0.9, "b": 0.8, "c": 0.7, "d": 0.6, "e": 0.1, "f": 0.5, "g": 1.0}
-TAGS = {"a": ["dog"], "b": ["dog"], "c": ["dog"], "d": ["dog"], "e": ["cow"],
-        "f": ["dog", "cow"], "g": []}  # fmt: skip
-
-
-def test_the_images_of_each_tag_are_chosen_by_themselves():
-    """Of the dogs, a and b are the best half. f counts for cow, which is rarer, and beats e."""
-    assert rounds.most_agreed(AGREEMENTS, TAGS, share=0.5) == {"a", "b", "f", "g"}
-    assert rounds.most_agreed(AGREEMENTS, TAGS, share=0.51) == {"a", "b", "c", "e", "f", "g"}
-    assert rounds.most_agreed(AGREEMENTS, TAGS, share=0.01) == {"a", "f", "g"}
-    assert rounds.most_agreed(AGREEMENTS, TAGS, share=1) == set(TAGS)
-
-
-def test_of_equal_agreements_the_first_ids_are_chosen():
-    same = dict.fromkeys("dbca", 0.5)
-    assert rounds.most_agreed(same, {key: ["dog"] for key in "abcd"}, share=0.5) == {"a", "b"}
+def test_the_images_that_agree_most_are_chosen_and_of_equal_ones_the_first_ids():
+    agreements = {"d": 0.5, "b": 0.5, "c": 0.9, "a": 0.1, "e": 0.5}
+    chosen = {share: rounds.most_agreed(agreements, share=share) for share in (0.01, 0.5, 0.61, 1)}
+    assert chosen == {0.01: {"c"}, 0.5: set("cbd"), 0.61: set("cbde"), 1: set("abcde")}
