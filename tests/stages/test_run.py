@@ -86,7 +86,7 @@ EARLIER = {
     "refine guide": "predict",
     "relabel oracle": "seed",
     "relabel seed": "seed",
-    "relabel_round round2": "seed",
+    "relabel_round round2": "diffuse",
     "evaluate_seed": "seed",
     "evaluate_saliency": "saliency_net",
     "evaluate_guide": "fuse",
