@@ -80,7 +80,9 @@ def run(layout: Layout, cell: Cell, changes: dict[str, Any]) -> None:
     lay_over(values, changes)
     lay_over(values, {"random_seed": cell.fold, "segment": {"predict": {"splits": ["val"]}}})
     params = validate(Params, values, where=f"row {cell.row}")
-    data = formats.digest(layout.samples, layout.truth, layout.maps, layout.labels("guide"))
+    saliency = layout.saliency(params.saliency.source)
+    read = (layout.samples, layout.truth, layout.maps, saliency, layout.labels("guide"))
+    data = formats.digest(*read)
     key = fingerprint(cells.params_key(values), cells.code_key(layout.root), data)
     if cell.file("json").exists() and formats.read_json(cell.file("json"))["made_of"] == key:
         return
@@ -88,7 +90,7 @@ def run(layout: Layout, cell: Cell, changes: dict[str, Any]) -> None:
     work = Layout(cells.copy_folder(folder, values))
     cells.prepare(work.root, layout.root, values, generated=())
     _share(layout, work, cell.fold)
-    trained = sum(_train(work, values, params, s) for s in params.segment.supervision)
+    trained = sum(_train(work, values, params, s, data=data) for s in params.segment.supervision)
     last = params.segment.supervision[-1]
     for name in ("predict", "refine"):
         stage(work.root, name, last)
@@ -113,12 +115,15 @@ def _share(layout: Layout, work: Layout, fold: int) -> None:
 
 
 def _link(link: Path, path: Path) -> None:
+    """Make a link, in the place of one that a killed run of other params may have left."""
     link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        link.symlink_to(path.resolve())
+    link.unlink(missing_ok=True)
+    link.symlink_to(path.resolve())
 
 
-def _train(work: Layout, values: dict[str, Any], params: Params, supervision: str) -> float:
+def _train(
+    work: Layout, values: dict[str, Any], params: Params, supervision: str, *, data: str
+) -> float:
     """Make the labels of a later round, and train. Return what this takes, in seconds.
 
     Rows share labels and segmenters that follow from the same input.
@@ -127,7 +132,7 @@ def _train(work: Layout, values: dict[str, Any], params: Params, supervision: st
     if supervision in ROUNDS:
         used = {name: values[name] for name in ("saliency", "fuse", "diffuse", "rounds", "crf")}
         made_of = formats.digest(work.samples, work.segmenter(ROUNDS[supervision]))
-        key = fingerprint(cells.params_key(used), params.segment.predict, made_of, *shared)
+        key = fingerprint(cells.params_key(used), params.segment.predict, made_of, data, *shared)
         seconds += _shared(work, work.labels(supervision), key, "relabel_round", supervision)
     plan = params.segment.model_dump_json(exclude={"supervision", "predict"})
     labels = formats.digest(work.samples, work.labels(supervision))
@@ -138,12 +143,13 @@ def _train(work: Layout, values: dict[str, Any], params: Params, supervision: st
 def _shared(work: Layout, out: Path, key: str, *words: str) -> float:
     """Link the folder `out` to what the stage made of the same input, or run the stage."""
     kept = OUT / "kept" / f"{out.name}-{key}"
-    if not kept.exists():
+    if not (kept / "out").exists():
+        if out.is_symlink():  # of a killed run of other params
+            out.unlink()
         start = time.monotonic()
         stage(work.root, *words)
-        kept.mkdir(parents=True)
         formats.write_json(kept / "seconds.json", time.monotonic() - start)
-        shutil.move(out, kept / "out")
+        out.rename(kept / "out")
     _link(out, kept / "out")
     return float(formats.read_json(kept / "seconds.json"))
 
@@ -166,7 +172,7 @@ def table(rows: Sequence[str], folds: Sequence[int]) -> str:
 
     A score is of the pixels of all held-out images together. Its interval is over these images.
     """
-    head = ["row", *LINES, "first row's difference, with CRF", "minutes of training"]
+    head = ["row", *LINES, "with CRF, minus the first row", "minutes of training"]
     out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in rows:
         scores = {title: _read(row, line, folds) for title, line in LINES.items()}
